@@ -1,0 +1,1 @@
+//! The HTTP contract as types; the only JSON.

@@ -1,0 +1,2 @@
+//! The confman command line.
+fn main() {}

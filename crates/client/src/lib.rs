@@ -1,0 +1,1 @@
+//! Talk to a server; working copy; verified local mirror.

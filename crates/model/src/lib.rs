@@ -1,0 +1,1 @@
+//! The nouns of configuration and what makes each valid.

@@ -1,0 +1,1 @@
+//! The only mutable state: views, transactions, operations, and their replication.

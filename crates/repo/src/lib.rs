@@ -1,0 +1,1 @@
+//! Everything Confman can do, as functions over a view that end in a transaction.

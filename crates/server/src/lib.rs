@@ -1,0 +1,1 @@
+//! Confman over HTTP.
