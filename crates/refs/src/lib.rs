@@ -1,1 +1,26 @@
-//! The only mutable state: views, transactions, operations, and their replication.
+//! The only mutable state: names that point at objects, moved by transactions that are replicated.
+//!
+//! A transaction says which refs it read and moves, and the value each must still have. Applying it
+//! is: do the expected values still hold? then store the objects, move the refs, append the
+//! operation. Nothing else is ever decided here.
+//!
+//! INVARIANT: a ref only ever names an object that is in the store.
+//! INVARIANT: an edit is in the view and in the operation log, or in neither.
+//! INVARIANT: applying reads no clock, no random source and no map order.
+//! INVARIANT: refs does not know what a commit contains, nor that configuration exists.
+
+pub mod name;
+pub mod node;
+pub mod operation;
+pub mod row;
+pub mod transaction;
+pub mod view;
+
+pub use name::{RefName, RefNameError};
+pub use node::{Node, NodeOptions, OpenError, Status};
+pub use operation::{Operation, OperationEdit};
+pub use row::{IndexRow, RowRange};
+pub use transaction::{
+    Committed, Expect, RefEdit, RequestId, Target, TransactError, Transaction,
+};
+pub use view::View;

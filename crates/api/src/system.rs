@@ -1,0 +1,62 @@
+//! What a server and a caller are.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/whoami`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Whoami {
+    /// The principal.
+    pub principal: String,
+    /// Name for people.
+    pub name: String,
+    /// Default name of the caller's draft.
+    pub draft: String,
+}
+
+/// `GET /version`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// Of the server program.
+    pub version: String,
+    /// Of the HTTP contract.
+    pub api: u32,
+    /// Identity of the cluster, 32 hex digits.
+    pub cluster_id: String,
+}
+
+/// `GET /readyz`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Readiness {
+    /// Whether requests can be served.
+    pub ready: bool,
+    /// This node.
+    pub node: u64,
+    /// The leader, if known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub leader: Option<u64>,
+    /// Last log index applied.
+    pub index: u64,
+    /// Newest operation.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub operation: Option<String>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub problem: Option<String>,
+}
+
+/// `POST /v1/fsck`, by an administrator: everything wrong that was found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FsckReport {
+    /// Objects read and hashed, by kind.
+    pub objects: std::collections::BTreeMap<String, u64>,
+    /// Operations of the chain that were checked.
+    pub operations: u64,
+    /// Rows of derived indexes that were compared.
+    pub rows: u64,
+    /// What is wrong; empty when all is well.
+    pub problems: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! How configuration lies in objects: an entry as a leaf, a blob and a meta.
