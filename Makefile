@@ -1,0 +1,48 @@
+# The project's commands. `make` alone lists them.
+#
+# Everything shares one cargo profile (dev, see Cargo.toml) and so one build of RocksDB.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test lint bench crash fuzz fuzz-smoke clean-example
+
+DATA ?= $(CURDIR)/.cache/example
+LISTEN ?= 127.0.0.1:7420
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+CONFMAN := $(CARGO_TARGET_DIR)/debug/confman
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: ## Install what compiling RocksDB and the tests need, where it is missing
+	@scripts/setup
+
+build: setup ## Build everything
+	cargo build --workspace --all-targets --locked
+
+run: setup ## Build, start one server, load the example, print where to look
+	cargo build --package confman-cli --locked
+	@scripts/run-example "$(CONFMAN)" "$(DATA)" "$(LISTEN)"
+
+test: setup ## Run all tests
+	@scripts/test
+
+lint: setup ## rustfmt, clippy without warnings, and the dependency checks that work offline
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@scripts/check-dependencies
+
+bench: setup ## Run the benchmarks beside their peers; writes docs/BENCHMARKS.md
+	cargo build --package confman-cli --package confman-tests --bins --locked
+	@scripts/bench
+
+crash: setup ## 100 rounds of kill -9 under load (make test runs 5)
+	CONFMAN_CRASH_ROUNDS=100 cargo test --package confman-tests --test crash --locked -- --nocapture
+
+fuzz: setup ## Fuzz every decoder, five minutes each (needs cargo-fuzz and a nightly compiler)
+	@scripts/fuzz
+
+clean-example: ## Throw away the example's data
+	rm -rf "$(DATA)"
