@@ -57,7 +57,11 @@ impl Address {
     /// The whole of a namespace as published.
     #[must_use]
     pub fn published(namespace: Namespace) -> Self {
-        Self { namespace, revision: Revision::Published, key: None }
+        Self {
+            namespace,
+            revision: Revision::Published,
+            key: None,
+        }
     }
 }
 
@@ -69,7 +73,10 @@ impl FromStr for Address {
         let (namespace, rest) = text.split_at(namespace_end);
         let namespace = namespace
             .parse()
-            .map_err(|reason| AddressError::Namespace { text: text.to_owned(), reason })?;
+            .map_err(|reason| AddressError::Namespace {
+                text: text.to_owned(),
+                reason,
+            })?;
         let (revision, rest) = match rest.strip_prefix('@') {
             None => (None, rest),
             Some(rest) => {
@@ -79,24 +86,33 @@ impl FromStr for Address {
         };
         let revision = match revision {
             None => Revision::Published,
-            Some(revision) => revision
-                .parse()
-                .map_err(|reason| AddressError::Revision { text: text.to_owned(), reason })?,
+            Some(revision) => revision.parse().map_err(|reason| AddressError::Revision {
+                text: text.to_owned(),
+                reason,
+            })?,
         };
         let key = match rest.strip_prefix(':') {
             None => None,
-            Some(key) => Some(
-                key.parse()
-                    .map_err(|reason| AddressError::Key { text: text.to_owned(), reason })?,
-            ),
+            Some(key) => Some(key.parse().map_err(|reason| AddressError::Key {
+                text: text.to_owned(),
+                reason,
+            })?),
         };
-        Ok(Self { namespace, revision, key })
+        Ok(Self {
+            namespace,
+            revision,
+            key,
+        })
     }
 }
 
 /// Where a revision ends: at the first `:` that is not inside the braces of a time.
 fn revision_end(text: &str) -> usize {
-    let braces = if text.starts_with('{') { text.find('}').unwrap_or(text.len()) } else { 0 };
+    let braces = if text.starts_with('{') {
+        text.find('}').unwrap_or(text.len())
+    } else {
+        0
+    };
     let after = text.get(braces..).unwrap_or_default();
     after.find(':').map_or(text.len(), |colon| braces + colon)
 }

@@ -29,7 +29,10 @@ pub enum EntryType {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EntryTypeError {
     /// No type has this name.
-    #[error("{} is not an entry type; allowed are string, number, boolean, json, binary and secret-ref", Quoted(text))]
+    #[error(
+        "{} is not an entry type; allowed are string, number, boolean, json, binary and secret-ref",
+        Quoted(text)
+    )]
     Name {
         /// The text as given.
         text: String,
@@ -97,7 +100,9 @@ impl FromStr for EntryType {
         Self::ALL
             .into_iter()
             .find(|entry_type| entry_type.name() == text)
-            .ok_or_else(|| EntryTypeError::Name { text: text.to_owned() })
+            .ok_or_else(|| EntryTypeError::Name {
+                text: text.to_owned(),
+            })
     }
 }
 

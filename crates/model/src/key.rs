@@ -31,7 +31,10 @@ pub enum KeyError {
     #[error("a key cannot be empty")]
     Empty,
     /// There are more than [`KEY_BYTES_MAX`] bytes.
-    #[error("key {} has {bytes} bytes, at most {KEY_BYTES_MAX} are allowed", Quoted(text))]
+    #[error(
+        "key {} has {bytes} bytes, at most {KEY_BYTES_MAX} are allowed",
+        Quoted(text)
+    )]
     TooLong {
         /// The text as given.
         text: String,
@@ -39,7 +42,10 @@ pub enum KeyError {
         bytes: usize,
     },
     /// A segment has no characters: a `/` at the start or end, or two in a row.
-    #[error("segment {index} of key {} is empty; a key is `segment/segment` without a `/` at either end", Quoted(text))]
+    #[error(
+        "segment {index} of key {} is empty; a key is `segment/segment` without a `/` at either end",
+        Quoted(text)
+    )]
     EmptySegment {
         /// The text as given.
         text: String,
@@ -47,7 +53,11 @@ pub enum KeyError {
         index: usize,
     },
     /// A segment is `.`, `..` or `-`, which mean something else in paths and URLs.
-    #[error("segment {index} of key {} is {}, which is reserved", Quoted(text), Quoted(segment))]
+    #[error(
+        "segment {index} of key {} is {}, which is reserved",
+        Quoted(text),
+        Quoted(segment)
+    )]
     Reserved {
         /// The text as given.
         text: String,
@@ -71,7 +81,10 @@ pub enum KeyError {
         found: char,
     },
     /// A segment has more than [`KEY_SEGMENT_CHARS_MAX`] characters.
-    #[error("segment {index} of key {} has {chars} characters, at most {KEY_SEGMENT_CHARS_MAX} are allowed", Quoted(text))]
+    #[error(
+        "segment {index} of key {} has {chars} characters, at most {KEY_SEGMENT_CHARS_MAX} are allowed",
+        Quoted(text)
+    )]
     SegmentTooLong {
         /// The text as given.
         text: String,
@@ -104,7 +117,10 @@ impl FromStr for Key {
         }
         let owned = || text.to_owned();
         if text.len() > KEY_BYTES_MAX {
-            return Err(KeyError::TooLong { text: owned(), bytes: text.len() });
+            return Err(KeyError::TooLong {
+                text: owned(),
+                bytes: text.len(),
+            });
         }
         for (index, segment) in text.split('/').enumerate() {
             let index = index + 1;
@@ -112,18 +128,33 @@ impl FromStr for Key {
                 .chars()
                 .find(|c| !matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '_' | '-'));
             if let Some(found) = foreign {
-                return Err(KeyError::Character { text: owned(), index, found });
+                return Err(KeyError::Character {
+                    text: owned(),
+                    index,
+                    found,
+                });
             }
             if segment.is_empty() {
-                return Err(KeyError::EmptySegment { text: owned(), index });
+                return Err(KeyError::EmptySegment {
+                    text: owned(),
+                    index,
+                });
             }
             if matches!(segment, "." | ".." | "-") {
                 let segment = segment.to_owned();
-                return Err(KeyError::Reserved { text: owned(), index, segment });
+                return Err(KeyError::Reserved {
+                    text: owned(),
+                    index,
+                    segment,
+                });
             }
             let chars = segment.len();
             if chars > KEY_SEGMENT_CHARS_MAX {
-                return Err(KeyError::SegmentTooLong { text: owned(), index, chars });
+                return Err(KeyError::SegmentTooLong {
+                    text: owned(),
+                    index,
+                    chars,
+                });
             }
         }
         Ok(Self(Arc::from(text)))

@@ -55,7 +55,10 @@ pub enum NamespaceError {
         reason: SegmentError,
     },
     /// There are more than [`NAMESPACE_DEPTH_MAX`] segments.
-    #[error("namespace {} has {depth} segments, at most {NAMESPACE_DEPTH_MAX} are allowed", Quoted(text))]
+    #[error(
+        "namespace {} has {depth} segments, at most {NAMESPACE_DEPTH_MAX} are allowed",
+        Quoted(text)
+    )]
     TooDeep {
         /// The text as given.
         text: String,
@@ -63,7 +66,10 @@ pub enum NamespaceError {
         depth: usize,
     },
     /// There are more than [`NAMESPACE_BYTES_MAX`] bytes.
-    #[error("namespace {} has {bytes} bytes, at most {NAMESPACE_BYTES_MAX} are allowed", Quoted(text))]
+    #[error(
+        "namespace {} has {bytes} bytes, at most {NAMESPACE_BYTES_MAX} are allowed",
+        Quoted(text)
+    )]
     TooLong {
         /// The text as given.
         text: String,
@@ -134,7 +140,11 @@ impl Namespace {
             format!("{self}/{segment}")
         };
         if let Err(reason) = segment::check(segment) {
-            return Err(NamespaceError::Segment { index: self.depth() + 1, text, reason });
+            return Err(NamespaceError::Segment {
+                index: self.depth() + 1,
+                text,
+                reason,
+            });
         }
         text.parse()
     }
@@ -167,19 +177,29 @@ impl FromStr for Namespace {
             return Err(NamespaceError::NotAbsolute { text: owned() });
         };
         if text.len() > NAMESPACE_BYTES_MAX {
-            return Err(NamespaceError::TooLong { text: owned(), bytes: text.len() });
+            return Err(NamespaceError::TooLong {
+                text: owned(),
+                bytes: text.len(),
+            });
         }
         if !path.ends_with("//") && path != "/" && path.ends_with('/') {
             return Err(NamespaceError::TrailingSlash { text: owned() });
         }
         for (index, segment) in path.split('/').enumerate() {
             if let Err(reason) = segment::check(segment) {
-                return Err(NamespaceError::Segment { text: owned(), index: index + 1, reason });
+                return Err(NamespaceError::Segment {
+                    text: owned(),
+                    index: index + 1,
+                    reason,
+                });
             }
         }
         let depth = path.split('/').count();
         if depth > NAMESPACE_DEPTH_MAX {
-            return Err(NamespaceError::TooDeep { text: owned(), depth });
+            return Err(NamespaceError::TooDeep {
+                text: owned(),
+                depth,
+            });
         }
         Ok(Self(Arc::from(text)))
     }

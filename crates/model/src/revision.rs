@@ -44,10 +44,15 @@ pub enum Revision {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RevisionError {
     /// There is no text.
-    #[error("a revision cannot be empty; allowed are `published`, `published~N`, `draft/NAME`, a commit id, a tag, `#N` and `{{TIME}}`")]
+    #[error(
+        "a revision cannot be empty; allowed are `published`, `published~N`, `draft/NAME`, a commit id, a tag, `#N` and `{{TIME}}`"
+    )]
     Empty,
     /// The number after `published~` or `#` is not one.
-    #[error("revision {} needs a number without sign or leading zeros after `{after}`", Quoted(text))]
+    #[error(
+        "revision {} needs a number without sign or leading zeros after `{after}`",
+        Quoted(text)
+    )]
     Number {
         /// The text as given.
         text: String,
@@ -67,13 +72,19 @@ pub enum RevisionError {
         reason: DraftNameError,
     },
     /// The time is not `{…}`, is empty, or has braces or control characters inside.
-    #[error("revision {} must be one time between braces, as in `{{2026-11-20T10:00Z}}` or `{{2h ago}}`, of at most {TIME_BYTES_MAX} bytes", Quoted(text))]
+    #[error(
+        "revision {} must be one time between braces, as in `{{2026-11-20T10:00Z}}` or `{{2h ago}}`, of at most {TIME_BYTES_MAX} bytes",
+        Quoted(text)
+    )]
     Time {
         /// The text as given.
         text: String,
     },
     /// The text has more hex digits than a commit id.
-    #[error("revision {} has {chars} hex digits, a commit id has {COMMIT_CHARS}", Quoted(text))]
+    #[error(
+        "revision {} has {chars} hex digits, a commit id has {COMMIT_CHARS}",
+        Quoted(text)
+    )]
     CommitTooLong {
         /// The text as given.
         text: String,
@@ -81,7 +92,10 @@ pub enum RevisionError {
         chars: usize,
     },
     /// The text is none of the other forms and no tag either.
-    #[error("revision {} is none of `published`, `published~N`, `draft/NAME`, a commit id of at least {COMMIT_PREFIX_CHARS_MIN} digits 0-9 and a-f, a tag, `#N` and `{{TIME}}`", Quoted(text))]
+    #[error(
+        "revision {} is none of `published`, `published~N`, `draft/NAME`, a commit id of at least {COMMIT_PREFIX_CHARS_MIN} digits 0-9 and a-f, a tag, `#N` and `{{TIME}}`",
+        Quoted(text)
+    )]
     Unknown {
         /// The text as given.
         text: String,
@@ -105,20 +119,29 @@ impl FromStr for Revision {
         if let Some(digits) = text.strip_prefix("published~") {
             return match number(digits) {
                 Some(back) => Ok(Self::Back(back)),
-                None => Err(RevisionError::Number { text: owned(), after: "published~" }),
+                None => Err(RevisionError::Number {
+                    text: owned(),
+                    after: "published~",
+                }),
             };
         }
         if let Some(digits) = text.strip_prefix('#') {
             return match number(digits) {
                 Some(0) => Err(RevisionError::RequestZero),
                 Some(request) => Ok(Self::Request(request)),
-                None => Err(RevisionError::Number { text: owned(), after: "#" }),
+                None => Err(RevisionError::Number {
+                    text: owned(),
+                    after: "#",
+                }),
             };
         }
         if let Some(name) = text.strip_prefix("draft/") {
             return match name.parse() {
                 Ok(name) => Ok(Self::Draft(name)),
-                Err(reason) => Err(RevisionError::Draft { text: owned(), reason }),
+                Err(reason) => Err(RevisionError::Draft {
+                    text: owned(),
+                    reason,
+                }),
             };
         }
         if text.starts_with('{') {
@@ -127,16 +150,24 @@ impl FromStr for Revision {
                 None => Err(RevisionError::Time { text: owned() }),
             };
         }
-        let hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let hex = text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if hex && text.len() > COMMIT_CHARS {
-            return Err(RevisionError::CommitTooLong { text: owned(), chars: text.len() });
+            return Err(RevisionError::CommitTooLong {
+                text: owned(),
+                chars: text.len(),
+            });
         }
         if hex && text.len() >= COMMIT_PREFIX_CHARS_MIN {
             return Ok(Self::Commit(owned()));
         }
         match text.parse() {
             Ok(tag) => Ok(Self::Tag(tag)),
-            Err(reason) => Err(RevisionError::Unknown { text: owned(), reason }),
+            Err(reason) => Err(RevisionError::Unknown {
+                text: owned(),
+                reason,
+            }),
         }
     }
 }

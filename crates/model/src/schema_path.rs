@@ -31,7 +31,10 @@ pub enum SchemaPathError {
         reason: NamespaceError,
     },
     /// The path is not below `/schemas`.
-    #[error("schema path {} must be `/schemas/` and a name, as in `/schemas/payments/base`", Quoted(text))]
+    #[error(
+        "schema path {} must be `/schemas/` and a name, as in `/schemas/payments/base`",
+        Quoted(text)
+    )]
     Outside {
         /// The text as given.
         text: String,
@@ -57,12 +60,15 @@ impl FromStr for SchemaPath {
     type Err = SchemaPathError;
 
     fn from_str(text: &str) -> Result<Self, SchemaPathError> {
-        let path: Namespace = text
-            .parse()
-            .map_err(|reason| SchemaPathError::Path { text: text.to_owned(), reason })?;
+        let path: Namespace = text.parse().map_err(|reason| SchemaPathError::Path {
+            text: text.to_owned(),
+            reason,
+        })?;
         let below_schemas = path.depth() >= 2 && path.segments().next() == Some(SCHEMAS_SEGMENT);
         if !below_schemas {
-            return Err(SchemaPathError::Outside { text: text.to_owned() });
+            return Err(SchemaPathError::Outside {
+                text: text.to_owned(),
+            });
         }
         Ok(Self(path))
     }

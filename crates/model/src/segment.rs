@@ -36,7 +36,10 @@ pub enum SegmentError {
         at: usize,
     },
     /// There are more than [`SEGMENT_CHARS_MAX`] characters.
-    #[error("{} has {chars} characters, at most {SEGMENT_CHARS_MAX} are allowed", Quoted(segment))]
+    #[error(
+        "{} has {chars} characters, at most {SEGMENT_CHARS_MAX} are allowed",
+        Quoted(segment)
+    )]
     TooLong {
         /// The segment as given.
         segment: String,
@@ -52,15 +55,25 @@ pub(crate) fn check(segment: &str) -> Result<(), SegmentError> {
     };
     for (index, found) in segment.chars().enumerate() {
         if !matches!(found, 'a'..='z' | '0'..='9' | '.' | '_' | '-') {
-            return Err(SegmentError::Character { segment: segment.to_owned(), found, at: index + 1 });
+            return Err(SegmentError::Character {
+                segment: segment.to_owned(),
+                found,
+                at: index + 1,
+            });
         }
     }
     if !first.is_ascii_alphanumeric() {
-        return Err(SegmentError::Start { segment: segment.to_owned(), found: first });
+        return Err(SegmentError::Start {
+            segment: segment.to_owned(),
+            found: first,
+        });
     }
     let chars = segment.len();
     if chars > SEGMENT_CHARS_MAX {
-        return Err(SegmentError::TooLong { segment: segment.to_owned(), chars });
+        return Err(SegmentError::TooLong {
+            segment: segment.to_owned(),
+            chars,
+        });
     }
     Ok(())
 }

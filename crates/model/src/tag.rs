@@ -43,7 +43,10 @@ pub enum TagNameError {
         found: char,
     },
     /// There are more than [`TAG_CHARS_MAX`] characters.
-    #[error("tag {} has {chars} characters, at most {TAG_CHARS_MAX} are allowed", Quoted(text))]
+    #[error(
+        "tag {} has {chars} characters, at most {TAG_CHARS_MAX} are allowed",
+        Quoted(text)
+    )]
     TooLong {
         /// The text as given.
         text: String,
@@ -57,7 +60,10 @@ pub enum TagNameError {
         text: String,
     },
     /// The text would read as the start of a commit id.
-    #[error("tag {} would read as a commit id; add a letter after f, as in `v{text}`", Quoted(text))]
+    #[error(
+        "tag {} would read as a commit id; add a letter after f, as in `v{text}`",
+        Quoted(text)
+    )]
     LikeCommit {
         /// The text as given.
         text: String,
@@ -84,13 +90,19 @@ impl FromStr for TagName {
             .chars()
             .find(|c| !matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '_' | '-'));
         if let Some(found) = foreign {
-            return Err(TagNameError::Character { text: owned(), found });
+            return Err(TagNameError::Character {
+                text: owned(),
+                found,
+            });
         }
         if !first.is_ascii_alphanumeric() {
             return Err(TagNameError::Start { text: owned() });
         }
         if text.len() > TAG_CHARS_MAX {
-            return Err(TagNameError::TooLong { text: owned(), chars: text.len() });
+            return Err(TagNameError::TooLong {
+                text: owned(),
+                chars: text.len(),
+            });
         }
         if matches!(text, "published" | "draft") {
             return Err(TagNameError::Reserved { text: owned() });
