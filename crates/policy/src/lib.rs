@@ -1,1 +1,14 @@
-//! Given who, what and the facts: allow, deny or needs review, and why.
+//! Given who, what and the facts: allow or deny, and why.
+//!
+//! Everything is a pure function of its arguments: no store, no clock, no network. Whoever serves a
+//! request gathers the facts from one view and asks here.
+//!
+//! INVARIANT: what no grant allows is denied; an empty chain denies everything.
+//! INVARIANT: a child cannot take away what its chain grants, and `admin` on `/` always stands.
+
+pub mod decision;
+pub mod permission;
+
+pub use confman_model::document::RoleName as Role;
+pub use decision::{Decision, Grant, Grants, GrantsAt, Subject, decide};
+pub use permission::{Permission, least_role, permits};

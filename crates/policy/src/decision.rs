@@ -1,0 +1,250 @@
+//! Whether somebody may do something in a namespace, and by which grants.
+
+use std::fmt;
+
+use confman_model::Namespace;
+use confman_model::document::{RoleName as Role, Roles};
+
+use crate::permission::{Permission, least_role, permits};
+
+/// What a grant to a group is written as: `group:platform`.
+pub const GROUP_PREFIX: &str = "group:";
+
+/// Who asks: a principal and the groups it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Name of the principal.
+    pub principal: String,
+    /// Names of its groups.
+    pub groups: Vec<String>,
+}
+
+impl Subject {
+    /// A principal that belongs to no group.
+    #[must_use]
+    pub fn principal(name: &str) -> Self {
+        Self { principal: name.to_owned(), groups: Vec::new() }
+    }
+
+    /// Whether a holder of a role, as a document names it, is this subject or a group of it.
+    fn is(&self, holder: &str) -> bool {
+        match holder.strip_prefix(GROUP_PREFIX) {
+            Some(group) => self.groups.iter().any(|own| own == group),
+            None => holder == self.principal,
+        }
+    }
+}
+
+/// The roles that the document of one namespace grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantsAt {
+    /// Whose document.
+    pub namespace: Namespace,
+    /// Who holds which role.
+    pub roles: Roles,
+}
+
+/// Every grant that counts in a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grants {
+    /// The documents along its chain, itself first.
+    pub chain: Vec<GrantsAt>,
+    /// Those of `/`, whether or not the chain reaches it: its `admin` always stands.
+    pub root: Roles,
+}
+
+/// One reason why somebody has a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Whose document says so.
+    pub namespace: Namespace,
+    /// The role it gives.
+    pub role: Role,
+    /// To whom, as written there: a principal or `group:NAME`.
+    pub holder: String,
+}
+
+/// The answer, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What was asked.
+    pub permission: Permission,
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// Highest role of the subject here.
+    pub role: Option<Role>,
+    /// The grants that allow it; where it is denied, every grant the subject has.
+    pub because: Vec<Grant>,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.allowed {
+            write!(f, "{} needs role {}", self.permission, role_name(least_role(self.permission)))?;
+            return match self.role {
+                Some(role) => write!(f, ", the highest here is {}", role_name(role)),
+                None => f.write_str(", there is none here"),
+            };
+        }
+        write!(f, "{} is allowed by", self.permission)?;
+        for (count, grant) in self.because.iter().enumerate() {
+            let separator = if count == 0 { " " } else { ", " };
+            write!(f, "{separator}{} of {} on {}", role_name(grant.role), grant.holder, grant.namespace)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a role as documents have it.
+#[must_use]
+pub const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "viewer",
+        Role::Editor => "editor",
+        Role::Publisher => "publisher",
+        Role::Admin => "admin",
+    }
+}
+
+/// Decides whether `subject` has `permission` where these grants count.
+#[must_use]
+pub fn decide(grants: &Grants, subject: &Subject, permission: Permission) -> Decision {
+    let held = held(grants, subject);
+    let role = held.iter().map(|grant| grant.role).max();
+    let allowed = role.is_some_and(|role| permits(role, permission));
+    let because = if allowed { held.into_iter().filter(|grant| permits(grant.role, permission)).collect() } else { held };
+    Decision { permission, allowed, role, because }
+}
+
+/// Every grant that the subject has, nearest namespace and highest role first.
+fn held(grants: &Grants, subject: &Subject) -> Vec<Grant> {
+    let mut held = Vec::new();
+    for at in &grants.chain {
+        for (role, holders) in by_role(&at.roles) {
+            held.extend(granted(&at.namespace, role, holders, subject));
+        }
+    }
+    let root = Namespace::root();
+    if !grants.chain.iter().any(|at| at.namespace == root) {
+        held.extend(granted(&root, Role::Admin, &grants.root.admin, subject));
+    }
+    held
+}
+
+fn by_role(roles: &Roles) -> [(Role, &[String]); 4] {
+    [
+        (Role::Admin, &roles.admin),
+        (Role::Publisher, &roles.publisher),
+        (Role::Editor, &roles.editor),
+        (Role::Viewer, &roles.viewer),
+    ]
+}
+
+fn granted<'a>(
+    namespace: &'a Namespace,
+    role: Role,
+    holders: &'a [String],
+    subject: &'a Subject,
+) -> impl Iterator<Item = Grant> + 'a {
+    holders
+        .iter()
+        .filter(|holder| subject.is(holder))
+        .map(move |holder| Grant { namespace: namespace.clone(), role, holder: holder.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLES: [Role; 4] = [Role::Viewer, Role::Editor, Role::Publisher, Role::Admin];
+
+    fn roles(grants: &[(Role, &str)]) -> Roles {
+        let mut roles = Roles::default();
+        for (role, holder) in grants {
+            let holders = match role {
+                Role::Viewer => &mut roles.viewer,
+                Role::Editor => &mut roles.editor,
+                Role::Publisher => &mut roles.publisher,
+                Role::Admin => &mut roles.admin,
+            };
+            holders.push((*holder).to_owned());
+        }
+        roles
+    }
+
+    fn at(namespace: &str, grants: &[(Role, &str)]) -> GrantsAt {
+        GrantsAt { namespace: namespace.parse().unwrap(), roles: roles(grants) }
+    }
+
+    fn check(grants: &Grants, subject: &Subject, permission: Permission) -> String {
+        decide(grants, subject, permission).to_string()
+    }
+
+    #[test]
+    fn every_role_anywhere_on_the_chain_gives_exactly_its_permissions() {
+        for place in ["/a/b", "/a", "/"] {
+            for role in ROLES {
+                let chain: Vec<_> = ["/a/b", "/a", "/"]
+                    .iter()
+                    .map(|name| at(name, if *name == place { &[(role, "ann")] } else { &[] }))
+                    .collect();
+                let root = chain.last().unwrap().roles.clone();
+                let grants = Grants { chain, root };
+                for permission in Permission::ALL {
+                    let decision = decide(&grants, &Subject::principal("ann"), permission);
+                    assert_eq!(decision.allowed, permits(role, permission), "{role:?} on {place}: {permission}");
+                    assert_eq!(decision.role, Some(role));
+                    assert_eq!(decision.because, [Grant { namespace: place.parse().unwrap(), role, holder: "ann".into() }]);
+                    assert!(!decide(&grants, &Subject::principal("bob"), permission).allowed);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_highest_of_all_grants_counts() {
+        for low in ROLES {
+            for high in ROLES {
+                let grants = Grants { chain: vec![at("/a", &[(low, "ann")]), at("/", &[(high, "ann")])], root: roles(&[]) };
+                let decision = decide(&grants, &Subject::principal("ann"), Permission::NamespaceRead);
+                assert_eq!(decision.role, Some(low.max(high)));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_allowed_without_a_grant() {
+        let grants = Grants { chain: vec![], root: roles(&[]) };
+        for permission in Permission::ALL {
+            assert!(!decide(&grants, &Subject::principal("ann"), permission).allowed);
+        }
+        insta::assert_snapshot!(check(&grants, &Subject::principal("ann"), Permission::ConfigPublish), @"config:publish needs role publisher, there is none here");
+    }
+
+    #[test]
+    fn where_the_chain_is_cut_only_admin_of_the_root_is_left() {
+        let root = roles(&[(Role::Admin, "root"), (Role::Publisher, "pat")]);
+        let grants = Grants { chain: vec![at("/cut", &[(Role::Viewer, "pat")])], root };
+        insta::assert_snapshot!(check(&grants, &Subject::principal("root"), Permission::NamespaceDelete), @"namespace:delete is allowed by admin of root on /");
+        insta::assert_snapshot!(check(&grants, &Subject::principal("pat"), Permission::ConfigPublish), @"config:publish needs role publisher, the highest here is viewer");
+    }
+
+    #[test]
+    fn groups_hold_roles_and_are_never_taken_for_principals() {
+        let grants = Grants { chain: vec![at("/a", &[(Role::Editor, "group:dev"), (Role::Admin, "dev")])], root: roles(&[]) };
+        let ann = Subject { principal: "ann".into(), groups: vec!["dev".into()] };
+        insta::assert_snapshot!(check(&grants, &ann, Permission::ConfigWriteDraft), @"config:write:draft is allowed by editor of group:dev on /a");
+        insta::assert_snapshot!(check(&grants, &ann, Permission::SchemaWrite), @"schema:write needs role admin, the highest here is editor");
+        let forger = Subject::principal("group:dev");
+        assert!(!decide(&grants, &forger, Permission::NamespaceRead).allowed);
+    }
+
+    #[test]
+    fn every_grant_that_allows_it_is_named() {
+        let grants = Grants {
+            chain: vec![at("/a/b", &[(Role::Viewer, "ann"), (Role::Publisher, "ann")]), at("/a", &[(Role::Admin, "ann")])],
+            root: roles(&[]),
+        };
+        insta::assert_snapshot!(check(&grants, &Subject::principal("ann"), Permission::ConfigRollback), @"config:rollback is allowed by publisher of ann on /a/b, admin of ann on /a");
+    }
+}

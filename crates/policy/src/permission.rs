@@ -1,0 +1,137 @@
+//! What can be permitted, and which role permits it.
+
+use std::fmt;
+
+use confman_model::document::RoleName as Role;
+
+/// Something that a role allows in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Permission {
+    /// See that the namespace exists, and its document.
+    NamespaceRead,
+    /// Read what is published, with its history.
+    ConfigReadPublished,
+    /// Read drafts.
+    ConfigReadDraft,
+    /// Write drafts.
+    ConfigWriteDraft,
+    /// Ask for a draft to be published.
+    RequestCreate,
+    /// Approve a publish request.
+    RequestApprove,
+    /// Reject a publish request.
+    RequestReject,
+    /// Publish.
+    ConfigPublish,
+    /// Publish an earlier state again.
+    ConfigRollback,
+    /// Create namespaces below, change the document, bring in the history of another store.
+    NamespaceWrite,
+    /// Give and take roles.
+    RolesManage,
+    /// Write schemas.
+    SchemaWrite,
+    /// Delete the namespace.
+    NamespaceDelete,
+}
+
+impl Permission {
+    /// Every permission, least first.
+    pub const ALL: [Self; 13] = [
+        Self::NamespaceRead,
+        Self::ConfigReadPublished,
+        Self::ConfigReadDraft,
+        Self::ConfigWriteDraft,
+        Self::RequestCreate,
+        Self::RequestApprove,
+        Self::RequestReject,
+        Self::ConfigPublish,
+        Self::ConfigRollback,
+        Self::NamespaceWrite,
+        Self::RolesManage,
+        Self::SchemaWrite,
+        Self::NamespaceDelete,
+    ];
+
+    /// The name as in documents and messages: `config:publish`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NamespaceRead => "namespace:read",
+            Self::ConfigReadPublished => "config:read:published",
+            Self::ConfigReadDraft => "config:read:draft",
+            Self::ConfigWriteDraft => "config:write:draft",
+            Self::RequestCreate => "publish-request:create",
+            Self::RequestApprove => "publish-request:approve",
+            Self::RequestReject => "publish-request:reject",
+            Self::ConfigPublish => "config:publish",
+            Self::ConfigRollback => "config:rollback",
+            Self::NamespaceWrite => "namespace:write",
+            Self::RolesManage => "roles:manage",
+            Self::SchemaWrite => "schema:write",
+            Self::NamespaceDelete => "namespace:delete",
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The least role that has the permission. A higher role has everything that a lower one has.
+#[must_use]
+pub const fn least_role(permission: Permission) -> Role {
+    match permission {
+        Permission::NamespaceRead | Permission::ConfigReadPublished => Role::Viewer,
+        Permission::ConfigReadDraft | Permission::ConfigWriteDraft | Permission::RequestCreate => Role::Editor,
+        Permission::RequestApprove
+        | Permission::RequestReject
+        | Permission::ConfigPublish
+        | Permission::ConfigRollback => Role::Publisher,
+        Permission::NamespaceWrite
+        | Permission::RolesManage
+        | Permission::SchemaWrite
+        | Permission::NamespaceDelete => Role::Admin,
+    }
+}
+
+/// Whether the role has the permission.
+#[must_use]
+pub fn permits(role: Role, permission: Permission) -> bool {
+    role >= least_role(permission)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_matrix_is_that_of_the_design() {
+        let mut table = String::new();
+        for permission in Permission::ALL {
+            let mut row = format!("{permission:<24}");
+            for role in [Role::Viewer, Role::Editor, Role::Publisher, Role::Admin] {
+                row.push_str(if permits(role, permission) { " yes" } else { "  - " });
+            }
+            table.push_str(row.trim_end());
+            table.push('\n');
+        }
+        insta::assert_snapshot!(table, @r"
+        namespace:read           yes yes yes yes
+        config:read:published    yes yes yes yes
+        config:read:draft         -  yes yes yes
+        config:write:draft        -  yes yes yes
+        publish-request:create    -  yes yes yes
+        publish-request:approve   -   -  yes yes
+        publish-request:reject    -   -  yes yes
+        config:publish            -   -  yes yes
+        config:rollback           -   -  yes yes
+        namespace:write           -   -   -  yes
+        roles:manage              -   -   -  yes
+        schema:write              -   -   -  yes
+        namespace:delete          -   -   -  yes
+        ");
+    }
+}
