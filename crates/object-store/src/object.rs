@@ -2,7 +2,17 @@
 
 use bytes::Bytes;
 
+use crate::attestation::ATTESTATION_BYTES_MAX;
+use crate::commit::COMMIT_BYTES_MAX;
 use crate::id::ObjectId;
+use crate::meta::META_BYTES_MAX;
+use crate::record::RECORD_BYTES_MAX;
+use crate::tree::PAGE_BYTES_MAX;
+
+/// Largest blob.
+pub const BLOB_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest encoded operation.
+pub const OPERATION_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// What an object is. The kind takes part in its id, so two kinds can never be confused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,10 +74,30 @@ impl Kind {
         }
     }
 
+    /// Most bytes of an object of this kind.
+    #[must_use]
+    pub const fn bytes_max(self) -> usize {
+        match self {
+            Self::Blob => BLOB_BYTES_MAX,
+            Self::Page => PAGE_BYTES_MAX,
+            Self::Meta => META_BYTES_MAX,
+            Self::Commit => COMMIT_BYTES_MAX,
+            Self::Record => RECORD_BYTES_MAX,
+            Self::Operation => OPERATION_BYTES_MAX,
+            Self::Attestation => ATTESTATION_BYTES_MAX,
+        }
+    }
+
     /// The kind of this number, as packs, views and backends write it.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+impl From<Kind> for u8 {
+    fn from(kind: Kind) -> Self {
+        kind as Self
     }
 }
 
