@@ -1,6 +1,11 @@
 //! Where encoded objects are kept.
 
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
 use bytes::Bytes;
+
+use crate::chain;
 use crate::encoding::{Encoded, Encoding};
 use crate::id::ObjectId;
 use crate::object::Kind;
@@ -48,10 +53,11 @@ pub trait ObjectBackend: Send + Sync + std::fmt::Debug {
     /// The disk fails, or what it holds is not a frame.
     fn get(&self, kind: Kind, id: &ObjectId) -> Result<Option<Stored>, BackendError>;
 
-    /// Keeps all of the objects or none. One that is there already is put again with the new birth.
+    /// Keeps all of the objects or none, each after what it is encoded against. One that is there already is
+    /// put again with the new birth; how it is written may stay as it was.
     ///
     /// # Errors
-    /// The disk fails.
+    /// The disk fails, or an object is encoded against one that is neither kept nor before it.
     fn put(&self, objects: &[Encoded], born: u64) -> Result<(), BackendError>;
 
     /// Up to `limit` ids of this kind, ascending, from `first` on.
@@ -63,10 +69,44 @@ pub trait ObjectBackend: Send + Sync + std::fmt::Debug {
 
 /// Keeps objects in memory, for tests, stages and proofs.
 #[derive(Debug, Default)]
-pub struct MemoryBackend {}
+pub struct MemoryBackend {
+    objects: RwLock<BTreeMap<(Kind, ObjectId), Stored>>,
+}
+
+impl MemoryBackend {
+    fn lock_failed<T>(_: PoisonError<T>) -> BackendError {
+        BackendError::Io { action: "lock its memory", source: "a writer panicked".into() }
+    }
+}
 
 impl ObjectBackend for MemoryBackend {
-    fn get(&self, _kind: Kind, _id: &ObjectId) -> Result<Option<Stored>, BackendError> { todo!() }
-    fn put(&self, _objects: &[Encoded], _born: u64) -> Result<(), BackendError> { todo!() }
-    fn ids(&self, _kind: Kind, _first: &ObjectId, _limit: usize) -> Result<Vec<ObjectId>, BackendError> { todo!() }
+    fn get(&self, kind: Kind, id: &ObjectId) -> Result<Option<Stored>, BackendError> {
+        let objects = self.objects.read().map_err(Self::lock_failed)?;
+        Ok(objects.get(&(kind, *id)).cloned())
+    }
+
+    fn put(&self, objects: &[Encoded], born: u64) -> Result<(), BackendError> {
+        let mut kept = self.objects.write().map_err(Self::lock_failed)?;
+        let settled = chain::settle(&|kind, id| Ok(kept.get(&(kind, *id)).cloned()), objects, born)?;
+        for Encoded { kind, id, encoding, payload } in settled {
+            kept.insert((kind, id), Stored { born, encoding, payload });
+        }
+        Ok(())
+    }
+
+    fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+        let objects = self.objects.read().map_err(Self::lock_failed)?;
+        let of_kind = objects.range((kind, *first)..).take_while(|((k, _), _)| *k == kind);
+        Ok(of_kind.map(|((_, id), _)| *id).take(limit).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_conforms() {
+        crate::testing::conformance(MemoryBackend::default);
+    }
 }

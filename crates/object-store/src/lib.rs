@@ -10,6 +10,7 @@
 
 pub mod attestation;
 pub mod backend;
+mod chain;
 pub mod codec;
 pub mod commit;
 pub mod encoding;
