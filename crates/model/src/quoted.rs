@@ -11,6 +11,9 @@ pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("the empty text");
+        }
         f.write_str("`")?;
         for (count, c) in self.0.chars().enumerate() {
             if count == QUOTED_CHARS_MAX {
@@ -18,7 +21,7 @@ impl fmt::Display for Quoted<'_> {
                 break;
             }
             match c {
-                '\'' | '"' => write!(f, "{c}")?,
+                '\'' | '"' | '\\' => write!(f, "{c}")?,
                 c => write!(f, "{}", c.escape_debug())?,
             }
         }
