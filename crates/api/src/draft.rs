@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::entry::EntryWrite;
 
@@ -33,7 +34,8 @@ pub struct Draft {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Changes {
-    /// Key → what it becomes; `null` removes the entry.
+    /// Key → what it becomes; `null` removes the entry. A key that is given twice is refused.
+    #[serde(deserialize_with = "unique_keys")]
     pub changes: BTreeMap<String, Option<EntryWrite>>,
     /// Head of the draft that the caller has seen (`""`: the draft does not exist yet); 409 if it moved.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -63,4 +65,57 @@ pub struct Drafted {
     /// What is allowed but worth knowing.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+}
+
+/// Reads a map and refuses a key that is there twice, where serde would keep the last silently.
+fn unique_keys<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Option<EntryWrite>>, D::Error> {
+    struct Unique;
+
+    impl<'de> Visitor<'de> for Unique {
+        type Value = BTreeMap<String, Option<EntryWrite>>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of keys and what they become")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            let mut changes = BTreeMap::new();
+            while let Some(key) = map.next_key::<String>()? {
+                if changes.contains_key(&key) {
+                    return Err(M::Error::custom(format!("key `{key}` is given twice")));
+                }
+                changes.insert(key, map.next_value()?);
+            }
+            Ok(changes)
+        }
+    }
+
+    deserializer.deserialize_map(Unique)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_every_digit_and_the_order_of_their_keys() {
+        let text = r#"{"changes":{"a":{"value":1.10},"b":{"type":"json","value":{"z":1,"a":[2e0]}},"c":null}}"#;
+        let changes: Changes = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&changes).unwrap(), text);
+    }
+
+    #[test]
+    fn a_repeated_key_or_an_unknown_field_is_refused_with_its_place() {
+        let refused = |text: &str| {
+            serde_json::from_str::<Changes>(text)
+                .unwrap_err()
+                .to_string()
+        };
+        insta::assert_snapshot!(refused(r#"{"changes":{"a":null,"a":null}}"#), @"key `a` is given twice at line 1 column 24");
+        insta::assert_snapshot!(refused(r#"{"changes":{"a":{"vlaue":1}}}"#), @"unknown field `vlaue`, expected one of `type`, `value`, `unset`, `description`, `tags`, `mediaType` at line 1 column 24");
+        insta::assert_snapshot!(refused(r#"{"changes":{},"changes":{}}"#), @"duplicate field `changes` at line 1 column 23");
+        insta::assert_snapshot!(refused(r#"{"changes":{},"force":true}"#), @"unknown field `force`, expected one of `changes`, `expectedHead`, `message`, `publish` at line 1 column 21");
+    }
 }

@@ -22,6 +22,8 @@ pub const HEADER_COMMIT: &str = "confman-commit";
 pub const HEADER_FILTERED: &str = "confman-filtered";
 /// Names a write, so that asking again gives the same answer. 1 to 128 printable ASCII characters.
 pub const HEADER_IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Names a request in the answer and in the server's logs.
+pub const HEADER_REQUEST_ID: &str = "confman-request-id";
 /// Media type of packs.
 pub const MEDIA_TYPE_PACK: &str = "application/x-confman-pack";
 /// Media type of problems (RFC 9457).
