@@ -1,0 +1,186 @@
+//! Every error that leaves the server, as a problem (RFC 9457) with a stable code.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use confman_api::problem::{Problem, ProblemItem};
+
+mod repo;
+
+/// Declares the codes with their status and title, so that there is one list of them.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $status:ident, $title:literal;)+) => {
+        /// What kind of error it is, for programs. The texts never change their meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The text in problems.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)+ }
+            }
+
+            /// One line that says it in general.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The path is not in normal form or a name in it is not valid.
+    InvalidPath = "invalid-path", BAD_REQUEST, "the path is not valid";
+    /// A query parameter is unknown, repeated or not valid.
+    InvalidQuery = "invalid-query", BAD_REQUEST, "the query is not valid";
+    /// A header is not valid.
+    InvalidHeader = "invalid-header", BAD_REQUEST, "a header is not valid";
+    /// The body is not what this route reads.
+    InvalidBody = "invalid-body", BAD_REQUEST, "the body is not valid";
+    /// A name in the body is not valid.
+    InvalidName = "invalid-name", BAD_REQUEST, "a name is not valid";
+    /// An entry has a value, type, description or tag that is not valid.
+    InvalidValue = "invalid-value", BAD_REQUEST, "an entry is not valid";
+    /// A namespace document is not valid.
+    InvalidDocument = "invalid-document", BAD_REQUEST, "the document is not valid";
+    /// A pack is damaged, incomplete or contains what must not be stored.
+    InvalidPack = "invalid-pack", BAD_REQUEST, "the pack is not valid";
+    /// A revision is ambiguous or cannot be meant here.
+    InvalidRevision = "invalid-revision", BAD_REQUEST, "the revision is not valid";
+    /// There is no token, or it is not known.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "a valid token is needed";
+    /// The caller may not do this.
+    Forbidden = "forbidden", FORBIDDEN, "you are not allowed to do this";
+    /// What was asked for does not exist, or the caller may not know of it.
+    NotFound = "not-found", NOT_FOUND, "not found";
+    /// No route has this path.
+    NoSuchRoute = "no-such-route", NOT_FOUND, "there is no such route";
+    /// The route does not answer this method.
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "the route does not answer this method";
+    /// The answer cannot be given in a media type that `Accept` allows.
+    NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "there is no such form of the answer";
+    /// The request did not arrive in time.
+    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "the request did not arrive in time";
+    /// It exists already.
+    AlreadyExists = "already-exists", CONFLICT, "it exists already";
+    /// Keys were changed on both sides.
+    Conflict = "conflict", CONFLICT, "there are conflicts";
+    /// The state does not allow it.
+    NotPossible = "not-possible", CONFLICT, "the state does not allow this";
+    /// What the caller has seen has moved (stated in the body).
+    Stale = "stale", CONFLICT, "it has changed since you saw it";
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused = "idempotency-key-reused", CONFLICT, "the idempotency key was used for another request";
+    /// What the caller has seen has moved (stated in `If-Match`).
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "it has changed since you saw it";
+    /// The body is larger than allowed.
+    TooLarge = "too-large", PAYLOAD_TOO_LARGE, "the request is too large";
+    /// A limit of the store is reached.
+    LimitReached = "limit-reached", CONFLICT, "a limit is reached";
+    /// The body is in another media type.
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "the media type is not supported";
+    /// A fault in the server.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "the server has a fault";
+    /// What is stored is damaged, and is therefore not served.
+    Corrupt = "corrupt", INTERNAL_SERVER_ERROR, "stored data is damaged";
+    /// Too much is waiting.
+    Busy = "busy", SERVICE_UNAVAILABLE, "the server is busy";
+    /// The store cannot do this now.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "the store is not available";
+    /// A write may or may not have taken effect.
+    UnknownOutcome = "unknown-outcome", SERVICE_UNAVAILABLE, "it is not known whether it took effect";
+    /// The node did not reach the wanted index in time.
+    Behind = "behind", GATEWAY_TIMEOUT, "this node is behind";
+}
+
+/// An answer that says what went wrong.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    /// What kind.
+    pub(crate) code: Code,
+    /// What was wrong here, and what to do next.
+    pub(crate) detail: String,
+    /// Everything that was wrong, where there are several things.
+    pub(crate) errors: Vec<ProblemItem>,
+    /// Headers that belong to it.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl ApiError {
+    /// An error with one sentence.
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    }
+
+    /// An error that lists everything that is wrong.
+    pub(crate) fn listed(code: Code, errors: Vec<ProblemItem>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => only.detail.clone(),
+            many => format!("{} things are wrong, see `errors`", many.len()),
+        };
+        Self { code, detail, errors, headers: Vec::new() }
+    }
+
+    /// An error of a header.
+    pub(crate) fn header(name: &str, detail: &str) -> Self {
+        Self::new(Code::InvalidHeader, format!("the header `{name}` is not valid: {detail}"))
+    }
+
+    /// Adds a header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The answer.
+    pub(crate) fn into_response(self, request_id: &str) -> Response {
+        let status = self.code.status();
+        let problem = Problem {
+            problem_type: format!("urn:confman:problem:{}", self.code.as_str()),
+            title: self.code.title().to_owned(),
+            status: status.as_u16(),
+            detail: self.detail,
+            code: self.code.as_str().to_owned(),
+            request_id: request_id.to_owned(),
+            errors: self.errors,
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(confman_api::MEDIA_TYPE_PROBLEM),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(self.headers);
+        response
+    }
+}
+
+/// An error with its causes, each once, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,93 @@
+//! Connections: accepted, bounded in number, time and headers, and drained at the end.
+//!
+//! axum's own `serve` has no time limit for the head of a request, so that a few hundred silent
+//! connections could hold a server; this loop sets one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// Most connections at once; more wait in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 4096;
+/// How long the head of a request may take to arrive, and a kept connection may be silent.
+pub const HEAD_SECONDS_MAX: u64 = 30;
+/// Most requests at once on one HTTP/2 connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Most bytes in the head of a request.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long requests may go on after the server was told to stop.
+pub const DRAIN_SECONDS_MAX: u64 = 15;
+/// Pause after the system refused a connection (no file descriptors left), so as not to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop` is cancelled, then lets requests finish for [`DRAIN_SECONDS_MAX`].
+pub(crate) async fn run(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
+        .max_buf_size(HEAD_BYTES_MAX)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(HEAD_SECONDS_MAX))
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let Some((stream, peer, place)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                // Clients vanish all the time; it is not worth more than a trace.
+                tracing::debug!(%peer, "connection from {peer} ended: {error}");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    let limit = Duration::from_secs(DRAIN_SECONDS_MAX);
+    if tokio::time::timeout(limit, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still running after {DRAIN_SECONDS_MAX} s and were cut off");
+    }
+}
+
+/// Waits for a place, then for a connection; `None` where the system refused one.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Answers are written whole; waiting to fill packets only delays them.
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer, place))
+        }
+        Err(error) => {
+            tracing::warn!("could not accept a connection: {error}");
+            None
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What a path names: the whole URL layer, as one pure function from raw text to a [`Resource`].
+//!
+//! A namespace of any depth ends at `/-/`: `/v1/ns/teams/payments/-/entries/stripe/api-version`;
+//! the root is `/v1/ns/-/…`. `%2F` may stand for `/`, as clients generated from templates send it.
+//!
+//! INVARIANT: every resource has one path, up to `%2F`. What is not in normal form (`..`, `.`, `//`,
+//! an encoded dot or letter, upper case in a namespace, bytes that are not UTF-8) is refused with the
+//! part that is wrong, never repaired: two spellings of one path would be two entries in a cache or
+//! in a rule of a proxy.
+
+use std::str::FromStr;
+
+use axum::http::Method;
+use confman_repo::{DraftName, Key, Namespace, Revision, TagName};
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// `/healthz`
+    Health,
+    /// `/readyz`
+    Readiness,
+    /// `/version`
+    Version,
+    /// `/v1/whoami`
+    Whoami,
+    /// `/v1/namespaces`
+    Namespaces,
+    /// `/v1/operations`
+    Operations,
+    /// `/v1/fsck`
+    Fsck,
+    /// `/v1/ns/{namespace}/-/…`
+    In(Namespace, Part),
+}
+
+/// What a path names inside a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// `namespace`
+    Document,
+    /// `config`
+    Config,
+    /// `config/{key}`
+    ConfigKey(Key),
+    /// `entries`
+    Entries,
+    /// `entries/{key}`
+    Entry(Key),
+    /// `drafts`
+    Drafts,
+    /// `drafts/{draft}`
+    Draft(DraftName),
+    /// `drafts/{draft}/changes`
+    Changes(DraftName),
+    /// `publish`
+    Publish,
+    /// `rollback`
+    Rollback,
+    /// `history/{key}`
+    History(Key),
+    /// `log`
+    Log,
+    /// `blame`
+    Blame,
+    /// `compare`
+    Compare,
+    /// `commits/{rev}`
+    Commit(Revision),
+    /// `tags`
+    Tags,
+    /// `tags/{tag}`
+    Tag(TagName),
+    /// `fetch`
+    Fetch,
+    /// `push`
+    Push,
+    /// `import`
+    Import,
+}
+
+/// Why a path names nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PathError {
+    /// Parts of it are not valid; each text names one.
+    Malformed(Vec<String>),
+    /// It is well formed and nothing is there.
+    Unknown,
+}
+
+const GET: &[Method] = &[Method::GET];
+const POST: &[Method] = &[Method::POST];
+
+impl Resource {
+    /// The path with the names of its parameters, as in the documentation and in logs.
+    pub(crate) fn template(&self) -> &'static str {
+        match self {
+            Self::Health => "/healthz",
+            Self::Readiness => "/readyz",
+            Self::Version => "/version",
+            Self::Whoami => "/v1/whoami",
+            Self::Namespaces => "/v1/namespaces",
+            Self::Operations => "/v1/operations",
+            Self::Fsck => "/v1/fsck",
+            Self::In(_, part) => match part {
+                Part::Document => "/v1/ns/{namespace}/-/namespace",
+                Part::Config => "/v1/ns/{namespace}/-/config",
+                Part::ConfigKey(_) => "/v1/ns/{namespace}/-/config/{key}",
+                Part::Entries => "/v1/ns/{namespace}/-/entries",
+                Part::Entry(_) => "/v1/ns/{namespace}/-/entries/{key}",
+                Part::Drafts => "/v1/ns/{namespace}/-/drafts",
+                Part::Draft(_) => "/v1/ns/{namespace}/-/drafts/{draft}",
+                Part::Changes(_) => "/v1/ns/{namespace}/-/drafts/{draft}/changes",
+                Part::Publish => "/v1/ns/{namespace}/-/publish",
+                Part::Rollback => "/v1/ns/{namespace}/-/rollback",
+                Part::History(_) => "/v1/ns/{namespace}/-/history/{key}",
+                Part::Log => "/v1/ns/{namespace}/-/log",
+                Part::Blame => "/v1/ns/{namespace}/-/blame",
+                Part::Compare => "/v1/ns/{namespace}/-/compare",
+                Part::Commit(_) => "/v1/ns/{namespace}/-/commits/{rev}",
+                Part::Tags => "/v1/ns/{namespace}/-/tags",
+                Part::Tag(_) => "/v1/ns/{namespace}/-/tags/{tag}",
+                Part::Fetch => "/v1/ns/{namespace}/-/fetch",
+                Part::Push => "/v1/ns/{namespace}/-/push",
+                Part::Import => "/v1/ns/{namespace}/-/import",
+            },
+        }
+    }
+
+    /// The methods it answers; `HEAD` goes where `GET` goes.
+    pub(crate) fn methods(&self) -> &'static [Method] {
+        match self {
+            Self::Health | Self::Readiness | Self::Version | Self::Whoami | Self::Operations => GET,
+            Self::Namespaces => &[Method::GET, Method::POST],
+            Self::Fsck => POST,
+            Self::In(_, part) => match part {
+                Part::Entry(_) | Part::Tag(_) => &[Method::GET, Method::PUT, Method::DELETE],
+                Part::Draft(_) => &[Method::GET, Method::DELETE],
+                Part::Changes(_) | Part::Publish | Part::Rollback | Part::Fetch | Part::Push => POST,
+                Part::Document
+                | Part::Config
+                | Part::ConfigKey(_)
+                | Part::Entries
+                | Part::Drafts
+                | Part::History(_)
+                | Part::Log
+                | Part::Blame
+                | Part::Compare
+                | Part::Commit(_)
+                | Part::Tags
+                | Part::Import => GET,
+            },
+        }
+    }
+
+    /// Whether it is answered without a token.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self, Self::Health | Self::Readiness | Self::Version)
+    }
+}
+
+/// Reads the path of a request as it was sent.
+pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
+    let path = raw.strip_prefix('/').ok_or(PathError::Unknown)?;
+    let path = decode(path).map_err(|wrong| PathError::Malformed(vec![wrong]))?;
+    let segments: Vec<&str> = path.split('/').collect();
+    match segments.as_slice() {
+        ["healthz"] => Ok(Resource::Health),
+        ["readyz"] => Ok(Resource::Readiness),
+        ["version"] => Ok(Resource::Version),
+        ["v1", "whoami"] => Ok(Resource::Whoami),
+        ["v1", "namespaces"] => Ok(Resource::Namespaces),
+        ["v1", "operations"] => Ok(Resource::Operations),
+        ["v1", "fsck"] => Ok(Resource::Fsck),
+        ["v1", "ns", inside @ ..] => in_namespace(inside),
+        other => Err(nothing_at(other)),
+    }
+}
+
+/// Reads what follows `/v1/ns/`.
+fn in_namespace(segments: &[&str]) -> Result<Resource, PathError> {
+    let Some(end) = segments.iter().position(|segment| *segment == "-") else {
+        let wrong = "the path of a namespace must end at `/-/`, as in `/v1/ns/teams/payments/-/config`";
+        return Err(PathError::Malformed(vec![wrong.to_owned()]));
+    };
+    let (namespace, rest) = segments.split_at(end);
+    let namespace = Namespace::from_str(&format!("/{}", namespace.join("/")));
+    let part = part(rest.get(1..).unwrap_or_default());
+    match (namespace, part) {
+        (Ok(namespace), Ok(part)) => Ok(Resource::In(namespace, part)),
+        (Ok(_), Err(error)) => Err(error),
+        (Err(error), Err(PathError::Malformed(mut wrong))) => {
+            wrong.insert(0, in_path("namespace", &error));
+            Err(PathError::Malformed(wrong))
+        }
+        (Err(error), _) => Err(PathError::Malformed(vec![in_path("namespace", &error)])),
+    }
+}
+
+/// Reads what follows `/-/`.
+fn part(segments: &[&str]) -> Result<Part, PathError> {
+    let Some((collection, names)) = segments.split_first() else {
+        return Err(PathError::Unknown);
+    };
+    match (*collection, names) {
+        ("namespace", []) => Ok(Part::Document),
+        ("config", []) => Ok(Part::Config),
+        ("config", key) => Ok(Part::ConfigKey(name("key", key)?)),
+        ("entries", []) => Ok(Part::Entries),
+        ("entries", key) => Ok(Part::Entry(name("key", key)?)),
+        ("drafts", []) => Ok(Part::Drafts),
+        ("drafts", [draft]) => Ok(Part::Draft(name("draft", &[draft])?)),
+        ("drafts", [draft, "changes"]) => Ok(Part::Changes(name("draft", &[draft])?)),
+        ("publish", []) => Ok(Part::Publish),
+        ("rollback", []) => Ok(Part::Rollback),
+        ("history", key @ [_, ..]) => Ok(Part::History(name("key", key)?)),
+        ("log", []) => Ok(Part::Log),
+        ("blame", []) => Ok(Part::Blame),
+        ("compare", []) => Ok(Part::Compare),
+        ("commits", revision @ [_, ..]) => Ok(Part::Commit(name("revision", revision)?)),
+        ("tags", []) => Ok(Part::Tags),
+        ("tags", [tag]) => Ok(Part::Tag(name("tag", &[tag])?)),
+        ("fetch", []) => Ok(Part::Fetch),
+        ("push", []) => Ok(Part::Push),
+        ("import", []) => Ok(Part::Import),
+        _ => Err(nothing_at(segments)),
+    }
+}
+
+/// Reads the name at the end of a path.
+fn name<T: FromStr<Err: std::error::Error>>(what: &str, segments: &[&str]) -> Result<T, PathError> {
+    let text = segments.join("/");
+    text.parse().map_err(|error| PathError::Malformed(vec![in_path(what, &error)]))
+}
+
+fn in_path(what: &str, error: &dyn std::error::Error) -> String {
+    format!("the {what} in the path is not valid: {}", crate::error::chain(error))
+}
+
+/// Says whether an unknown path is at least well formed.
+fn nothing_at(segments: &[&str]) -> PathError {
+    let odd = segments.iter().find(|segment| matches!(**segment, "" | "." | ".."));
+    match odd {
+        // `/` alone has one empty segment and is merely nothing.
+        None => PathError::Unknown,
+        Some(_) if segments.len() == 1 && segments.first() == Some(&"") => PathError::Unknown,
+        Some(&"") => PathError::Malformed(vec![
+            "the path has an empty segment: a `//`, or a `/` at its end".to_owned(),
+        ]),
+        Some(dots) => PathError::Malformed(vec![format!(
+            "the path has a segment `{dots}`; paths are not resolved, write what you mean"
+        )]),
+    }
+}
+
+/// Decodes a path once. Characters that never need an escape must not have one, so that `%2e%2e`
+/// can never be dots that somebody in between did not see.
+fn decode(raw: &str) -> Result<String, String> {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first != b'%' {
+            bytes.push(first);
+            continue;
+        }
+        let Some((escape, tail)) = rest.split_at_checked(2) else {
+            return Err("the path ends inside an escape; `%` is written `%25`".to_owned());
+        };
+        rest = tail;
+        let byte = hex_byte(escape)
+            .ok_or_else(|| "the path has a `%` that two hex digits do not follow; `%` is written `%25`".to_owned())?;
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
+            return Err(format!(
+                "the path has the escape `%{byte:02X}` for `{}`, which must be written as it is",
+                char::from(byte)
+            ));
+        }
+        bytes.push(byte);
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        format!("the path is not UTF-8 after byte {} once decoded", error.utf8_error().valid_up_to())
+    })
+}
+
+/// The byte that two hex digits stand for.
+pub(crate) fn hex_byte(digits: &[u8]) -> Option<u8> {
+    let [high, low] = digits else { return None };
+    let high = char::from(*high).to_digit(16)?;
+    let low = char::from(*low).to_digit(16)?;
+    u8::try_from(high * 16 + low).ok()
+}
