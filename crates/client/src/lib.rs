@@ -1,1 +1,18 @@
-//! Talk to a server; working copy; verified local mirror.
+//! Talk to a server; working copy; verified local mirror that works when the server is away.
+//!
+//! [`Client`] is the HTTP contract as async functions. [`WorkingCopy`] keeps namespaces as files and
+//! everything it has fetched as verified objects, so that status, diff, log, show and restore need no
+//! server. [`git`] brings histories in from Git and gives them back.
+//!
+//! INVARIANT: nothing that a server sends is used before it hashes to the id it was asked for by, and
+//! no name that a server sends becomes a path before it was parsed as what it claims to be.
+//!
+//! Deliberately absent: the environment, configuration files and the terminal. The caller gives the
+//! values; a token is never part of an error or of a `Debug` text.
+
+pub mod client;
+pub mod git;
+pub mod working_copy;
+
+pub use client::{Client, ClientError, ClientOptions};
+pub use working_copy::{WorkingCopy, WorkingCopyError};

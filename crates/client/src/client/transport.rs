@@ -1,0 +1,288 @@
+//! Sending one request: identity, retries, read-your-writes, and what an answer means.
+//!
+//! INVARIANT: a request is sent again only if doing it twice is doing it once: it reads, or it
+//! carries an idempotency key that the server remembers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use confman_api::problem::Problem;
+use reqwest::{Method, Response, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::error::ClientError;
+
+/// Longest delay between two attempts.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+/// First delay between two attempts; doubled each time.
+const RETRY_DELAY_FIRST: Duration = Duration::from_millis(100);
+/// Most bytes of an answer that is not a pack.
+pub(crate) const ANSWER_BYTES_MAX: usize = 256 << 20;
+/// How many times longer a write of many objects may take than a small request.
+pub(crate) const SLOW_TIMEOUT_FACTOR: u32 = 20;
+/// Bytes of randomness in an idempotency key.
+const IDEMPOTENCY_KEY_BYTES: usize = 16;
+
+/// How a client talks.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// How long a small request may take; large transfers may take longer as long as they move.
+    pub timeout: Duration,
+    /// How often a request that failed in transit is sent again.
+    pub retries: u32,
+    /// Who we say we are.
+    pub user_agent: String,
+}
+
+/// The connection to one server.
+pub(crate) struct Transport {
+    http: reqwest::Client,
+    /// Without a slash at its end.
+    url: String,
+    token: Option<header::HeaderValue>,
+    options: ClientOptions,
+    /// The highest log index that any answer carried.
+    index: AtomicU64,
+}
+
+/// A request before it is sent.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) path: String,
+    pub(crate) accept: &'static str,
+    pub(crate) body: Option<(&'static str, Bytes)>,
+    /// Whether it changes anything.
+    pub(crate) write: bool,
+    pub(crate) timeout_factor: u32,
+    pub(crate) stream: bool,
+}
+
+impl Request {
+    /// A read.
+    pub(crate) fn get(path: String) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            accept: "application/json",
+            body: None,
+            write: false,
+            timeout_factor: 1,
+            stream: false,
+        }
+    }
+
+    /// A write of a JSON body.
+    pub(crate) fn write(method: Method, path: String, body: Option<Vec<u8>>) -> Self {
+        let body = body.map(|bytes| ("application/json", Bytes::from(bytes)));
+        Self { method, body, write: true, ..Self::get(path) }
+    }
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transport").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    pub(crate) fn new(
+        url: &str,
+        token: Option<&str>,
+        options: ClientOptions,
+    ) -> Result<Self, ClientError> {
+        let parsed = reqwest::Url::parse(url)
+            .map_err(|error| ClientError::Invalid(format!("`{url}` is not the URL of a server: {error}")))?;
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+            return Err(ClientError::Invalid(format!(
+                "`{url}` is not the URL of a server; it begins with http:// or https:// and a host"
+            )));
+        }
+        if parsed.query().is_some() || parsed.fragment().is_some() || !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(ClientError::Invalid(
+                "the URL of a server has no user, password, query or fragment".to_owned(),
+            ));
+        }
+        let token = token.map(bearer).transpose()?;
+        let http = reqwest::Client::builder()
+            .user_agent(options.user_agent.clone())
+            .connect_timeout(options.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| ClientError::Invalid(format!("cannot set up HTTP: {}", chain(&error))))?;
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Self { http, url, token, options, index: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The highest log index that any answer carried.
+    pub(crate) fn index(&self) -> u64 {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    /// How long nothing may arrive before a transfer counts as broken.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.options.timeout
+    }
+
+    /// Sends it, again where that is safe and may help, and gives an answer whose status is 2xx.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Response, ClientError> {
+        let idempotency_key = if request.write { Some(random_key()?) } else { None };
+        let mut attempt = 0;
+        loop {
+            let result = self.send_once(request, idempotency_key.as_deref()).await;
+            let again = match &result {
+                Err(ClientError::Unreachable { .. }) => true,
+                Ok(response) => response.status() == StatusCode::SERVICE_UNAVAILABLE,
+                Err(_) => false,
+            };
+            if !again || attempt >= self.options.retries {
+                return self.accept(result?).await;
+            }
+            tokio::time::sleep(delay(attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn send_once(
+        &self,
+        request: &Request,
+        idempotency_key: Option<&str>,
+    ) -> Result<Response, ClientError> {
+        let url = format!("{}{}", self.url, request.path);
+        let mut builder = self.http.request(request.method.clone(), url).header(header::ACCEPT, request.accept);
+        if let Some(token) = &self.token {
+            builder = builder.header(header::AUTHORIZATION, token.clone());
+        }
+        if let Some(key) = idempotency_key {
+            builder = builder.header(confman_api::HEADER_IDEMPOTENCY_KEY, key);
+        }
+        let index = self.index();
+        if index > 0 {
+            builder = builder.header(confman_api::HEADER_MIN_INDEX, index);
+        }
+        if let Some((media_type, body)) = &request.body {
+            builder = builder.header(header::CONTENT_TYPE, *media_type).body(body.clone());
+        }
+        let timeout = self.options.timeout.saturating_mul(request.timeout_factor);
+        if !request.stream {
+            builder = builder.timeout(timeout);
+        }
+        match tokio::time::timeout(timeout, builder.send()).await {
+            Ok(Ok(response)) => {
+                self.remember_index(&response);
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(self.transport_error(error)),
+            Err(elapsed) => {
+                Err(ClientError::Unreachable { url: self.url.clone(), source: Box::new(elapsed) })
+            }
+        }
+    }
+
+    fn remember_index(&self, response: &Response) {
+        let index = response
+            .headers()
+            .get(confman_api::HEADER_INDEX)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok());
+        if let Some(index) = index {
+            self.index.fetch_max(index, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets 2xx and 304 through and reads everything else as a problem.
+    async fn accept(&self, response: Response) -> Result<Response, ClientError> {
+        let status = response.status();
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
+        let is_problem = media_type(&response) == Some(confman_api::MEDIA_TYPE_PROBLEM.to_owned());
+        let body = self.read(response).await?;
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if is_problem => Err(ClientError::Problem(Box::new(problem))),
+            _ => Err(self.protocol(format!("status {status} came without a problem document"))),
+        }
+    }
+
+    /// The whole body, up to [`ANSWER_BYTES_MAX`].
+    pub(crate) async fn read(&self, mut response: Response) -> Result<Bytes, ClientError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_error(error))? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(self.protocol(format!("an answer has more than {ANSWER_BYTES_MAX} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Bytes::from(body))
+    }
+
+    /// Sends it and reads the answer as JSON.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ClientError> {
+        let response = self.send(request).await?;
+        let body = self.read(response).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| self.protocol(format!("the answer to `{} {}` is not as agreed: {error}", request.method, request.path)))
+    }
+
+    pub(crate) fn protocol(&self, reason: String) -> ClientError {
+        ClientError::Protocol { url: self.url.clone(), reason }
+    }
+
+    pub(crate) fn transport_error(&self, error: reqwest::Error) -> ClientError {
+        if error.is_builder() {
+            return ClientError::Invalid(format!("the request cannot be built: {}", chain(&error)));
+        }
+        // The URL of the request is ours; what is left says what the network did.
+        ClientError::Unreachable { url: self.url.clone(), source: Box::new(error.without_url()) }
+    }
+}
+
+/// The media type of an answer without its parameters.
+fn media_type(response: &Response) -> Option<String> {
+    let value = response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+/// The header that carries a token; marked so that no log shows it.
+fn bearer(token: &str) -> Result<header::HeaderValue, ClientError> {
+    let mut value = header::HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+        ClientError::Invalid("the token has characters that a token never has; is it whole?".to_owned())
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn random_key() -> Result<String, ClientError> {
+    let mut bytes = [0; IDEMPOTENCY_KEY_BYTES];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| ClientError::Invalid(format!("the system gives no random numbers: {error}")))?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
+}
+
+/// Doubles each time up to a limit, and is spread so that many clients do not come back at once.
+fn delay(attempt: u32) -> Duration {
+    let full = RETRY_DELAY_FIRST.saturating_mul(1 << attempt.min(10)).min(RETRY_DELAY_MAX);
+    let mut byte = [0];
+    let spread = match getrandom::fill(&mut byte) {
+        Ok(()) => u32::from(byte[0]),
+        Err(_) => 128,
+    };
+    full / 2 + full / 2 * spread / 255
+}
+
+/// An error with everything behind it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}
