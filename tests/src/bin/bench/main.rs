@@ -1,0 +1,94 @@
+//! The benchmarks, each beside its peer in the same run on the same disk.
+//!
+//! `bench [NAME …] [--quick] [--out FILE]`. Prints one line a measurement as it goes, and writes a
+//! table with ratios. Figures speak of the machine they were measured on: the ratio is what counts.
+
+mod clone;
+mod confman;
+mod git;
+mod history;
+mod import;
+mod machine;
+mod table;
+mod transactions;
+mod tree;
+
+use std::path::PathBuf;
+
+use table::Table;
+
+/// How large the inputs are.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Keys of the large namespace.
+    pub keys: usize,
+    /// Files of the flat directory that git compares.
+    pub git_files: usize,
+    /// Commits of the namespace whose key's history is read.
+    pub commits: usize,
+    /// Transactions in all.
+    pub transactions: usize,
+    /// The real history, or a small made one.
+    pub real_history: bool,
+}
+
+const FULL: Scale = Scale {
+    keys: 1_000_000,
+    git_files: 100_000,
+    commits: 10_000,
+    transactions: 60_000,
+    real_history: true,
+};
+
+/// Small enough for a smoke run; its figures mean nothing.
+const QUICK: Scale = Scale {
+    keys: 20_000,
+    git_files: 2_000,
+    commits: 200,
+    transactions: 3_000,
+    real_history: false,
+};
+
+type Benchmark = (&'static str, fn(Scale, &mut Table) -> Result<(), Failure>);
+
+/// A benchmark that cannot be run, with why.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const BENCHMARKS: &[Benchmark] = &[
+    ("tree", tree::run),
+    ("transactions", transactions::run),
+    ("history", history::run),
+    ("import", import::run),
+    ("clone", clone::run),
+];
+
+#[expect(clippy::print_stdout, reason = "a program that prints what it measured")]
+fn main() -> Result<(), Failure> {
+    let mut names = Vec::new();
+    let mut out = None;
+    let mut scale = FULL;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => scale = QUICK,
+            "--out" => out = arguments.next().map(PathBuf::from),
+            name if BENCHMARKS.iter().any(|(known, _)| *known == name) => names.push(name.to_owned()),
+            other => {
+                let known: Vec<&str> = BENCHMARKS.iter().map(|(name, _)| *name).collect();
+                return Err(format!("no benchmark `{other}`; there are {}", known.join(", ")).into());
+            }
+        }
+    }
+    let mut table = Table::new(machine::describe()?);
+    for (name, run) in BENCHMARKS {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            println!("# {name}");
+            run(scale, &mut table)?;
+        }
+    }
+    match out {
+        Some(path) => table.write(&path)?,
+        None => println!("\n{}", table.markdown()),
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The table of results.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::Failure;
+
+/// One measurement beside its peer.
+#[derive(Debug)]
+pub struct Row {
+    /// What was measured.
+    pub what: String,
+    /// Confman's figure, with its unit.
+    pub confman: String,
+    /// The peer and its figure.
+    pub peer: String,
+    /// The ratio, as a text that says what it is of.
+    pub ratio: String,
+    /// What was hoped for.
+    pub bar: String,
+}
+
+/// Everything measured in one run.
+#[derive(Debug)]
+pub struct Table {
+    machine: String,
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// An empty table about this machine.
+    pub fn new(machine: String) -> Self {
+        Self { machine, rows: Vec::new() }
+    }
+
+    /// Adds a row and prints it.
+    #[expect(clippy::print_stdout, reason = "a program that prints what it measured")]
+    pub fn add(&mut self, row: Row) {
+        println!("{}: {} | {} | {} | bar {}", row.what, row.confman, row.peer, row.ratio, row.bar);
+        self.rows.push(row);
+    }
+
+    /// The table as Markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = String::from("| what | Confman | peer | ratio | bar |\n|---|---|---|---|---|\n");
+        for row in &self.rows {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} |",
+                row.what, row.confman, row.peer, row.ratio, row.bar
+            );
+        }
+        text
+    }
+
+    /// Writes the table with its explanation.
+    #[expect(clippy::disallowed_methods, reason = "a report, not data to keep")]
+    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+        let text = format!(
+            "# Benchmarks\n\nWritten by `make bench`. Every row is measured beside its peer in one run on one machine;\n\
+             the ratio is what counts.\n\nMachine: {}\n\n{}",
+            self.machine,
+            self.markdown()
+        );
+        std::fs::write(path, text)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! Durable transactions: one key each, 64 clients, one node; beside etcd's `put` on the same disk,
+//! where `etcd` is installed, and beside the disk's own rate of synced writes.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use confman_tests::Server;
+use hdrhistogram::Histogram;
+
+use crate::table::{Row, Table};
+use crate::{Failure, Scale, confman, git, machine};
+
+const CLIENTS: usize = 64;
+
+struct Rate {
+    per_second: f64,
+    p50: Duration,
+    p99: Duration,
+}
+
+/// Measures all three.
+pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let ours = runtime.block_on(confman_rate(scale.transactions))?;
+    let place = tempfile::tempdir()?;
+    let sync = machine::sync_latency(place.path())?;
+    let (peer, ratio) = match runtime.block_on(etcd_rate(scale.transactions))? {
+        Some(theirs) => (
+            format!("etcd put over gRPC: {}", theirs.text()),
+            format!("{:.2} × etcd's", ours.per_second / theirs.per_second),
+        ),
+        None => (
+            format!("no etcd here; fdatasync alone {:.0}/s", 1.0 / sync.as_secs_f64()),
+            format!("{:.2} × the disk's syncs", ours.per_second * sync.as_secs_f64()),
+        ),
+    };
+    table.add(Row {
+        what: format!("durable publishes of one key each over HTTP, {CLIENTS} clients, one node"),
+        confman: ours.text(),
+        peer,
+        ratio,
+        bar: "≥ 1 ×".to_owned(),
+    });
+    Ok(())
+}
+
+impl Rate {
+    fn text(&self) -> String {
+        format!(
+            "{:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
+            self.per_second,
+            self.p50.as_secs_f64() * 1000.0,
+            self.p99.as_secs_f64() * 1000.0
+        )
+    }
+}
+
+async fn confman_rate(transactions: usize) -> Result<Rate, Failure> {
+    let server = Server::start();
+    let home = tempfile::tempdir()?;
+    for client in 0..CLIENTS {
+        confman::timed(&server, home.path(), &["ns", "create", &format!("/client-{client}")])?;
+    }
+    let token = server.admin_token();
+    let http = reqwest::Client::builder().pool_max_idle_per_host(CLIENTS).build()?;
+    let base = server.url().to_owned();
+    measure(transactions, move |client, number| {
+        let request = http
+            .put(format!(
+                "{base}/v1/ns/client-{client}/-/entries/{}?publish=true",
+                git::key(number)
+            ))
+            .bearer_auth(&token)
+            .header("content-type", "application/json")
+            .body(format!("{{\"value\": \"{}\"}}", git::value(number, 0)));
+        async move {
+            let response = request.send().await?;
+            let status = response.status();
+            let body = response.bytes().await?;
+            if !status.is_success() {
+                return Err(format!("{status}: {}", String::from_utf8_lossy(&body)).into());
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+async fn etcd_rate(transactions: usize) -> Result<Option<Rate>, Failure> {
+    let directory = tempfile::tempdir()?;
+    let Some((etcd, url)) = Etcd::start(directory.path()).await? else {
+        return Ok(None);
+    };
+    let http = reqwest::Client::builder().http2_prior_knowledge().build()?;
+    let rate = measure(transactions, move |client, number| {
+        let key = format!("/client-{client}/{}", git::key(number));
+        let message = put_request(key.as_bytes(), git::value(number, 0).as_bytes());
+        let request = http
+            .post(format!("{url}/etcdserverpb.KV/Put"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(message);
+        async move {
+            let response = request.send().await?;
+            let status = response.status();
+            let body = response.bytes().await?;
+            if !status.is_success() || body.len() < 6 {
+                return Err(format!("etcd answered {status} and {} bytes", body.len()).into());
+            }
+            Ok(())
+        }
+    })
+    .await?;
+    drop(etcd);
+    Ok(Some(rate))
+}
+
+/// `PutRequest {key = 1, value = 2}` in a gRPC frame.
+fn put_request(key: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut message = Vec::new();
+    for (tag, bytes) in [(0x0a_u8, key), (0x12, value)] {
+        message.push(tag);
+        message.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
+        message.extend_from_slice(bytes);
+    }
+    let mut frame = vec![0];
+    frame.extend_from_slice(&u32::try_from(message.len()).unwrap_or(0).to_be_bytes());
+    frame.extend_from_slice(&message);
+    frame
+}
+
+async fn measure<F, T>(transactions: usize, transact: F) -> Result<Rate, Failure>
+where
+    F: Fn(usize, usize) -> T + Clone + Send + 'static,
+    T: Future<Output = Result<(), Failure>> + Send,
+{
+    let next = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
+    let mut clients = Vec::new();
+    for client in 0..CLIENTS {
+        let (next, transact) = (Arc::clone(&next), transact.clone());
+        clients.push(tokio::spawn(async move {
+            let mut times = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= transactions {
+                    return Ok::<_, Failure>(times);
+                }
+                let begun = Instant::now();
+                transact(client, number).await?;
+                times.push(begun.elapsed());
+            }
+        }));
+    }
+    let mut histogram = Histogram::<u64>::new(3)?;
+    for client in clients {
+        for time in client.await?? {
+            histogram.record(u64::try_from(time.as_micros())?)?;
+        }
+    }
+    let elapsed = begun.elapsed();
+    Ok(Rate {
+        per_second: transactions as f64 / elapsed.as_secs_f64(),
+        p50: Duration::from_micros(histogram.value_at_quantile(0.5)),
+        p99: Duration::from_micros(histogram.value_at_quantile(0.99)),
+    })
+}
+
+/// An etcd of one node that ends with this value.
+struct Etcd(Child);
+
+impl Etcd {
+    async fn start(directory: &std::path::Path) -> Result<Option<(Self, String)>, Failure> {
+        let free = |_| -> Result<u16, Failure> {
+            Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+        };
+        let (client_port, peer_port) = (free(())?, free(())?);
+        let client = format!("http://127.0.0.1:{client_port}");
+        let peer = format!("http://127.0.0.1:{peer_port}");
+        let spawned = Command::new("etcd")
+            .arg("--data-dir")
+            .arg(directory.join("etcd"))
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("default={peer}"), "--log-level", "error"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut etcd = match spawned {
+            Ok(child) => Self(child),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let http = reqwest::Client::new();
+        loop {
+            let health = http.get(format!("{client}/health")).send().await;
+            if let Ok(response) = health
+                && response.text().await?.contains("true")
+            {
+                return Ok(Some((etcd, client)));
+            }
+            if let Some(status) = etcd.0.try_wait()? {
+                return Err(format!("etcd ended: {status}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
