@@ -1,1 +1,66 @@
 //! Everything Confman can do, as functions over a view that end in a transaction.
+//!
+//! A [`Repo`] is the door to one node; a [`Session`] is what one actor can do there. Each method
+//! takes one view, asks `policy`, reads objects and answers; one that changes something collects
+//! every ref it read and ends in one transaction, and is evaluated again where a ref moved meanwhile.
+//!
+//! INVARIANT: there is no way in without an actor, and no method that does not ask `policy`.
+//! INVARIANT: an answer never mixes two views.
+//! INVARIANT: a method's work is proportional to what it changes or returns, not to the namespace.
+//!
+//! Deliberately absent: HTTP, JSON shapes, runtimes, and the system's clock (see [`Clock`]).
+
+pub mod actor;
+pub mod clock;
+pub mod compare;
+pub mod draft;
+pub mod effective;
+pub mod entry;
+pub mod error;
+mod evaluation;
+pub mod fetch;
+pub mod fsck;
+pub mod history;
+mod line;
+pub mod log;
+pub mod names;
+pub mod namespace;
+pub mod operation;
+pub mod principal;
+pub mod publish;
+pub mod push;
+pub mod repo;
+pub mod revision;
+mod row;
+pub mod session;
+pub mod tag;
+pub mod time;
+pub mod token;
+
+pub use actor::Actor;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use compare::{Comparison, EntryChange};
+pub use draft::{ChangeDraft, Draft, Drafted, EntryEdit, ExpectedHead, ValueEdit};
+pub use effective::{Effective, EffectiveEntry, EffectiveValue, Provenance};
+pub use entry::{ConfigEntry, DraftSide, Entries, EntriesQuery, PublishedSide, Stamp, TreeEntry, Values};
+pub use error::{Error, KeyConflict, Problem, What};
+pub use fetch::{FetchPlan, FetchRequest, FetchedRef};
+pub use fsck::{FsckProgress, FsckReport};
+pub use history::{Blame, BlameLine, History, Version};
+pub use log::{CommitInfo, Log, LogQuery};
+pub use namespace::{NamespaceInfo, Namespaces};
+pub use operation::{LoggedOperation, OperationFilter, Operations};
+pub use publish::{Publish, Published, Rollback, Warning};
+pub use push::{ImportMark, ImportState, PushEdit, PushRequest, PushTarget, Pushed};
+pub use repo::{Repo, RepoOptions};
+pub use revision::ResolvedRevision;
+pub use session::{Session, Whoami};
+pub use tag::Tag;
+pub use token::Token;
+
+// What the signatures here are made of, for callers that may not depend on those crates themselves.
+pub use confman_layout as layout;
+pub use confman_model as model;
+pub use confman_object_store as objects;
+pub use confman_policy as policy;
+pub use confman_refs as refs;
