@@ -29,6 +29,9 @@ const DICTIONARY_MAGIC: [u8; 4] = [0x37, 0xa4, 0x30, 0xec];
 const LEVEL: i32 = 3;
 /// Payloads up to this length are left alone: naming a dictionary takes 32 bytes.
 const DELTA_PAYLOAD_BYTES_MIN: usize = 64;
+/// Commits, metas, records, operations and attestations below this length are left as they are: they are
+/// alike, and a database compresses the many in a block better together than each alone.
+const SMALL_BYTES_MAX: usize = 1024;
 /// Above this length (of object and dictionary) matches are searched over the whole distance.
 const LONG_DISTANCE_BYTES_MIN: usize = 128 * 1024;
 
@@ -158,6 +161,9 @@ impl Encoded {
     pub fn new(object: &Object) -> Self {
         let bytes = object.bytes();
         let as_it_is = Self { kind: object.kind(), id: object.id(), encoding: Encoding::Raw, payload: bytes.clone() };
+        if is_small(object) {
+            return as_it_is;
+        }
         match (u32::try_from(bytes.len()), compress(bytes)) {
             (Ok(len), Some(payload)) if payload.len() + header_extra(len) < bytes.len() => {
                 Self { encoding: Encoding::Zstd { len }, payload, ..as_it_is }
@@ -173,6 +179,7 @@ impl Encoded {
         let alone = Self::new(object);
         let possible = base_depth < DELTA_DEPTH_MAX
             && base.kind() == object.kind()
+            && !is_small(object)
             && base.id() != object.id()
             && alone.payload.len() > DELTA_PAYLOAD_BYTES_MIN
             && !base.bytes().is_empty()
@@ -229,6 +236,10 @@ impl Encoded {
             Err(format!("its bytes hash to {}", object.id()))
         }
     }
+}
+
+fn is_small(object: &Object) -> bool {
+    !matches!(object.kind(), Kind::Blob | Kind::Page) && object.bytes().len() < SMALL_BYTES_MAX
 }
 
 fn check_len(kind: Kind, len: usize, bytes_max: usize) -> Result<(), String> {
@@ -326,4 +337,122 @@ fn decompress(payload: &[u8], dictionary: &[u8], len: usize) -> Result<Vec<u8>, 
             Err(code) => Err(format!("the frame cannot be decompressed: {}", get_error_name(code))),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn blob(bytes: impl Into<Bytes>) -> Object {
+        Object::new(Kind::Blob, bytes)
+    }
+
+    /// `lines` lines of configuration; `changed` of them differ from those of another seed.
+    fn text(lines: usize, changed: &[usize]) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut out = String::new();
+        for line in 0..lines {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let value = if changed.contains(&line) { 7 } else { state >> 20 };
+            out.push_str(&format!("  service-{}.replicas: {value}\n", state >> 52));
+        }
+        out.into_bytes()
+    }
+
+    #[test]
+    fn a_large_text_against_its_predecessor_gives_a_tiny_frame() {
+        let (old, new) = (blob(text(16_000, &[])), blob(text(16_000, &[3, 9_000, 15_999])));
+        assert!(new.bytes().len() > 600_000, "{}", new.bytes().len());
+        let (alone, delta) = (Encoded::new(&new), Encoded::against(&new, &old, 0));
+        assert!(alone.payload.len() > 100_000, "{}", alone.payload.len());
+        assert!(delta.payload.len() < 300, "{}", delta.payload.len());
+        assert_eq!(delta.open(Some(old.bytes())).unwrap(), new);
+    }
+
+    #[test]
+    fn a_small_text_against_its_predecessor_gives_a_small_frame() {
+        let (old, new) = (blob(text(100, &[])), blob(text(100, &[50])));
+        let (alone, delta) = (Encoded::new(&new), Encoded::against(&new, &old, 3));
+        assert!(matches!(delta.encoding, Encoding::Delta { depth: 4, .. }));
+        assert!(delta.payload.len() < 40 && alone.payload.len() > 1000, "{} {}", delta.payload.len(), alone.payload.len());
+    }
+
+    #[test]
+    fn a_dictionary_that_does_not_help_or_must_not_be_used_is_not() {
+        let new = blob(text(100, &[1]));
+        let alone = Encoded::new(&new);
+        let old = blob(text(100, &[]));
+        assert_eq!(Encoded::against(&new, &blob("nothing alike"), 0), alone);
+        assert_eq!(Encoded::against(&new, &old, DELTA_DEPTH_MAX), alone);
+        assert_eq!(Encoded::against(&new, &new, 0), alone);
+        assert_eq!(Encoded::against(&new, &Object::new(Kind::Record, old.bytes().clone()), 0), alone);
+        let with_tables = blob([&DICTIONARY_MAGIC[..], old.bytes()].concat());
+        assert_eq!(Encoded::against(&new, &with_tables, 0), alone);
+        assert_eq!(Encoded::against(&blob(""), &old, 0).encoding, Encoding::Raw);
+    }
+
+    #[test]
+    fn a_frame_of_another_length_is_refused() {
+        let object = blob(text(100, &[]));
+        let encoded = Encoded::new(&object);
+        let len = object.bytes().len() as u32;
+        let with = |len| Encoded { encoding: Encoding::Zstd { len }, ..encoded.clone() }.decompress(None).unwrap_err();
+        insta::assert_snapshot!(with(len - 1), @"the frame cannot be decompressed: Destination buffer is too small");
+        assert_eq!(with(len + 1), format!("{} bytes are declared, the frame gives {len}", len + 1));
+        insta::assert_snapshot!(with(u32::MAX), @"4294967295 bytes, a blob has at most 16777216");
+        let cut = Encoded { payload: encoded.payload.slice(..10), ..encoded.clone() };
+        assert!(cut.decompress(None).is_err());
+        let other = Encoded { id: blob("x").id(), ..encoded.clone() };
+        assert_eq!(other.open(None).unwrap_err(), format!("its bytes hash to {}", object.id()));
+    }
+
+    fn check_header(encoding: Encoding) {
+        let mut bytes = Vec::new();
+        encoding.write_header(&mut bytes);
+        assert_eq!(Encoding::header_len(bytes[0]), Ok(bytes.len()));
+        bytes.extend_from_slice(b"rest");
+        assert_eq!(Encoding::read_header(&bytes), Ok((encoding, &b"rest"[..])));
+    }
+
+    proptest! {
+        #[test]
+        fn headers_round_trip(len: u32, shift in 0..32_u32, base: [u8; 32], depth in 1..=DELTA_DEPTH_MAX) {
+            let (len, base) = (len >> shift, ObjectId::from_bytes(base));
+            check_header(Encoding::Raw);
+            check_header(Encoding::Zstd { len });
+            check_header(Encoding::Delta { len, base, depth });
+        }
+
+        #[test]
+        fn a_header_that_reads_is_the_only_one(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok((encoding, rest)) = Encoding::read_header(&bytes) {
+                let mut again = Vec::new();
+                encoding.write_header(&mut again);
+                again.extend_from_slice(rest);
+                prop_assert_eq!(again, bytes);
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_decodes(old: Vec<u8>, new: Vec<u8>, changed in 0..150_usize) {
+            for (old, new) in [(old, new), (text(100, &[]), text(100, &[changed]))] {
+                let (old, new) = (blob(old), blob(new));
+                prop_assert_eq!(&Encoded::new(&new).open(None).unwrap(), &new);
+                prop_assert_eq!(&Encoded::against(&new, &old, 0).open(Some(old.bytes())).unwrap(), &new);
+            }
+        }
+
+        #[test]
+        fn no_frame_panics(payload: Vec<u8>, len in 0..5000_u32, base: Vec<u8>) {
+            let id = ObjectId::from_bytes([1; 32]);
+            for encoding in [Encoding::Raw, Encoding::Zstd { len }, Encoding::Delta { len, base: id, depth: 1 }] {
+                let encoded = Encoded { kind: Kind::Blob, id, encoding, payload: payload.clone().into() };
+                if let Ok(bytes) = encoded.decompress(Some(&base)) {
+                    prop_assert!(encoding.declared_len().is_none_or(|len| len as usize == bytes.len()));
+                }
+            }
+        }
+    }
 }

@@ -1,18 +1,64 @@
 //! Objects in RocksDB.
+//!
+//! Three column families by size and use: `object-page` (at most 4 KiB, most reads), `object-blob` (up to
+//! 16 MiB; from 32 KiB on in blob files, so that compaction does not copy them), and `object-node` (commits,
+//! metas, records, operations, attestations: small and alike). A key is `kind u8 | id`, a value
+//! `born u64 LE | encoding header | payload`; `docs/FORMAT-objects.md` has both.
+//!
+//! Objects are written once and read by exact key, so compaction is universal (there is next to no garbage
+//! to collect level by level) and every file has a filter over whole keys. Blocks are compressed with LZ4
+//! and, at the bottom, with zstd and a dictionary: payloads of pages and blobs are compressed already and
+//! RocksDB stores such blocks as they are, but small objects are left raw for this (`encoding.rs`).
 
+use std::fmt;
 use std::sync::Arc;
+
+use bytes::Bytes;
+use rocksdb::{
+    BlockBasedOptions, Cache, ChecksumType, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
+    DBCompressionType, DataBlockIndexType, Direction, IteratorMode, Options, ReadOptions, UniversalCompactOptions,
+    WriteBatch,
+};
+
 use crate::backend::{BackendError, ObjectBackend, Stored};
-use crate::encoding::Encoded;
-use crate::id::ObjectId;
+use crate::chain;
+use crate::encoding::{ENCODING_HEADER_BYTES_MAX, Encoded, Encoding};
+use crate::id::{ID_BYTES, ObjectId};
 use crate::object::Kind;
+
+/// Column family of pages.
+pub const PAGES: &str = "object-page";
+/// Column family of blobs.
+pub const BLOBS: &str = "object-blob";
+/// Column family of everything else.
+pub const NODES: &str = "object-node";
+
+/// Blobs from this length on are in files of their own.
+const BLOB_FILE_BYTES_MIN: u64 = 32 * 1024;
+/// The least that keeps blocks of a few objects; a read takes one.
+const BLOCK_BYTES: usize = 8 * 1024;
+/// Bounds what sampling for a dictionary holds in memory.
+const FILE_BYTES: u64 = 64 << 20;
+const WRITE_BUFFER_BYTES: usize = 16 << 20;
+const DICTIONARY_BYTES: i32 = 16 * 1024;
+const DICTIONARY_TRAIN_BYTES: i32 = 1600 * 1024;
+const ZSTD_LEVEL: i32 = 3;
+const ZSTD_WINDOW_BITS: i32 = -14;
+/// One false positive in about 120.
+const FILTER_BITS: f64 = 10.0;
+/// Freshest files get the filter that is faster to build, the rest the smaller one.
+const FILTER_BLOOM_BEFORE_LEVEL: i32 = 1;
+
+const KEY_BYTES: usize = 1 + ID_BYTES;
+const BORN_BYTES: usize = 8;
 
 /// Keeps objects in column families of a database that others use too.
 pub struct RocksBackend {
-    db: Arc<rocksdb::DB>,
+    db: Arc<DB>,
 }
 
-impl std::fmt::Debug for RocksBackend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for RocksBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RocksBackend").field("path", &self.db.path()).finish()
     }
 }
@@ -20,21 +66,233 @@ impl std::fmt::Debug for RocksBackend {
 impl RocksBackend {
     /// The column families it needs, with their options.
     #[must_use]
-    pub fn column_families(_block_cache: &rocksdb::Cache) -> Vec<rocksdb::ColumnFamilyDescriptor> { todo!() }
+    pub fn column_families(block_cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
+        [PAGES, BLOBS, NODES]
+            .map(|name| ColumnFamilyDescriptor::new(name, options(name, block_cache)))
+            .into()
+    }
 
     /// Uses a database opened with [`Self::column_families`].
     #[must_use]
-    pub fn new(db: Arc<rocksdb::DB>) -> Self { Self { db } }
+    pub fn new(db: Arc<DB>) -> Self {
+        Self { db }
+    }
 
-    /// Adds the objects to a batch that the caller writes with what depends on them.
+    /// Adds the objects to a batch that the caller writes with what depends on them. No other writer of
+    /// objects may be at work until the batch is written, and no object may be in two batches at once.
+    ///
+    /// # Errors
+    /// A column family is missing, or an object is encoded against one that is neither kept nor before it.
+    pub fn put_into(&self, batch: &mut WriteBatch, objects: &[Encoded], born: u64) -> Result<(), BackendError> {
+        let mut value = Vec::new();
+        for object in chain::settle(&|kind, id| self.get(kind, id), objects, born)? {
+            value.clear();
+            value.reserve(BORN_BYTES + ENCODING_HEADER_BYTES_MAX + object.payload.len());
+            value.extend_from_slice(&born.to_le_bytes());
+            object.encoding.write_header(&mut value);
+            value.extend_from_slice(&object.payload);
+            batch.put_cf(self.family(object.kind)?, key(object.kind, &object.id), &value);
+        }
+        Ok(())
+    }
+
+    /// Adds the removal of objects to a batch, for a collector that has made sure that nothing needs them:
+    /// neither a link nor an encoding.
     ///
     /// # Errors
     /// A column family is missing.
-    pub fn put_into(&self, _batch: &mut rocksdb::WriteBatch, _objects: &[Encoded], _born: u64) -> Result<(), BackendError> { todo!() }
+    pub fn remove_into(&self, batch: &mut WriteBatch, objects: &[(Kind, ObjectId)]) -> Result<(), BackendError> {
+        for (kind, id) in objects {
+            batch.delete_cf(self.family(*kind)?, key(*kind, id));
+        }
+        Ok(())
+    }
+
+    fn family(&self, kind: Kind) -> Result<&ColumnFamily, BackendError> {
+        let name = match kind {
+            Kind::Page => PAGES,
+            Kind::Blob => BLOBS,
+            _ => NODES,
+        };
+        self.db.cf_handle(name).ok_or_else(|| BackendError::Io {
+            action: "find its column family",
+            source: format!("the database has no column family `{name}`").into(),
+        })
+    }
 }
 
 impl ObjectBackend for RocksBackend {
-    fn get(&self, _kind: Kind, _id: &ObjectId) -> Result<Option<Stored>, BackendError> { todo!() }
-    fn put(&self, _objects: &[Encoded], _born: u64) -> Result<(), BackendError> { todo!() }
-    fn ids(&self, _kind: Kind, _first: &ObjectId, _limit: usize) -> Result<Vec<ObjectId>, BackendError> { todo!() }
+    fn get(&self, kind: Kind, id: &ObjectId) -> Result<Option<Stored>, BackendError> {
+        let found = self.db.get_cf(self.family(kind)?, key(kind, id)).map_err(failed("read an object"))?;
+        found.map(|value| decode_value(kind, id, value)).transpose()
+    }
+
+    fn put(&self, objects: &[Encoded], born: u64) -> Result<(), BackendError> {
+        let mut batch = WriteBatch::default();
+        self.put_into(&mut batch, objects, born)?;
+        self.db.write(&batch).map_err(failed("write objects"))
+    }
+
+    fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+        let mut options = ReadOptions::default();
+        // A point filter says nothing about a range.
+        options.set_total_order_seek(true);
+        let from = key(kind, first);
+        let mode = IteratorMode::From(&from, Direction::Forward);
+        let mut ids = Vec::new();
+        for row in self.db.iterator_cf_opt(self.family(kind)?, options, mode).take(limit) {
+            let (key, _) = row.map_err(failed("list objects"))?;
+            match key.split_first().map(|(number, id)| (*number, <[u8; ID_BYTES]>::try_from(id))) {
+                Some((number, Ok(id))) if number == u8::from(kind) => ids.push(ObjectId::from_bytes(id)),
+                _ => break,
+            }
+        }
+        Ok(ids)
+    }
+}
+
+fn key(kind: Kind, id: &ObjectId) -> [u8; KEY_BYTES] {
+    let mut key = [kind.into(); KEY_BYTES];
+    for (to, from) in key.iter_mut().skip(1).zip(id.as_bytes()) {
+        *to = *from;
+    }
+    key
+}
+
+fn decode_value(kind: Kind, id: &ObjectId, value: Vec<u8>) -> Result<Stored, BackendError> {
+    let value = Bytes::from(value);
+    let corrupt = |reason: String| BackendError::Corrupt { kind, id: *id, reason };
+    let (born, rest) = value
+        .split_first_chunk::<BORN_BYTES>()
+        .ok_or_else(|| corrupt(format!("{} bytes, the birth alone has {BORN_BYTES}", value.len())))?;
+    let (encoding, payload) = Encoding::read_header(rest).map_err(corrupt)?;
+    Ok(Stored { born: u64::from_le_bytes(*born), encoding, payload: value.slice_ref(payload) })
+}
+
+fn failed(action: &'static str) -> impl FnOnce(rocksdb::Error) -> BackendError {
+    move |source| BackendError::Io { action, source: source.into() }
+}
+
+fn options(name: &str, block_cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(block_cache);
+    table.set_block_size(BLOCK_BYTES);
+    table.set_format_version(6);
+    table.set_checksum_type(ChecksumType::XXH3);
+    table.set_hybrid_ribbon_filter(FILTER_BITS, FILTER_BLOOM_BEFORE_LEVEL);
+    table.set_whole_key_filtering(true);
+    table.set_optimize_filters_for_memory(true);
+    table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+
+    let mut universal = UniversalCompactOptions::default();
+    universal.set_max_size_amplification_percent(100);
+
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_compaction_style(DBCompactionStyle::Universal);
+    options.set_universal_compaction_options(&universal);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_target_file_size_base(FILE_BYTES);
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(0.02);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_bottommost_compression_type(DBCompressionType::Zstd);
+    options.set_bottommost_compression_options(ZSTD_WINDOW_BITS, ZSTD_LEVEL, 0, DICTIONARY_BYTES, true);
+    options.set_bottommost_zstd_max_train_bytes(DICTIONARY_TRAIN_BYTES, true);
+    if name == BLOBS {
+        options.set_enable_blob_files(true);
+        options.set_min_blob_size(BLOB_FILE_BYTES_MIN);
+        // Payloads are compressed already.
+        options.set_blob_compression_type(DBCompressionType::None);
+        options.set_enable_blob_gc(true);
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Object;
+
+    struct TestDb {
+        backend: RocksBackend,
+        _dir: tempfile::TempDir,
+    }
+
+    impl fmt::Debug for TestDb {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.backend.fmt(f)
+        }
+    }
+
+    fn open(dir: &std::path::Path) -> RocksBackend {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        let families = RocksBackend::column_families(&Cache::new_lru_cache(8 << 20));
+        RocksBackend::new(Arc::new(DB::open_cf_descriptors(&options, dir, families).unwrap()))
+    }
+
+    fn fresh() -> TestDb {
+        let dir = tempfile::tempdir().unwrap();
+        TestDb { backend: open(dir.path()), _dir: dir }
+    }
+
+    impl ObjectBackend for TestDb {
+        fn get(&self, kind: Kind, id: &ObjectId) -> Result<Option<Stored>, BackendError> {
+            self.backend.get(kind, id)
+        }
+        fn put(&self, objects: &[Encoded], born: u64) -> Result<(), BackendError> {
+            self.backend.put(objects, born)
+        }
+        fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+            self.backend.ids(kind, first, limit)
+        }
+    }
+
+    #[test]
+    fn rocksdb_conforms() {
+        crate::testing::conformance(fresh);
+    }
+
+    #[test]
+    fn objects_are_there_after_flush_compaction_and_opening_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let object = |n: u32| Object::new(Kind::ALL[n as usize % 7], vec![n as u8; 10 + 997 * (n as usize % 90)]);
+        let backend = open(dir.path());
+        for n in 0..400 {
+            backend.put(&[Encoded::new(&object(n))], u64::from(n)).unwrap();
+        }
+        for name in [PAGES, BLOBS, NODES] {
+            let family = backend.db.cf_handle(name).unwrap();
+            backend.db.flush_cf(family).unwrap();
+            backend.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        }
+        drop(backend);
+        let backend = open(dir.path());
+        for n in 0..400 {
+            let (object, stored) = (object(n), backend.get(object(n).kind(), &object(n).id()).unwrap().unwrap());
+            assert_eq!(stored.born, u64::from(n));
+            let Stored { encoding, payload, .. } = stored;
+            let encoded = Encoded { kind: object.kind(), id: object.id(), encoding, payload };
+            assert_eq!(encoded.open(None).unwrap(), object);
+        }
+        let mut batch = WriteBatch::default();
+        backend.remove_into(&mut batch, &[(object(1).kind(), object(1).id())]).unwrap();
+        backend.db.write(&batch).unwrap();
+        assert_eq!(backend.get(object(1).kind(), &object(1).id()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_value_that_is_no_frame_is_named() {
+        let db = fresh();
+        let object = Object::new(Kind::Commit, "x");
+        let family = db.backend.family(Kind::Commit).unwrap();
+        db.backend.db.put_cf(family, key(Kind::Commit, &object.id()), b"12345678\xff").unwrap();
+        let error = db.get(Kind::Commit, &object.id()).unwrap_err().to_string();
+        let id = object.id();
+        assert_eq!(error, format!("the stored frame of commit {id} is corrupt: 0xff is no encoding: raw, zstd or delta is needed"));
+    }
 }

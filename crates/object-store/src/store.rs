@@ -241,11 +241,7 @@ impl ReadObjects for Store {
 
 fn decode_page(id: &ObjectId, bytes: Bytes) -> Result<Arc<Page>, ReadError> {
     let malformed = |source| ReadError::Malformed { kind: Kind::Page, id: *id, source };
-    decode_page_bytes(bytes).map(Arc::new).map_err(malformed)
-}
-
-fn decode_page_bytes(bytes: Bytes) -> Result<Page, DecodeError> {
-    Err(DecodeError { kind: "page", offset: 0, reason: format!("{} bytes, pages cannot be read yet", bytes.len()) })
+    Page::decode(bytes).map(Arc::new).map_err(malformed)
 }
 
 fn decode_commit(id: &ObjectId, bytes: &[u8]) -> Result<Arc<Commit>, ReadError> {
