@@ -9,18 +9,31 @@
 //! INVARIANT: applying reads no clock, no random source and no map order.
 //! INVARIANT: refs does not know what a commit contains, nor that configuration exists.
 
+mod budget;
+mod cursor;
+mod data;
+mod directory;
+mod failure;
+mod gate;
 pub mod name;
 pub mod node;
 pub mod operation;
+mod proposal;
+mod raft;
 pub mod row;
 pub mod transaction;
+pub mod verify;
 pub mod view;
 
 pub use name::{RefName, RefNameError};
-pub use node::{Node, NodeOptions, OpenError, Status};
+pub use data::requests::{REQUEST_REMEMBERED_MS, REQUESTS_REMEMBERED_MAX};
+pub use data::sessions::{SESSION_BYTES_MAX, SESSION_MS, SESSIONS_MAX};
+pub use directory::FORMAT;
+pub use node::{LogCounters, Node, NodeOptions, OpenError, Status, Submitted};
 pub use operation::{Operation, OperationEdit};
 pub use row::{IndexRow, RowRange};
 pub use transaction::{
     Committed, Expect, RefEdit, RequestId, Target, TransactError, Transaction,
 };
+pub use verify::{OperationDifference, OperationReport};
 pub use view::View;

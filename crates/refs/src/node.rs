@@ -1,15 +1,47 @@
 //! A node: the replicated refs and the object store of one server process.
 
+use std::fmt;
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use confman_object_store::{ObjectId, Store};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use confman_object_store::{ObjectId, ReadError, Store};
+use openraft::ReadPolicy;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::ClientWriteError;
 
+use crate::budget::Budget;
+use crate::data::Data;
+use crate::directory::Directory;
+use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::name::RefName;
 use crate::operation::Operation;
+use crate::proposal;
+use crate::raft::log::Log;
+use crate::raft::{Answer, Payload, Raft, Refusal, Reply};
 use crate::row::{RowRange, StoredRow};
-use crate::transaction::{Committed, Transaction, TransactError};
+use crate::transaction::{self, Committed, RequestId, Target, TransactError, Transaction};
+use crate::verify::{self, OperationReport};
 use crate::view::View;
+
+mod close;
+mod open;
+mod past;
+
+/// Most bytes of transactions that wait at one time.
+pub const WAITING_BYTES_MAX: usize = 64 << 20;
+/// How long a transaction waits for others to make room before it is told that the node is busy.
+const BUSY_AFTER: Duration = Duration::from_secs(2);
+/// How long an answer is waited for before the outcome counts as unknown.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Bytes of log after which a snapshot is made, so that the log can be purged.
+const SNAPSHOT_BYTES: u64 = 64 << 20;
 
 /// How to open a node.
 #[derive(Clone, Debug)]
@@ -83,10 +115,46 @@ pub struct Status {
     pub failed: Option<String>,
 }
 
+/// What the log has written since the node was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCounters {
+    /// Writes that were synced; each may hold many entries.
+    pub synced_writes: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 /// A node. Synchronous; its replication runs on a runtime and threads of its own.
-#[derive(Debug)]
 pub struct Node {
-    _private: (),
+    directory: Directory,
+    node_id: u64,
+    cluster_id: [u8; 16],
+    data: Arc<Data>,
+    view: Arc<ArcSwap<View>>,
+    gate: Arc<Gate>,
+    budget: Arc<Budget>,
+    failure: Arc<Failure>,
+    raft: Raft,
+    log_bytes_at_snapshot: AtomicU64,
+    closing: AtomicBool,
+    running: Mutex<Option<Running>>,
+    runtime: tokio::runtime::Handle,
+    counters: Box<dyn Fn() -> LogCounters + Send + Sync>,
+}
+
+/// What a close takes apart.
+struct Running {
+    runtime: tokio::runtime::Runtime,
+    log: Log,
+    writer: JoinHandle<()>,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("directory", &self.directory.path()).finish_non_exhaustive()
+    }
 }
 
 impl Node {
@@ -95,64 +163,299 @@ impl Node {
     ///
     /// # Errors
     /// See [`OpenError`]; nothing is changed then.
-    pub fn open(_options: &NodeOptions) -> Result<Self, OpenError> { todo!() }
+    pub fn open(options: &NodeOptions) -> Result<Self, OpenError> {
+        open::open(options)
+    }
 
     /// The objects.
     #[must_use]
-    pub fn store(&self) -> &Arc<Store> { todo!() }
+    pub fn store(&self) -> &Arc<Store> {
+        &self.data.store
+    }
 
     /// The newest view.
     #[must_use]
-    pub fn view(&self) -> Arc<View> { todo!() }
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
 
     /// Replicates a transaction and waits until it is durable and applied here.
     ///
     /// # Errors
     /// See [`TransactError`].
-    pub fn transact(&self, _transaction: Transaction) -> Result<Committed, TransactError> { todo!() }
+    pub fn transact(&self, transaction: Transaction) -> Result<Committed, TransactError> {
+        self.submit(transaction)?.wait()
+    }
+
+    /// Hands a transaction over to be replicated, without waiting for it. Transactions that one thread
+    /// submits take effect in that order. One that is too large for a log entry has been staged, and
+    /// waited for, all but the end.
+    ///
+    /// # Errors
+    /// See [`TransactError`].
+    pub fn submit(&self, transaction: Transaction) -> Result<Submitted<'_>, TransactError> {
+        transaction::check(&transaction::Parts {
+            actor: &transaction.actor,
+            action: &transaction.action,
+            detail: &transaction.detail,
+            edits: &transaction.edits,
+            reads: &transaction.reads,
+            rows: &transaction.rows,
+        })
+        .map_err(TransactError::Malformed)?;
+        if proposal::body_bytes(&transaction) > transaction::BODY_BYTES_MAX {
+            let reason = format!("it has more than {} bytes beside its objects", transaction::BODY_BYTES_MAX);
+            return Err(TransactError::Malformed(reason));
+        }
+        let session = random_id().map_err(|error| TransactError::Unavailable(error.to_string()))?;
+        let entries = proposal::encode(&transaction, session);
+        for piece in entries.pieces {
+            self.stage(piece)?;
+        }
+        self.propose(entries.last)
+    }
+
+    /// Waits for a piece of a staged transaction. Without its end it has no effect.
+    fn stage(&self, piece: Bytes) -> Result<(), TransactError> {
+        match self.propose(piece)?.answer() {
+            Ok(Answer::Refused(refusal)) => Err(refused(refusal)),
+            Ok(_) => Ok(()),
+            Err(TransactError::UnknownOutcome(reason)) => Err(TransactError::Unavailable(reason)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn propose(&self, entry: Bytes) -> Result<Submitted<'_>, TransactError> {
+        self.available()?;
+        let taken = self.budget.take(entry.len(), BUSY_AFTER).ok_or(TransactError::Busy)?;
+        let (sender, answer) = mpsc::sync_channel(1);
+        futures::executor::block_on(self.raft.client_write_ff(Payload(entry), Some(Reply(sender))))
+            .map_err(|error| TransactError::Unavailable(error.to_string()))?;
+        self.snapshot_when_due();
+        Ok(Submitted { node: self, answer, _taken: taken })
+    }
+
+    fn available(&self) -> Result<(), TransactError> {
+        if let Some(reason) = self.failure.get() {
+            return Err(TransactError::Unavailable(reason.to_owned()));
+        }
+        if self.closing.load(Ordering::Acquire) {
+            return Err(TransactError::Unavailable("the node is closing".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// openraft counts entries; a log of few large ones is to be purged too.
+    fn snapshot_when_due(&self) {
+        let written = self.log_counters().bytes;
+        let before = self.log_bytes_at_snapshot.load(Ordering::Relaxed);
+        let due = written.saturating_sub(before) >= SNAPSHOT_BYTES;
+        let mine =
+            || self.log_bytes_at_snapshot.compare_exchange(before, written, Ordering::Relaxed, Ordering::Relaxed);
+        if due && mine().is_ok() {
+            let raft = self.raft.clone();
+            self.runtime.spawn(async move {
+                // It fails only when the node stops, and is then of no use.
+                let _ = raft.trigger().snapshot().await;
+            });
+        }
+    }
 
     /// Waits until entries up to `index` are applied here. Returns whether they are.
     #[must_use]
-    pub fn wait_for_index(&self, _index: u64, _timeout: Duration) -> bool { todo!() }
+    pub fn wait_for_index(&self, index: u64, timeout: Duration) -> bool {
+        self.gate.wait_for(index, timeout)
+    }
 
     /// Tells each new applied index, for watchers (`tokio::sync::watch`).
     #[must_use]
-    pub fn applied(&self) -> tokio::sync::watch::Receiver<u64> { todo!() }
+    pub fn applied(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.gate.subscribe()
+    }
 
     /// Waits until this node has applied everything that was committed when it was called (ReadIndex).
     ///
     /// # Errors
     /// No leader within the timeout.
-    pub fn linearize(&self, _timeout: Duration) -> Result<Arc<View>, TransactError> { todo!() }
+    pub fn linearize(&self, timeout: Duration) -> Result<Arc<View>, TransactError> {
+        self.available()?;
+        let raft = self.raft.clone();
+        let (sender, answer) = mpsc::sync_channel(1);
+        self.runtime.spawn(async move {
+            let result = raft.ensure_linearizable(ReadPolicy::ReadIndex).await;
+            // The caller may have given up.
+            let _ = sender.try_send(result.map_err(|error| error.to_string()));
+        });
+        match answer.recv_timeout(timeout) {
+            Ok(Ok(_)) => Ok(self.view()),
+            Ok(Err(reason)) => Err(TransactError::Unavailable(reason)),
+            Err(_) => {
+                Err(TransactError::Unavailable(format!("no leader confirmed itself within {} ms", timeout.as_millis())))
+            }
+        }
+    }
 
     /// Rows of a derived index, newest operation first.
     ///
     /// # Errors
     /// The disk fails.
-    pub fn rows(&self, _range: &RowRange) -> Result<Vec<StoredRow>, std::io::Error> { todo!() }
+    pub fn rows(&self, range: &RowRange) -> Result<Vec<StoredRow>, io::Error> {
+        self.data.rows(range)
+    }
+
+    /// Every row of a table, in order, given to `visit` as `(prefix and suffix with the index between, value)`.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn each_row(&self, table: u8, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), io::Error> {
+        self.data.each_row(table, visit)
+    }
+
+    /// Every ref as it is on disk, in order. [`Self::view`] is the same, unless something is wrong.
+    ///
+    /// # Errors
+    /// The disk fails, or a ref cannot be read.
+    pub fn each_ref(&self, visit: &mut dyn FnMut(RefName, Target)) -> Result<(), io::Error> {
+        self.data.each_ref(visit)
+    }
+
+    /// The answer that a request got, if it took effect and is still remembered.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn committed(&self, request: RequestId) -> Result<Option<Committed>, io::Error> {
+        Ok(self.data.remembered(request)?.map(|remembered| remembered.committed))
+    }
 
     /// The operation at this sequence number.
     ///
     /// # Errors
     /// The disk fails or the operation is corrupt.
-    pub fn operation_at(&self, _sequence: u64) -> Result<Option<(ObjectId, Operation)>, confman_object_store::ReadError> { todo!() }
+    pub fn operation_at(&self, sequence: u64) -> Result<Option<(ObjectId, Operation)>, ReadError> {
+        self.data.operation(sequence)
+    }
 
     /// Sequence number of the newest operation whose time is at most this; 0 if there is none.
     ///
     /// # Errors
     /// The disk fails.
-    pub fn sequence_at_time(&self, _time_ms: i64) -> Result<u64, confman_object_store::ReadError> { todo!() }
+    pub fn sequence_at_time(&self, time_ms: i64) -> Result<u64, ReadError> {
+        self.data.last_that(self.view().sequence(), |place| place.time_ms <= time_ms)
+    }
+
+    /// Sequence number of the newest operation whose log index is at most this; 0 if there is none.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn sequence_at_index(&self, index: u64) -> Result<u64, ReadError> {
+        self.data.last_that(self.view().sequence(), |place| place.index <= index)
+    }
 
     /// The view right after the operation at this sequence number (0: the empty one).
     ///
     /// # Errors
     /// The disk fails or an operation is missing or corrupt.
-    pub fn view_at(&self, _sequence: u64) -> Result<View, confman_object_store::ReadError> { todo!() }
+    pub fn view_at(&self, sequence: u64) -> Result<View, ReadError> {
+        past::view_at(&self.data, &self.view(), sequence)
+    }
+
+    /// Recomputes the chain of operations from the first to the newest: ids, edits and view roots.
+    ///
+    /// # Errors
+    /// The disk fails. What is wrong with the chain is in the report.
+    pub fn verify_operations(&self) -> Result<OperationReport, io::Error> {
+        verify::operations(&self.data, &self.view())
+    }
 
     /// What this node says of itself.
     #[must_use]
-    pub fn status(&self) -> Status { todo!() }
+    pub fn status(&self) -> Status {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let view = self.view.load();
+        let stopped = || metrics.running_state.as_ref().err().map(ToString::to_string);
+        let failed = self.failure.get().map(str::to_owned);
+        Status {
+            cluster_id: self.cluster_id,
+            node_id: self.node_id,
+            leader: metrics.current_leader,
+            term: metrics.current_term,
+            applied: view.index(),
+            operation: view.operation(),
+            failed: failed.or_else(|| if self.closing.load(Ordering::Acquire) { None } else { stopped() }),
+        }
+    }
+
+    /// What the log has written since the node was opened.
+    #[must_use]
+    pub fn log_counters(&self) -> LogCounters {
+        (self.counters)()
+    }
 
     /// Makes everything durable, compacts what a snapshot covers and stops. Called by `Drop` too.
-    pub fn close(&self) { todo!() }
+    pub fn close(&self) {
+        close::close(self);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A transaction that was handed over.
+#[derive(Debug)]
+pub struct Submitted<'a> {
+    node: &'a Node,
+    answer: mpsc::Receiver<openraft::raft::ClientWriteResult<crate::raft::Types>>,
+    _taken: crate::budget::Taken,
+}
+
+impl Submitted<'_> {
+    /// Waits until it is durable and applied here.
+    ///
+    /// # Errors
+    /// See [`TransactError`].
+    pub fn wait(self) -> Result<Committed, TransactError> {
+        match self.answer()? {
+            Answer::Committed(committed) => Ok(committed),
+            Answer::Refused(refusal) => Err(refused(refusal)),
+            Answer::Nothing | Answer::Staged => {
+                Err(TransactError::UnknownOutcome("the answer is that of another entry".to_owned()))
+            }
+        }
+    }
+
+    fn answer(self) -> Result<Answer, TransactError> {
+        let unknown = |reason: String| Err(TransactError::UnknownOutcome(reason));
+        match self.answer.recv_timeout(ANSWER_WITHIN) {
+            Ok(Ok(response)) => Ok(response.data),
+            Ok(Err(ClientWriteError::ForwardToLeader(_))) => {
+                Err(TransactError::Unavailable("this node is not the leader".to_owned()))
+            }
+            Ok(Err(error)) => unknown(error.to_string()),
+            Err(mpsc::RecvTimeoutError::Timeout) => unknown(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                unknown(self.node.failure.get().unwrap_or("the node stopped").to_owned())
+            }
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> TransactError {
+    match refusal {
+        Refusal::Stale { name, expected, actual } => TransactError::Stale { name, expected, actual },
+        Refusal::RequestReused(request) => TransactError::RequestReused(request),
+        Refusal::MissingObject(target) => TransactError::MissingObject(target),
+        Refusal::WrongObject { target, reason } => TransactError::WrongObject { target, reason },
+        Refusal::Malformed(reason) => TransactError::Malformed(reason),
+        Refusal::Session(reason) => TransactError::Unavailable(format!("a staged transaction was lost: {reason}")),
+    }
+}
+
+/// 16 random bytes.
+fn random_id() -> Result<[u8; 16], getrandom::Error> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)?;
+    Ok(id)
 }

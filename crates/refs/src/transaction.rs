@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use confman_object_store::codec::{Lines, check_text};
 use confman_object_store::{Encoded, Kind, ObjectId};
 
 use crate::name::RefName;
@@ -9,6 +10,26 @@ use crate::row::IndexRow;
 
 /// Largest encoded transaction in one log entry. Larger ones are staged by several entries.
 pub const ENTRY_BYTES_MAX: usize = 1536 * 1024;
+
+/// Longest name of an actor.
+pub const ACTOR_BYTES_MAX: usize = 255;
+/// Longest name of an action.
+pub const ACTION_BYTES_MAX: usize = 64;
+/// Longest detail of a transaction.
+pub const DETAIL_BYTES_MAX: usize = 256 * 1024;
+/// Longest prefix and suffix of a row.
+pub const ROW_KEY_BYTES_MAX: usize = 4096;
+/// Longest value of a row.
+pub const ROW_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Highest number of a table of rows.
+pub const ROW_TABLE_MAX: u8 = 127;
+/// Largest body of a transaction: everything but its objects.
+pub const BODY_BYTES_MAX: usize = 512 << 20;
+
+/// Bytes of an operation that are neither edits nor detail.
+const OPERATION_OVERHEAD_BYTES_MAX: usize = 1024;
+/// Bytes of an edit beside the name.
+const EDIT_BYTES: usize = 67;
 
 /// What a ref points at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -139,6 +160,73 @@ pub enum TransactError {
     /// It may or may not have taken effect; ask again with the same request id.
     #[error("it is not known whether the transaction took effect: {0}")]
     UnknownOutcome(String),
+}
+
+/// What [`check`] looks at.
+pub(crate) struct Parts<'a> {
+    pub(crate) actor: &'a str,
+    pub(crate) action: &'a str,
+    pub(crate) detail: &'a str,
+    pub(crate) edits: &'a [RefEdit],
+    pub(crate) reads: &'a [(RefName, Expect)],
+    pub(crate) rows: &'a [IndexRow],
+}
+
+/// Checks every limit of a transaction that does not depend on a view.
+pub(crate) fn check(parts: &Parts<'_>) -> Result<(), String> {
+    if parts.edits.is_empty() && parts.rows.is_empty() {
+        return Err("it moves no ref and writes no row".to_owned());
+    }
+    let one_line = |what: &str, text: &str, bytes_max: usize| match check_text(text, bytes_max, Lines::One) {
+        Ok(()) if text.is_empty() => Err(format!("it has no {what}")),
+        Ok(()) => Ok(()),
+        Err((_, reason)) => Err(format!("{what}: {reason}")),
+    };
+    one_line("actor", parts.actor, ACTOR_BYTES_MAX)?;
+    one_line("action", parts.action, ACTION_BYTES_MAX)?;
+    check_text(parts.detail, DETAIL_BYTES_MAX, Lines::Many).map_err(|(_, reason)| format!("detail: {reason}"))?;
+    check_names(parts)?;
+    check_rows(parts.rows)?;
+    let operation_bytes_max = Kind::Operation.bytes_max() - OPERATION_OVERHEAD_BYTES_MAX;
+    let edit_bytes: usize = parts.edits.iter().map(|edit| edit.name.as_str().len() + EDIT_BYTES).sum();
+    if edit_bytes + parts.detail.len() > operation_bytes_max {
+        return Err(format!(
+            "its {} edits make an operation of {edit_bytes} bytes, at most {operation_bytes_max} are allowed",
+            parts.edits.len()
+        ));
+    }
+    Ok(())
+}
+
+fn check_names(parts: &Parts<'_>) -> Result<(), String> {
+    let mut names: Vec<&RefName> =
+        parts.edits.iter().map(|edit| &edit.name).chain(parts.reads.iter().map(|(name, _)| name)).collect();
+    names.sort_unstable();
+    let twice = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b);
+    twice.map_or(Ok(()), |(name, _)| Err(format!("ref `{name}` is in it twice")))
+}
+
+fn check_rows(rows: &[IndexRow]) -> Result<(), String> {
+    for row in rows {
+        if row.table > ROW_TABLE_MAX {
+            return Err(format!("a row of table {}; tables are 0 to {ROW_TABLE_MAX}", row.table));
+        }
+        if row.prefix.len() > ROW_KEY_BYTES_MAX || row.suffix.len() > ROW_KEY_BYTES_MAX {
+            return Err(format!("a row of table {} has a key of more than {ROW_KEY_BYTES_MAX} bytes", row.table));
+        }
+        if row.value.len() > ROW_VALUE_BYTES_MAX {
+            return Err(format!(
+                "a row of table {} has a value of {} bytes, at most {ROW_VALUE_BYTES_MAX} are allowed",
+                row.table,
+                row.value.len()
+            ));
+        }
+    }
+    let mut keys: Vec<(u8, &[u8], &[u8])> =
+        rows.iter().map(|row| (row.table, row.prefix.as_slice(), row.suffix.as_slice())).collect();
+    keys.sort_unstable();
+    let twice = keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b);
+    twice.map_or(Ok(()), |((table, ..), _)| Err(format!("a row of table {table} is in it twice")))
 }
 
 fn data_hex(id: &RequestId) -> String {

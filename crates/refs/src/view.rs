@@ -10,6 +10,7 @@ use crate::transaction::Target;
 pub struct View {
     pub(crate) refs: imbl::OrdMap<RefName, Target>,
     pub(crate) operation: Option<ObjectId>,
+    pub(crate) sequence: u64,
     pub(crate) index: u64,
     pub(crate) time_ms: i64,
 }
@@ -33,6 +34,24 @@ impl View {
     #[must_use]
     pub const fn operation(&self) -> Option<ObjectId> {
         self.operation
+    }
+
+    /// Sequence number of that operation; 0 before the first.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// How many refs there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.refs.len()
+    }
+
+    /// Whether there is no ref.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.refs.is_empty()
     }
 
     /// Log index up to which entries are applied.

@@ -1,0 +1,125 @@
+//! The data directory: one process at a time, one format, two databases that belong together.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use fs4::TryLockError;
+
+use crate::node::OpenError;
+
+/// Version of the directory's layout that this software writes and reads.
+pub const FORMAT: u32 = 1;
+
+const LOCK: &str = "LOCK";
+const FORMAT_FILE: &str = "FORMAT";
+const FORMAT_PREFIX: &str = "confman data format ";
+/// Most bytes of these two files that are read.
+const TEXT_BYTES_MAX: u64 = 256;
+
+/// A data directory that this process holds.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// Holds the lock as long as it is open.
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory if it is not there, locks it and checks its format.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |action: &str, source: io::Error| io_error(path, action, source);
+        fs::create_dir_all(path).map_err(|error| failed("make it", error))?;
+        let lock_path = path.join(LOCK);
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(|error| failed("open its lock file", error))?;
+        match fs4::FileExt::try_lock(&lock) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::InUse { path: path.to_owned(), owner: owner(&mut lock) });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock it", error)),
+        }
+        check_format(path)?;
+        let note = |lock: &mut File| {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            writeln!(lock, "{}", std::process::id())
+        };
+        note(&mut lock).map_err(|error| failed("write its lock file", error))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the log is.
+    pub(crate) fn raft(&self) -> PathBuf {
+        self.path.join("raft")
+    }
+
+    /// Where the objects and refs are.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path.join("data")
+    }
+}
+
+/// An error of the system about this directory.
+pub(crate) fn io_error(
+    path: &Path,
+    action: &str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> OpenError {
+    OpenError::Io { path: path.to_owned(), action: action.to_owned(), source: source.into() }
+}
+
+fn owner(lock: &mut File) -> String {
+    let mut text = String::new();
+    match lock.take(TEXT_BYTES_MAX).read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// Reads the format, or writes it in a directory that is new.
+fn check_format(path: &Path) -> Result<(), OpenError> {
+    let file = path.join(FORMAT_FILE);
+    let damaged = |reason: String| OpenError::Damaged { path: path.to_owned(), reason };
+    let mut text = String::new();
+    match File::open(&file).and_then(|file| file.take(TEXT_BYTES_MAX).read_to_string(&mut text)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if path.join("raft").exists() || path.join("data").exists() {
+                return Err(damaged(format!("there is a store, but no file {FORMAT_FILE}")));
+            }
+            return write_format(path).map_err(|error| io_error(path, "write its format", error));
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(damaged(format!("{FORMAT_FILE} is not text")));
+        }
+        Err(error) => return Err(io_error(path, "read its format", error)),
+    }
+    let Some(found) = text.strip_prefix(FORMAT_PREFIX).and_then(|rest| rest.trim_end().parse::<u32>().ok()) else {
+        return Err(damaged(format!("{FORMAT_FILE} is not `{FORMAT_PREFIX}` and a number")));
+    };
+    if found > FORMAT {
+        return Err(OpenError::NewerFormat { path: path.to_owned(), found, supported: FORMAT });
+    }
+    Ok(())
+}
+
+/// Written aside, synced, renamed, and the directory synced: it is there whole or not at all.
+fn write_format(path: &Path) -> io::Result<()> {
+    let aside = path.join("FORMAT.new");
+    let mut file = File::create(&aside)?;
+    writeln!(file, "{FORMAT_PREFIX}{FORMAT}")?;
+    file.sync_all()?;
+    fs::rename(&aside, path.join(FORMAT_FILE))?;
+    File::open(path)?.sync_all()
+}

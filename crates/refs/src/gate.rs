@@ -1,0 +1,51 @@
+//! Waiting for an index to be applied.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+/// The last applied index, for threads and for tasks that wait for it.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    applied: Mutex<u64>,
+    moved: Condvar,
+    watch: watch::Sender<u64>,
+}
+
+impl Gate {
+    pub(crate) fn new(applied: u64) -> Self {
+        Self { applied: Mutex::new(applied), moved: Condvar::new(), watch: watch::Sender::new(applied) }
+    }
+
+    /// Lets pass who waits for up to `index`.
+    pub(crate) fn advance(&self, index: u64) {
+        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        *applied = index.max(*applied);
+        drop(applied);
+        self.moved.notify_all();
+        self.watch.send_if_modified(|seen| {
+            let moved = *seen < index;
+            *seen = index.max(*seen);
+            moved
+        });
+    }
+
+    /// Waits for an index; returns whether it is applied.
+    pub(crate) fn wait_for(&self, index: u64, timeout: Duration) -> bool {
+        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + timeout;
+        while *applied < index {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            applied = self.moved.wait_timeout(applied, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.watch.subscribe()
+    }
+}

@@ -1,0 +1,270 @@
+//! Opening a node: lock, check, recover, lead.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use openraft::impls::BasicNode;
+use openraft::raft::ClientWriteResponse;
+use openraft::{Config, ReadPolicy, SnapshotPolicy};
+
+use super::{LogCounters, Node, NodeOptions, OpenError, Running, WAITING_BYTES_MAX, random_id};
+use crate::budget::Budget;
+use crate::data::Data;
+use crate::data::apply::Applier;
+use crate::directory::{Directory, io_error};
+use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::proposal;
+use crate::raft::log::{Log, LogError};
+use crate::raft::machine::Machine;
+use crate::raft::peers::Peers;
+use crate::raft::{Payload, Raft};
+use crate::view::View;
+
+/// The node of a cluster that begins. Later ones are named by the log.
+const FIRST_NODE: u64 = 1;
+/// Threads of raft's runtime.
+const RAFT_THREADS: usize = 2;
+/// How long a node that is alone may take to lead and to apply what is in its log.
+const RECOVERY_WITHIN: Duration = Duration::from_secs(600);
+
+/// Entries after which a snapshot is made. It costs a sync.
+const SNAPSHOT_ENTRIES: u64 = 4000;
+/// Entries that a snapshot covers and that are kept all the same.
+const KEPT_ENTRIES: u64 = 64;
+
+/// See [`Node::open`].
+pub(super) fn open(options: &NodeOptions) -> Result<Node, OpenError> {
+    let directory = Directory::open(&options.directory)?;
+    let failure = Arc::new(Failure::default());
+    let (log, writer) =
+        Log::open(&directory.raft(), Arc::clone(&failure)).map_err(|error| log_error(&directory, error))?;
+    let opened = open_data(options, &directory, &failure, &log);
+    let (data, applier, view) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            log.shared.queue.close();
+            // The writer has nothing to write; it only has to let go of the database.
+            let _ = writer.join();
+            return Err(error);
+        }
+    };
+    start(directory, failure, log, writer, data, applier, view)
+}
+
+type Opened = (Arc<Data>, Applier, Arc<ArcSwap<View>>);
+
+fn open_data(
+    options: &NodeOptions,
+    directory: &Directory,
+    failure: &Arc<Failure>,
+    log: &Log,
+) -> Result<Opened, OpenError> {
+    let data = Data::open(&directory.data(), options.cache_bytes, options.block_cache_bytes, Arc::clone(failure))
+        .map_err(|error| database_error(directory, "open its data database", error))?;
+    let data = Arc::new(data);
+    let view = Arc::new(ArcSwap::from_pointee(View::default()));
+    let applier = Applier::load(Arc::clone(&data), Arc::clone(&view))
+        .map_err(|error| read_error(directory, "read its data database", error))?;
+    check_pair(directory, log, &data, &applier)?;
+    Ok((data, applier, view))
+}
+
+/// Both databases must be from the same node, and the log must reach from what is applied on.
+fn check_pair(directory: &Directory, log: &Log, data: &Data, applier: &Applier) -> Result<(), OpenError> {
+    let damaged = |reason: String| OpenError::Damaged { path: directory.path().to_owned(), reason };
+    let in_log = log.pair().map_err(|error| log_error(directory, error))?;
+    let in_data = data.pair().map_err(|error| read_error(directory, "read its data database", error))?;
+    let (last, purged, voted) = {
+        let state = log.shared.lock();
+        (state.last.map(|id| id.index), state.purged.map(|id| id.index), state.vote.is_some())
+    };
+    let applied = applier.applied.last.map(|id| id.index);
+    let begun = last.is_some() || voted || applied.is_some();
+    if in_log.is_none() || in_data.is_none() || in_log != in_data {
+        if begun {
+            return Err(damaged("raft/ and data/ are not from the same node".to_owned()));
+        }
+        let pair = random_id().map_err(|error| io_error(directory.path(), "name it", error))?;
+        data.set_pair(&pair).map_err(|error| io_error(directory.path(), "write its data database", error))?;
+        return log.set_pair(&pair).map_err(|error| log_error(directory, error));
+    }
+    if purged.is_some() && applied.is_none_or(|applied| Some(applied) < purged) {
+        return Err(damaged(format!(
+            "entries up to {} are purged from raft/, data/ has applied them up to {}",
+            purged.unwrap_or_default(),
+            applied.unwrap_or_default()
+        )));
+    }
+    let installed = data.installed().map_err(|error| read_error(directory, "read its data database", error))?;
+    if applied > last && installed.map(|id| id.index) != applied {
+        return Err(damaged(format!(
+            "data/ has applied entry {}, raft/ ends with {}",
+            applied.unwrap_or_default(),
+            last.unwrap_or_default()
+        )));
+    }
+    Ok(())
+}
+
+fn start(
+    directory: Directory,
+    failure: Arc<Failure>,
+    log: Log,
+    writer: std::thread::JoinHandle<()>,
+    data: Arc<Data>,
+    applier: Applier,
+    view: Arc<ArcSwap<View>>,
+) -> Result<Node, OpenError> {
+    let path = directory.path().to_owned();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RAFT_THREADS)
+        .thread_name("confman-raft")
+        .enable_all()
+        .build()
+        .map_err(|error| io_error(&path, "start raft's threads", error))?;
+    let gate = Arc::new(Gate::new(applier.applied.last.map_or(0, |last| last.index)));
+    let on_applied = Arc::clone(&gate);
+    let applier = Arc::new(Mutex::new(applier));
+    let machine = Machine::new(Arc::clone(&applier), Arc::new(move |index| on_applied.advance(index)));
+    let raft = recover(&runtime, &log, machine)
+        .map_err(|error| failure.get().map_or_else(|| io_error(&path, "start raft", error), |reason| {
+            io_error(&path, "start raft", reason.to_owned())
+        }))?;
+    let applied = applier.lock().map(|applier| applier.applied.clone()).unwrap_or_default();
+    let Some(cluster_id) = applied.cluster else {
+        return Err(OpenError::Damaged { path, reason: "its log does not name its cluster".to_owned() });
+    };
+    let counted = Arc::clone(&log.shared);
+    let counters = Box::new(move || LogCounters {
+        synced_writes: counted.counters.synced_writes.load(Ordering::Relaxed),
+        entries: counted.counters.entries.load(Ordering::Relaxed),
+        bytes: counted.counters.bytes.load(Ordering::Relaxed),
+    });
+    Ok(Node {
+        directory,
+        node_id: FIRST_NODE,
+        cluster_id,
+        data,
+        view,
+        gate,
+        budget: Arc::new(Budget::new(WAITING_BYTES_MAX)),
+        failure,
+        raft,
+        log_bytes_at_snapshot: AtomicU64::new(0),
+        closing: AtomicBool::new(false),
+        runtime: runtime.handle().clone(),
+        running: Mutex::new(Some(Running { runtime, log, writer })),
+        counters,
+    })
+}
+
+/// Starts raft, becomes the leader, and waits until everything in the log is applied.
+fn recover(runtime: &tokio::runtime::Runtime, log: &Log, machine: Machine) -> Result<Raft, String> {
+    let log = log.clone();
+    let began = run(runtime, async move {
+        let config = config().validate().map_err(|error| error.to_string())?;
+        let raft = Raft::new(FIRST_NODE, Arc::new(config), Peers, log, machine).await.map_err(|e| e.to_string())?;
+        if raft.is_initialized().await.map_err(|error| error.to_string())? {
+            // Alone, there is nobody to wait for.
+            raft.trigger().elect(false).await.map_err(|error| error.to_string())?;
+        } else {
+            let members = std::collections::BTreeMap::from([(FIRST_NODE, BasicNode::default())]);
+            raft.initialize(members).await.map_err(|error| error.to_string())?;
+        }
+        raft.wait(Some(RECOVERY_WITHIN))
+            .metrics(|metrics| metrics.current_leader == Some(FIRST_NODE), "this node leads")
+            .await
+            .map_err(|error| error.to_string())?;
+        raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(|error| error.to_string())?;
+        Ok(raft)
+    })?;
+    let raft = began.clone();
+    run(runtime, async move {
+        let named = raft
+            .with_state_machine(|machine| Box::pin(async { machine.cluster() }))
+            .await
+            .map_err(|error| error.to_string())?;
+        if named.is_some() {
+            return Ok(());
+        }
+        let cluster = random_id().map_err(|error| error.to_string())?;
+        let entry = proposal::encode_cluster(cluster, now_ms());
+        let written: Result<ClientWriteResponse<_>, _> = raft.client_write(Payload(entry)).await;
+        written.map(|_| ()).map_err(|error| error.to_string())
+    })?;
+    Ok(began)
+}
+
+/// Runs on raft's runtime, whatever thread this is called on.
+fn run<T: Send + 'static>(
+    runtime: &tokio::runtime::Runtime,
+    work: impl Future<Output = Result<T, String>> + Send + 'static,
+) -> Result<T, String> {
+    let (sender, done) = mpsc::sync_channel(1);
+    runtime.spawn(async move {
+        // The receiver waits below; it goes only with the whole process.
+        let _ = sender.try_send(work.await);
+    });
+    done.recv().map_err(|_| "raft stopped while it was starting".to_owned())?
+}
+
+fn config() -> Config {
+    Config {
+        cluster_name: "confman".to_owned(),
+        heartbeat_interval: 300,
+        election_timeout_min: 1500,
+        election_timeout_max: 3000,
+        enable_pre_vote: Some(true),
+        quorum_loss_probe_interval: Some(6000),
+        install_snapshot_timeout: 30_000,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_ENTRIES),
+        replication_lag_threshold: 100_000,
+        max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        purge_batch_size: 1,
+        max_payload_entries: 1024,
+        max_append_entries: Some(4096),
+        api_channel_size: Some(8192),
+        api_batch_capacity: 4096,
+        api_batch_linger_ms: 0,
+        ..Config::default()
+    }
+}
+
+/// The clock, for the one proposal that nobody else makes.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn log_error(directory: &Directory, error: LogError) -> OpenError {
+    match error {
+        LogError::Damaged(reason) => OpenError::Damaged { path: directory.path().to_owned(), reason },
+        LogError::Database(error) => database_error(directory, "open its log database", error),
+        LogError::Io(error) => io_error(directory.path(), "start its log", error),
+    }
+}
+
+fn database_error(directory: &Directory, action: &str, error: rocksdb::Error) -> OpenError {
+    let path = directory.path().to_owned();
+    let reason = error.to_string();
+    match error.kind() {
+        rocksdb::ErrorKind::Corruption => OpenError::Damaged { path, reason: format!("to {action} failed: {reason}") },
+        rocksdb::ErrorKind::IOError if reason.contains("lock ") => {
+            OpenError::InUse { path, owner: std::process::id().to_string() }
+        }
+        _ => io_error(&path, action, error),
+    }
+}
+
+fn read_error(directory: &Directory, action: &str, error: std::io::Error) -> OpenError {
+    match error.kind() {
+        std::io::ErrorKind::InvalidData => {
+            OpenError::Damaged { path: directory.path().to_owned(), reason: error.to_string() }
+        }
+        _ => io_error(directory.path(), action, error),
+    }
+}

@@ -1,0 +1,121 @@
+//! Replication with openraft. None of its types leaves this crate, none of its serialisation is
+//! written to disk or sent.
+//!
+//! A log entry holds an encoded [`Proposal`](crate::proposal::Proposal); its answer is what
+//! [`transact`](crate::Node::transact) returns.
+
+pub(crate) mod log;
+pub(crate) mod machine;
+pub(crate) mod peers;
+pub(crate) mod record;
+pub(crate) mod tail;
+pub(crate) mod writer;
+
+use std::fmt;
+
+use bytes::Bytes;
+use openraft::RaftTypeConfig;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::transaction::{Committed, Expect, RequestId, Target};
+use crate::name::RefName;
+
+/// Which types openraft is used with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Types;
+
+impl RaftTypeConfig for Types {
+    type D = Payload;
+    type R = Answer;
+    type NodeId = u64;
+    type Node = openraft::impls::BasicNode;
+    type Term = u64;
+    type LeaderId = openraft::impls::leader_id_adv::LeaderId<u64, u64>;
+    type Vote = openraft::impls::Vote<Self::LeaderId>;
+    type Payload = openraft::impls::EntryPayload<Payload, u64, Self::Node>;
+    type Entry = openraft::impls::Entry<Self::LeaderId, Self::Payload>;
+    type AsyncRuntime = openraft_rt_tokio::TokioRuntime;
+    type Responder<T>
+        = Reply<T>
+    where
+        T: openraft::OptionalSend + 'static;
+    type Batch<T>
+        = openraft::impls::InlineBatch<T>
+    where
+        T: openraft::OptionalSend + 'static;
+    type ErrorSource = openraft::impls::BoxedErrorSource;
+}
+
+pub(crate) type Entry = openraft::alias::EntryOf<Types>;
+pub(crate) type LogId = openraft::alias::LogIdOf<Types>;
+pub(crate) type Vote = openraft::alias::VoteOf<Types>;
+pub(crate) type Membership = openraft::Membership<u64, openraft::impls::BasicNode>;
+pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
+pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<Types>;
+pub(crate) type Raft = openraft::Raft<Types, machine::Machine>;
+
+/// The bytes of a proposal.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Payload(pub(crate) Bytes);
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "proposal of {} bytes", self.0.len())
+    }
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What applying an entry answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// Blank and membership entries.
+    Nothing,
+    /// A piece of a staged transaction was taken.
+    Staged,
+    Committed(Committed),
+    Refused(Refusal),
+}
+
+/// Why an entry had no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Stale { name: RefName, expected: Expect, actual: Option<Target> },
+    RequestReused(RequestId),
+    MissingObject(Target),
+    WrongObject { target: Target, reason: String },
+    Malformed(String),
+    Session(String),
+}
+
+/// Brings an answer to the thread that waits for it.
+pub(crate) struct Reply<T>(pub(crate) std::sync::mpsc::SyncSender<T>);
+
+impl<T: openraft::OptionalSend + 'static> openraft::raft::responder::Responder<Types, T> for Reply<T> {
+    fn on_complete(self, result: T) {
+        // The waiting thread may have given up; the outcome is then in the log all the same.
+        let _ = self.0.try_send(result);
+    }
+}
+
+/// openraft's `serde` feature asks for these; nothing here is ever written with it.
+macro_rules! never_serialized {
+    ($($type:ty),*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("confman's log has a codec of its own"))
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                Err(serde::de::Error::custom("confman's log has a codec of its own"))
+            }
+        }
+    )*};
+}
+
+never_serialized!(Payload, Answer);
