@@ -1,15 +1,38 @@
 //! The document of a namespace: who owns it, who may do what, and how it behaves.
+//!
+//! Its JSON text, as [`NamespaceDocument::to_text`] writes it, is what is stored and reviewed.
+//!
+//! INVARIANT: a text with a field that is not known here is refused, because a misspelt rule that
+//! is silently ignored protects nobody.
+
+mod shape;
+mod timestamp;
+mod validate;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::json::Document;
 use crate::namespace::Namespace;
 use crate::schema_path::SchemaPath;
-use crate::value::Problem;
+use crate::value::{Problem, SECRET_SCHEMES_DEFAULT, VALUE_BYTES_MAX_DEFAULT, ValueLimits};
+
+pub use validate::{
+    AUTO_APPROVE_RULES_MAX, ENVIRONMENT_CHARS_MAX, FREEZE_WINDOWS_MAX, MIN_APPROVERS_MAX,
+    PRINCIPAL_BYTES_MAX, ROLE_MEMBERS_MAX, RULE_CONDITIONS_MAX, SECRET_SCHEMES_MAX,
+    TITLE_BYTES_MAX,
+};
+
+/// Most bytes of the text of a namespace document.
+pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 
 /// What is said about one namespace. Its JSON text is what is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "a namespace document"
+)]
 pub struct NamespaceDocument {
     /// Which namespace.
     pub path: Namespace,
@@ -45,7 +68,7 @@ fn inherits_by_default() -> bool {
 
 /// A reference to a schema document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `$ref`")]
 pub struct SchemaRef {
     /// Its path.
     #[serde(rename = "$ref")]
@@ -54,7 +77,11 @@ pub struct SchemaRef {
 
 /// The principals and groups that hold each role.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object with a list for each role"
+)]
 pub struct Roles {
     /// May do everything here.
     #[serde(default)]
@@ -72,7 +99,11 @@ pub struct Roles {
 
 /// How a namespace behaves. `None` means: as the nearest namespace above that states it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object with settings"
+)]
 pub struct Settings {
     /// When schemas are enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +153,11 @@ pub enum SchemaEnforcement {
 
 /// Changes that count as approved; all conditions that are stated must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object with a name and conditions"
+)]
 pub struct AutoApproveRule {
     /// What the rule is called where it is cited.
     pub name: String,
@@ -170,7 +205,11 @@ pub enum RoleName {
 
 /// A time in which nothing is published but emergencies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object with `from` and `until`"
+)]
 pub struct FreezeWindow {
     /// When it starts, in RFC 3339.
     pub from: String,
@@ -183,7 +222,11 @@ pub struct FreezeWindow {
 
 /// When and by whom a document was made and changed. Times are RFC 3339.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object with times and names"
+)]
 pub struct DocumentMetadata {
     /// When it was made.
     #[serde(default)]
@@ -224,33 +267,160 @@ impl NamespaceDocument {
         }
     }
 
+    /// The document of `/` in a new store.
+    #[must_use]
+    pub fn root() -> Self {
+        Self {
+            settings: Settings::system_defaults(),
+            ..Self::new(Namespace::root())
+        }
+    }
+
     /// Checks what the types do not.
     ///
     /// # Errors
     /// Reports everything that is wrong.
     pub fn validate(&self) -> Result<(), DocumentError> {
-        todo!()
+        let problems = validate::problems(self);
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(DocumentError { problems })
+        }
     }
 
-    /// The text that is stored: JSON with two spaces, fields in the order of the type.
+    /// The text that is stored: JSON with two spaces, fields in the order of the type, and a line
+    /// break at the end.
     #[must_use]
     pub fn to_text(&self) -> String {
-        todo!()
+        #[expect(
+            clippy::expect_used,
+            reason = "strings, numbers and lists always have a JSON form"
+        )]
+        let mut text = serde_json::to_string_pretty(self).expect("a document has a JSON form");
+        text.push('\n');
+        text
     }
 
     /// Reads and validates a text.
     ///
     /// # Errors
-    /// Reports everything that is wrong.
+    /// Reports everything that is wrong, with its place in the text.
     pub fn from_text(text: &str) -> Result<Self, DocumentError> {
-        todo!()
+        if text.len() > DOCUMENT_BYTES_MAX {
+            let what = format!(
+                "it has {} bytes, at most {DOCUMENT_BYTES_MAX} are allowed",
+                text.len()
+            );
+            return Err(DocumentError {
+                problems: vec![Problem::whole(what)],
+            });
+        }
+        let tree =
+            Document::parse(text.as_bytes()).map_err(|problems| DocumentError { problems })?;
+        let mut problems = shape::problems(&tree.to_json());
+        let read: Result<Self, serde_json::Error> = serde_json::from_str(text);
+        match &read {
+            Ok(document) => problems.extend(validate::problems(document)),
+            // What the shape lacks is reported already, and better.
+            Err(_) if !problems.is_empty() => {}
+            Err(error) => problems.push(type_problem(text, error)),
+        }
+        for problem in &mut problems {
+            let place = problem
+                .pointer
+                .as_ref()
+                .and_then(|pointer| tree.locate(pointer));
+            if let Some(span) = place {
+                let pointer = problem.pointer.take();
+                let what = std::mem::take(&mut problem.what);
+                *problem = Problem {
+                    pointer,
+                    ..Problem::at(text, span.start, what)
+                };
+            }
+        }
+        match read {
+            Ok(document) if problems.is_empty() => Ok(document),
+            _ => Err(DocumentError { problems }),
+        }
     }
 }
 
+/// Says in the words of a document why its JSON does not fit.
+fn type_problem(text: &str, error: &serde_json::Error) -> Problem {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let message = error.to_string();
+    let what = message.strip_suffix(&place).unwrap_or(&message);
+    let what = what
+        .replace("u32", "a whole number")
+        .replace("usize", "a whole number");
+    let before = text
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1));
+    let line_start: usize = before.map(str::len).sum();
+    // The place is that of the last byte read.
+    Problem::at(text, (line_start + error.column()).saturating_sub(1), what)
+}
+
 impl Settings {
+    /// What holds where no namespace states anything; the document of `/` states it.
+    #[must_use]
+    pub fn system_defaults() -> Self {
+        Self {
+            schema_enforcement: Some(SchemaEnforcement::OnPublish),
+            require_approval: Some(false),
+            min_approvers: Some(1),
+            approvers: None,
+            allow_self_approval: Some(false),
+            environment: None,
+            auto_approve: None,
+            freeze: None,
+            value_bytes_max: Some(VALUE_BYTES_MAX_DEFAULT),
+            secret_schemes: Some(SECRET_SCHEMES_DEFAULT.map(str::to_owned).to_vec()),
+        }
+    }
+
     /// These settings, and where they state nothing, those of `above`.
     #[must_use]
     pub fn or(&self, above: &Self) -> Self {
-        todo!()
+        let near = self.clone();
+        let far = above.clone();
+        Self {
+            schema_enforcement: near.schema_enforcement.or(far.schema_enforcement),
+            require_approval: near.require_approval.or(far.require_approval),
+            min_approvers: near.min_approvers.or(far.min_approvers),
+            approvers: near.approvers.or(far.approvers),
+            allow_self_approval: near.allow_self_approval.or(far.allow_self_approval),
+            environment: near.environment.or(far.environment),
+            auto_approve: near.auto_approve.or(far.auto_approve),
+            freeze: near.freeze.or(far.freeze),
+            value_bytes_max: near.value_bytes_max.or(far.value_bytes_max),
+            secret_schemes: near.secret_schemes.or(far.secret_schemes),
+        }
+    }
+
+    /// What holds in the first namespace of a chain: per field, the nearest that states it.
+    #[must_use]
+    pub fn effective<'a>(chain: impl IntoIterator<Item = &'a Self>) -> Self {
+        chain
+            .into_iter()
+            .fold(Self::default(), |near, above| near.or(above))
+    }
+
+    /// What these settings let values be; what they do not state is as in the system defaults.
+    #[must_use]
+    pub fn value_limits(&self) -> ValueLimits {
+        let defaults = ValueLimits::default();
+        ValueLimits {
+            value_bytes_max: self.value_bytes_max.unwrap_or(defaults.value_bytes_max),
+            secret_schemes: self
+                .secret_schemes
+                .clone()
+                .unwrap_or(defaults.secret_schemes),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
