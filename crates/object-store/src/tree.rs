@@ -1,14 +1,42 @@
 //! The tree: one sorted map of keys, split at the unique smallest common bit prefix, packed
 //! bottom-up into pages of at most 4,096 bytes by a deterministic rule (`docs/FORMAT.md`).
 //!
-//! INVARIANT: the root is a function of the contents alone.
+//! INVARIANT: the root is a function of the contents alone: not of the order of edits, nor of how they
+//! were batched, nor of what was there before.
+//! INVARIANT: the height is bounded by the length of keys, never by their number or choice.
+//!
+//! Everything that reads checks what a page says of the pages below it, so a hostile tree gives an
+//! error, never a panic or unbounded work.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+mod build;
+mod cursor;
+mod diff;
+mod edit;
+mod fold;
+mod lookup;
+mod merge;
+mod missing;
+mod page;
+mod proof;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use bytes::Bytes;
+
+pub use build::{build, empty};
+pub use diff::{Change, diff, diff_each};
+pub use edit::edit;
+pub use lookup::{count, count_prefix, get, prefix_tag};
+pub use merge::{Conflict, Merged, merge};
+pub use missing::pages_missing;
+pub use page::{Child, Entry, Item, Page, Target};
+pub use proof::{Proof, prove};
+pub use walk::walk;
 
 use crate::id::ObjectId;
-use crate::object::Object;
-use crate::store::{ReadError, ReadObjects};
+use crate::object::{Kind, Object};
 
 /// Largest encoded page.
 pub const PAGE_BYTES_MAX: usize = 4096;
@@ -16,6 +44,10 @@ pub const PAGE_BYTES_MAX: usize = 4096;
 pub const INLINE_BYTES_MAX: usize = 64;
 /// Longest key.
 pub const KEY_BYTES_MAX: usize = 255;
+/// Largest flags of a caller; the bit above says that a leaf has a `meta`.
+pub const FLAGS_MAX: u8 = 0x7f;
+/// Most pages below a page on one way down. The length of keys keeps real trees far below.
+pub const HEIGHT_MAX: u8 = 96;
 
 /// A key of a tree: 1 to 255 bytes, none below 0x20, none 0x7f.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,8 +79,8 @@ impl TreeKey {
     pub fn as_bytes(&self) -> &[u8] { &self.0 }
 }
 
-/// What a key leads to. `entry_type` and `flags` are the caller's; the lowest flag bits are free
-/// for it, see `docs/FORMAT.md`.
+/// What a key leads to. `entry_type` and `flags` are the caller's. INVARIANT: the flags are at most
+/// [`FLAGS_MAX`]; building and editing panic where they are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// The caller's type number.
@@ -75,9 +107,38 @@ pub enum LeafValue {
     },
 }
 
-/// A decoded page.
-#[derive(Debug)]
-pub struct Page {}
+impl LeafValue {
+    /// The value of these bytes by the rule of their length, and the blob that it needs, if any.
+    ///
+    /// # Panics
+    /// The bytes are 4 GiB or more.
+    #[must_use]
+    pub fn of(bytes: impl Into<Bytes>) -> (Self, Option<Object>) {
+        let bytes = bytes.into();
+        if bytes.len() <= INLINE_BYTES_MAX {
+            return (Self::Inline(bytes.as_ref().into()), None);
+        }
+        assert!(u32::try_from(bytes.len()).is_ok(), "a value has less than 4 GiB");
+        let size = bytes.len() as u32;
+        let blob = Object::new(Kind::Blob, bytes);
+        (Self::Blob { id: blob.id(), size }, Some(blob))
+    }
+}
+
+impl Leaf {
+    /// Stops a leaf that no page can hold before it gets into one.
+    fn assert_valid(&self) {
+        assert!(self.flags <= FLAGS_MAX, "the flags of a leaf are at most {FLAGS_MAX}");
+        match &self.value {
+            LeafValue::Inline(bytes) => {
+                assert!(bytes.len() <= INLINE_BYTES_MAX, "a value of more than {INLINE_BYTES_MAX} bytes is a blob");
+            }
+            LeafValue::Blob { size, .. } => {
+                assert!(*size as usize > INLINE_BYTES_MAX, "a value of at most {INLINE_BYTES_MAX} bytes is inline");
+            }
+        }
+    }
+}
 
 /// A new tree: its root, and the pages that its predecessor does not have.
 #[derive(Debug)]
@@ -86,132 +147,4 @@ pub struct Edited {
     pub root: ObjectId,
     /// New pages, children before parents, each with the page it stands in the place of.
     pub pages: Vec<(Object, Option<ObjectId>)>,
-}
-
-/// The root of the tree without keys, and its page.
-#[must_use]
-pub fn empty() -> Object { todo!() }
-
-/// Builds the tree of these entries: the reference that every edit is checked against.
-#[must_use]
-pub fn build(_entries: &BTreeMap<TreeKey, Leaf>) -> Edited { todo!() }
-
-/// Sets (`Some`) and removes (`None`) keys. Equal to `build` of the resulting contents.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn edit(_objects: &dyn ReadObjects, _root: &ObjectId, _edits: &BTreeMap<TreeKey, Option<Leaf>>) -> Result<Edited, ReadError> { todo!() }
-
-/// The leaf of a key.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn get(_objects: &dyn ReadObjects, _root: &ObjectId, _key: &[u8]) -> Result<Option<Leaf>, ReadError> { todo!() }
-
-/// How many keys the tree has.
-///
-/// # Errors
-/// The root cannot be read.
-pub fn count(_objects: &dyn ReadObjects, _root: &ObjectId) -> Result<u64, ReadError> { todo!() }
-
-/// How many keys have the prefix, reading only pages on its edges.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn count_prefix(_objects: &dyn ReadObjects, _root: &ObjectId, _prefix: &[u8]) -> Result<u64, ReadError> { todo!() }
-
-/// Calls `visit` for keys in order that begin with `prefix` and are greater than `after`.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn walk(
-    _objects: &dyn ReadObjects,
-    _root: &ObjectId,
-    _prefix: &[u8],
-    _after: Option<&[u8]>,
-    _visit: &mut dyn FnMut(TreeKey, Leaf) -> ControlFlow<()>,
-) -> Result<(), ReadError> { todo!() }
-
-/// A key that differs between two trees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The key.
-    pub key: TreeKey,
-    /// What the old tree has.
-    pub old: Option<Leaf>,
-    /// What the new tree has; differs from `old`.
-    pub new: Option<Leaf>,
-}
-
-/// The keys that differ, in order. Skips what two trees share.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn diff(_objects: &dyn ReadObjects, _old: &ObjectId, _new: &ObjectId) -> Result<Vec<Change>, ReadError> { todo!() }
-
-/// As [`diff`], but gives each change to `visit`, which may stop it.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn diff_each(
-    _objects: &dyn ReadObjects,
-    _old: &ObjectId,
-    _new: &ObjectId,
-    _visit: &mut dyn FnMut(Change) -> ControlFlow<()>,
-) -> Result<(), ReadError> { todo!() }
-
-/// A key that both sides changed differently.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// The key.
-    pub key: TreeKey,
-    /// What both began with.
-    pub base: Option<Leaf>,
-    /// What ours has.
-    pub ours: Option<Leaf>,
-    /// What theirs has.
-    pub theirs: Option<Leaf>,
-}
-
-/// What a three-way merge gives.
-#[derive(Debug)]
-pub struct Merged {
-    /// What to do to `ours` to take in `theirs`; leaves out conflicting keys.
-    pub edits: BTreeMap<TreeKey, Option<Leaf>>,
-    /// Keys that both changed differently.
-    pub conflicts: Vec<Conflict>,
-}
-
-/// Merges what `theirs` changed since `base` into `ours`, key by key.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn merge(_objects: &dyn ReadObjects, _base: &ObjectId, _ours: &ObjectId, _theirs: &ObjectId) -> Result<Merged, ReadError> { todo!() }
-
-/// Pages of `root` that `have` (other roots) do not contain, children before parents, each with the
-/// page of a `have` that stood in its place, for packs. Descends only where ids differ.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn pages_missing(_objects: &dyn ReadObjects, _root: &ObjectId, _have: &[ObjectId]) -> Result<Vec<(ObjectId, Option<ObjectId>)>, ReadError> { todo!() }
-
-/// The pages from a root to where a key is or would be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof {
-    /// Page bytes, root first.
-    pub pages: Vec<bytes::Bytes>,
-}
-
-/// Proves what a key leads to, or that it leads nowhere.
-///
-/// # Errors
-/// A page cannot be read.
-pub fn prove(_objects: &dyn ReadObjects, _root: &ObjectId, _key: &[u8]) -> Result<Proof, ReadError> { todo!() }
-
-impl Proof {
-    /// Checks the proof and gives what the key leads to under that root.
-    ///
-    /// # Errors
-    /// A page does not hash to what its parent says, is not canonical, or is missing or superfluous.
-    pub fn verify(&self, _root: &ObjectId, _key: &[u8]) -> Result<Option<Leaf>, crate::codec::DecodeError> { todo!() }
 }
