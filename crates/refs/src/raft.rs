@@ -8,6 +8,8 @@ pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod peers;
 pub(crate) mod record;
+#[cfg(test)]
+mod suite;
 pub(crate) mod tail;
 pub(crate) mod writer;
 

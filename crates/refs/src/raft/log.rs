@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) committed: Option<LogId>,
     pub(crate) purged: Option<LogId>,
     pub(crate) last: Option<LogId>,
+    /// Index of the oldest entry, or of the one that comes next where there is none.
+    first: u64,
     pub(crate) tail: Tail,
 }
 
@@ -151,7 +153,7 @@ impl Log {
     fn read(&self, from: u64, end: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
         let (from, disk_end, newest) = {
             let state = self.shared.lock();
-            let from = from.max(state.purged.map_or(0, |id| id.index + 1));
+            let from = from.max(state.first);
             let end = end.min(state.last.map_or(0, |id| id.index + 1));
             if from >= end {
                 return Ok(Vec::new());
@@ -274,7 +276,8 @@ fn check(db: &DB) -> Result<State, LogError> {
     let purged = log_id(PURGED, "the purged log id")?;
     let committed = log_id(COMMITTED, "the committed log id")?;
     let mut last = purged;
-    let mut next = purged.map_or(0, |id| id.index + 1);
+    let first = purged.map_or(0, |id| id.index + 1);
+    let mut next = first;
     let mut options = ReadOptions::default();
     options.set_iterate_lower_bound(record::entry_key(next));
     for item in db.iterator_cf_opt(families.log, options, rocksdb::IteratorMode::Start) {
@@ -291,7 +294,7 @@ fn check(db: &DB) -> Result<State, LogError> {
         last = Some(entry.log_id);
         next += 1;
     }
-    Ok(State { vote, committed, purged, last, tail: Tail::default() })
+    Ok(State { vote, committed, purged, last, first, tail: Tail::default() })
 }
 
 impl RaftLogReader<Types> for Log {
@@ -372,6 +375,9 @@ impl RaftLogStorage<Types> for Log {
                         entry.log_id.index, state.last
                     )));
                 }
+                if state.last.is_none() {
+                    state.first = entry.log_id.index;
+                }
                 state.last = Some(entry.log_id);
                 state.tail.push(entry.clone());
             }
@@ -409,6 +415,7 @@ impl RaftLogStorage<Types> for Log {
                 return Ok(());
             }
             state.purged = Some(log_id);
+            state.first = log_id.index + 1;
             if state.last.is_none_or(|last| last.index < log_id.index) {
                 state.last = Some(log_id);
             }
