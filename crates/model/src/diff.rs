@@ -1,11 +1,17 @@
 //! How two states of an entry differ, by meaning. Pure data: rendering is elsewhere.
 
+mod json;
+pub(crate) mod text;
+
 use std::collections::BTreeSet;
 
 use crate::entry::Entry;
 use crate::entry_type::EntryType;
 use crate::json::{Json, Pointer};
 use crate::key::Key;
+
+pub use json::json_changes;
+pub use text::text_hunks;
 
 /// How one key differs between two states.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,18 +119,92 @@ impl EntryDiff {
     /// Compares two states of the entry `key`; equal states have no difference.
     #[must_use]
     pub fn between(key: &Key, old: Option<&Entry>, new: Option<&Entry>) -> Option<Self> {
-        todo!()
+        let (kind, value, details) = match (old, new) {
+            (None, None) => return None,
+            (None, Some(_)) => (DiffKind::Added, ValueDiff::Same, DetailsDiff::default()),
+            (Some(_), None) => (DiffKind::Removed, ValueDiff::Same, DetailsDiff::default()),
+            (Some(old), Some(new)) if old == new => return None,
+            (Some(old), Some(new)) => {
+                let value = ValueDiff::between(old, new);
+                let details = DetailsDiff::between(old, new);
+                let format_only = value == ValueDiff::FormatOnly && details.is_empty();
+                let kind = if format_only {
+                    DiffKind::FormatOnly
+                } else {
+                    DiffKind::Changed
+                };
+                (kind, value, details)
+            }
+        };
+        Some(Self {
+            key: key.clone(),
+            old: old.cloned(),
+            new: new.cloned(),
+            kind,
+            value,
+            details,
+        })
     }
 }
 
-/// The differences between two JSON values by path; none exactly where they mean the same.
-#[must_use]
-pub fn json_changes(old: &Json, new: &Json) -> Vec<JsonChange> {
-    todo!()
+impl ValueDiff {
+    fn between(old: &Entry, new: &Entry) -> Self {
+        let (old, new) = match (old.value(), new.value()) {
+            (None, None) => return Self::Same,
+            (Some(old), Some(new)) => (old, new),
+            _ => return Self::Replaced,
+        };
+        if old == new {
+            return Self::Same;
+        }
+        if old.same_meaning(new) {
+            return Self::FormatOnly;
+        }
+        if let (Some(old), Some(new)) = (old.as_json(), new.as_json()) {
+            return Self::Json(json_changes(&old, &new));
+        }
+        match (
+            old.entry_type(),
+            old.as_str(),
+            new.entry_type(),
+            new.as_str(),
+        ) {
+            (EntryType::String, Some(old), EntryType::String, Some(new))
+                if old.contains('\n') || new.contains('\n') =>
+            {
+                Self::Text(text_hunks(old, new))
+            }
+            _ => Self::Replaced,
+        }
+    }
 }
 
-/// The differences between two texts by line.
-#[must_use]
-pub fn text_hunks(old: &str, new: &str) -> Vec<TextHunk> {
-    todo!()
+impl DetailsDiff {
+    /// Whether nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn between(old: &Entry, new: &Entry) -> Self {
+        let entry_type = match (old.value(), new.value()) {
+            (Some(old), Some(new)) => Some((old.entry_type(), new.entry_type())),
+            _ => None,
+        };
+        let description = (old.description().to_owned(), new.description().to_owned());
+        let media_type = (
+            old.media_type().map(str::to_owned),
+            new.media_type().map(str::to_owned),
+        );
+        Self {
+            entry_type: entry_type.filter(|(old, new)| old != new),
+            description: Some(description).filter(|(old, new)| old != new),
+            tags_added: new.tags().difference(old.tags()).cloned().collect(),
+            tags_removed: old.tags().difference(new.tags()).cloned().collect(),
+            media_type: Some(media_type).filter(|(old, new)| old != new),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;
