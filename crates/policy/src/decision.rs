@@ -186,7 +186,7 @@ mod tests {
             for role in ROLES {
                 let chain: Vec<_> = ["/a/b", "/a", "/"]
                     .iter()
-                    .map(|name| at(name, if *name == place { &[(role, "ann")] } else { &[] }))
+                    .map(|name| if *name == place { at(name, &[(role, "ann")]) } else { at(name, &[]) })
                     .collect();
                 let root = chain.last().unwrap().roles.clone();
                 let grants = Grants { chain, root };

@@ -32,6 +32,7 @@ pub mod push;
 pub mod repo;
 pub mod revision;
 mod row;
+mod seen;
 pub mod session;
 pub mod tag;
 pub mod time;
@@ -59,6 +60,8 @@ pub use tag::Tag;
 pub use token::Token;
 
 // What the signatures here are made of, for callers that may not depend on those crates themselves.
+pub use confman_model::{DraftName, Key, Namespace, NamespaceDocument, Revision, TagName};
+
 pub use confman_layout as layout;
 pub use confman_model as model;
 pub use confman_object_store as objects;

@@ -1,1 +1,103 @@
-//! Filled by the next commit.
+//! What refs are called. `docs/FORMAT-layout.md` has the list.
+//!
+//! INVARIANT: neither a namespace nor a draft's or tag's name has an `@`, so a name reads one way.
+
+use confman_model::{DraftName, Namespace, TagName};
+use confman_refs::RefName;
+
+use crate::error::Error;
+
+const PUBLISHED: &str = "@published";
+const POLICY: &str = "@policy";
+const IMPORT: &str = "@import";
+
+fn name(text: &str) -> Result<RefName, Error> {
+    RefName::new(text).map_err(Error::bug)
+}
+
+/// The published head of a namespace: a commit.
+///
+/// # Errors
+/// Never for a valid namespace, whose limits are below those of a ref's name. So for all of these.
+pub fn published(namespace: &Namespace) -> Result<RefName, Error> {
+    name(&format!("{namespace}{PUBLISHED}"))
+}
+
+/// The document of a namespace: a commit whose tree has the one key `namespace`.
+///
+/// # Errors
+/// As [`published`].
+pub fn policy(namespace: &Namespace) -> Result<RefName, Error> {
+    name(&format!("{namespace}{POLICY}"))
+}
+
+/// The head of a draft: a commit.
+///
+/// # Errors
+/// As [`published`].
+pub fn draft(namespace: &Namespace, draft: &DraftName) -> Result<RefName, Error> {
+    name(&format!("{}{draft}", drafts(namespace)))
+}
+
+/// What the names of a namespace's drafts begin with.
+#[must_use]
+pub fn drafts(namespace: &Namespace) -> String {
+    format!("{namespace}@draft/")
+}
+
+/// A tag: a commit.
+///
+/// # Errors
+/// As [`published`].
+pub fn tag(namespace: &Namespace, tag: &TagName) -> Result<RefName, Error> {
+    name(&format!("{}{tag}", tags(namespace)))
+}
+
+/// What the names of a namespace's tags begin with.
+#[must_use]
+pub fn tags(namespace: &Namespace) -> String {
+    format!("{namespace}@tag/")
+}
+
+/// The mark of an import: a record.
+///
+/// # Errors
+/// As [`published`].
+pub fn import(namespace: &Namespace) -> Result<RefName, Error> {
+    name(&format!("{namespace}{IMPORT}"))
+}
+
+/// A principal: a record.
+///
+/// # Errors
+/// The name has characters that a ref cannot have.
+pub fn principal(principal: &str) -> Result<RefName, Error> {
+    name(&format!("principal/{principal}"))
+}
+
+/// A token, by the first 16 digits of its hash: a record.
+///
+/// # Errors
+/// As [`published`].
+pub fn token(digits: &str) -> Result<RefName, Error> {
+    name(&format!("token/{digits}"))
+}
+
+/// The namespace that a ref belongs to.
+#[must_use]
+pub fn namespace_of(name: &str) -> Option<Namespace> {
+    let (namespace, _) = name.split_once('@')?;
+    namespace.parse().ok()
+}
+
+/// The namespace whose document this ref is.
+#[must_use]
+pub fn policy_of(name: &str) -> Option<Namespace> {
+    name.strip_suffix(POLICY)?.parse().ok()
+}
+
+/// Whether this is a published head, whose line has rows.
+#[must_use]
+pub fn is_published(name: &str) -> bool {
+    name.ends_with(PUBLISHED)
+}

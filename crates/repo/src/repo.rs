@@ -1,20 +1,36 @@
 //! The door to one node.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use confman_model::ValueLimits;
-use confman_refs::Node;
+use confman_layout::read_value;
+use confman_model::{Namespace, NamespaceDocument, ValueLimits};
+use confman_object_store::{Kind, ObjectId, ReadObjects, Record, Stage, tree};
+use confman_policy::Subject;
+use confman_refs::{Node, RefName, Target};
 
 use crate::actor::Actor;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::evaluation::{Digest, Intent, Outcome};
+use crate::names;
+use crate::principal::{Principal, TokenRecord};
+use crate::seen::DOCUMENT_KEY;
 use crate::session::Session;
 use crate::token::Token;
+
+/// Locks that changes to different refs share out among them.
+const LOCKS: usize = 1024;
+/// Most documents and most actors kept decoded.
+const CACHED_MAX: usize = 16_384;
+/// The principal made with a new store.
+pub const ADMIN: &str = "admin";
 
 /// What a repo is told when it is opened.
 #[derive(Clone, Debug, Default)]
 pub struct RepoOptions {
-    /// What values it accepts where the documents of namespaces say nothing.
+    /// What values it accepts.
     pub value_limits: ValueLimits,
 }
 
@@ -24,13 +40,32 @@ pub struct Repo {
     pub(crate) node: Arc<Node>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: RepoOptions,
+    /// Reads the node's objects, and the tree without keys.
+    pub(crate) reader: Stage,
+    pub(crate) empty_tree: ObjectId,
+    locks: Vec<Mutex<()>>,
+    documents: Mutex<HashMap<ObjectId, Arc<NamespaceDocument>>>,
+    actors: Mutex<HashMap<[u8; 32], Actor>>,
 }
 
 impl Repo {
     /// Uses a node that is open.
     #[must_use]
     pub fn open(node: Arc<Node>, clock: Arc<dyn Clock>, options: RepoOptions) -> Arc<Self> {
-        Arc::new(Self { node, clock, options })
+        let mut reader = Stage::new(Arc::clone(node.store()));
+        let empty = tree::empty();
+        let empty_tree = empty.id();
+        reader.put(empty, None);
+        Arc::new(Self {
+            node,
+            clock,
+            options,
+            reader,
+            empty_tree,
+            locks: std::iter::repeat_with(|| Mutex::new(())).take(LOCKS).collect(),
+            documents: Mutex::default(),
+            actors: Mutex::default(),
+        })
     }
 
     /// The node.
@@ -44,24 +79,138 @@ impl Repo {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn bootstrap(&self) -> Result<Option<Token>, Error> { todo!() }
+    pub fn bootstrap(self: &Arc<Self>) -> Result<Option<Token>, Error> {
+        let token = Token::generate()?;
+        Ok(self.bootstrap_with(&token)?.then_some(token))
+    }
 
     /// As [`Self::bootstrap`], with a token that the caller made and put in a safe place first, so
     /// that no crash can lose it. Returns whether the store was new.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub fn bootstrap_with(&self, _token: &Token) -> Result<bool, Error> { todo!() }
+    pub fn bootstrap_with(self: &Arc<Self>, token: &Token) -> Result<bool, Error> {
+        let root = Namespace::root();
+        let about = names::policy(&root)?;
+        if self.node.view().get(about.as_str()).is_some() {
+            return Ok(false);
+        }
+        let actor = Actor {
+            subject: Subject::principal(ADMIN),
+            display_name: "Administrator".to_owned(),
+            rests_on: Arc::default(),
+        };
+        let session = self.session(actor);
+        let intent = Intent {
+            action: "bootstrap",
+            about: about.clone(),
+            digest: Digest::new("bootstrap").finish(),
+            detail: serde_json::json!({}),
+            session: &session,
+        };
+        let mut is_new = false;
+        let result = intent.carry_out(|evaluation| {
+            is_new = evaluation.get(&about).is_none();
+            if !is_new {
+                return Err(Error::Unchanged { namespace: root.clone(), reason: "the store is not new".to_owned() });
+            }
+            let mut document = NamespaceDocument::new(root.clone());
+            document.roles.admin.push(ADMIN.to_owned());
+            document.metadata.created = crate::time::rfc3339(evaluation.now_ms);
+            document.metadata.updated.clone_from(&document.metadata.created);
+            document.metadata.created_by = ADMIN.to_owned();
+            document.metadata.updated_by = ADMIN.to_owned();
+            let commit = evaluation.put_document(&document, None, "a new store")?;
+            evaluation.set_commit(about.clone(), commit.id);
+            Principal { display_name: "Administrator".to_owned() }.put(evaluation, ADMIN)?;
+            TokenRecord::new(ADMIN, token).put(evaluation)?;
+            Ok(Outcome { commit: Some(commit.id), ..Outcome::default() })
+        });
+        match result {
+            Ok(_) => Ok(true),
+            Err(Error::Unchanged { .. }) if !is_new => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 
     /// Whose token this is.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] where it is nobody's.
-    pub fn authenticate(&self, _token: &str) -> Result<Actor, Error> { todo!() }
+    pub fn authenticate(&self, token: &str) -> Result<Actor, Error> {
+        let token = Token::parse(token)?;
+        let hash = token.hash();
+        let view = self.node.view();
+        if let Some(actor) = self.cached_actor(&hash) {
+            let stands = actor.rests_on.iter().all(|(name, target)| view.get(name.as_str()) == Some(*target));
+            if stands {
+                return Ok(actor);
+            }
+        }
+        let token_name = names::token(&token.digits())?;
+        let token_target = view.get(token_name.as_str()).ok_or(Error::Unauthenticated)?;
+        let record = TokenRecord::read(&self.read_record(token_target)?.1)?;
+        if !record.is_of(&token) {
+            return Err(Error::Unauthenticated);
+        }
+        let principal_name = names::principal(&record.principal)?;
+        let principal_target = view.get(principal_name.as_str()).ok_or(Error::Unauthenticated)?;
+        let principal = Principal::read(&self.read_record(principal_target)?.1)?;
+        let actor = Actor {
+            subject: Subject::principal(&record.principal),
+            display_name: principal.display_name,
+            rests_on: Arc::from([(token_name, token_target), (principal_name, principal_target)]),
+        };
+        let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
+        if actors.len() >= CACHED_MAX {
+            actors.clear();
+        }
+        actors.insert(hash, actor.clone());
+        Ok(actor)
+    }
+
+    fn cached_actor(&self, hash: &[u8; 32]) -> Option<Actor> {
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+    }
 
     /// What the actor can do.
     #[must_use]
     pub fn session(self: &Arc<Self>, actor: Actor) -> Session {
         Session { repo: Arc::clone(self), actor, idempotency_key: None }
+    }
+
+    /// The lock for changes to a ref.
+    pub(crate) fn lock_of(&self, name: &RefName) -> &Mutex<()> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(name);
+        let index = usize::try_from(hash % LOCKS as u64).unwrap_or_default();
+        #[expect(clippy::indexing_slicing, reason = "there are LOCKS locks")]
+        &self.locks[index]
+    }
+
+    /// The document that a policy commit has.
+    pub(crate) fn document(&self, commit: &ObjectId) -> Result<Arc<NamespaceDocument>, Error> {
+        if let Some(document) = self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(commit) {
+            return Ok(Arc::clone(document));
+        }
+        let tree = self.reader.commit(commit)?.tree;
+        let malformed = |reason: &str| Error::bug(format!("policy commit {commit} {reason}"));
+        let leaf = tree::get(&self.reader, &tree, DOCUMENT_KEY.as_bytes())?.ok_or_else(|| malformed("has no document"))?;
+        let value = read_value(&self.reader, &leaf)?.ok_or_else(|| malformed("has a tombstone for a document"))?;
+        let text = value.as_str().ok_or_else(|| malformed("has a document that is no text"))?;
+        let document = NamespaceDocument::from_text(text).map_err(|_| malformed("has a document that is not valid"))?;
+        let document = Arc::new(document);
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        if documents.len() >= CACHED_MAX {
+            documents.clear();
+        }
+        documents.insert(*commit, Arc::clone(&document));
+        Ok(document)
+    }
+
+    /// The record that a ref points at.
+    pub(crate) fn read_record(&self, target: Target) -> Result<(ObjectId, Record), Error> {
+        let bytes = self.reader.read(Kind::Record, &target.id)?;
+        let record = Record::decode(&bytes).map_err(|error| Error::bug(format!("record {}: {error}", target.id)))?;
+        Ok((target.id, record))
     }
 }

@@ -1,0 +1,252 @@
+//! One view as one actor sees it: everything that is read for an answer or a decision.
+//!
+//! INVARIANT: every ref that is read is remembered, so that a transaction can expect it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use confman_layout::tree_key;
+use confman_model::{DraftName, Key, Namespace, NamespaceDocument};
+use confman_object_store::tree::Leaf;
+use confman_object_store::{Commit, Kind, ObjectId, Person, ReadObjects, Record, Stage, tree};
+use confman_policy::{Grants, GrantsAt, Permission, decide};
+use confman_refs::{RefName, Target, View};
+
+use crate::actor::Actor;
+use crate::entry::Stamp;
+use crate::error::{Error, What};
+use crate::line::{Line, Place};
+use crate::names;
+use crate::repo::Repo;
+use crate::session::Session;
+
+/// Most commits between the head of a draft and where it began.
+pub(crate) const DRAFT_COMMITS_MAX: usize = 10_000;
+
+/// The key of a policy commit's tree that has the document.
+pub(crate) const DOCUMENT_KEY: &str = "namespace";
+
+/// One view as one actor sees it.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    pub repo: &'a Repo,
+    pub actor: &'a Actor,
+    pub view: Arc<View>,
+    reads: RefCell<BTreeMap<RefName, Option<Target>>>,
+}
+
+/// A commit with its id.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub id: ObjectId,
+    pub commit: Arc<Commit>,
+}
+
+impl Session {
+    /// The newest view, as this actor sees it.
+    pub(crate) fn look(&self) -> Result<Seen<'_>, Error> {
+        let seen = Seen {
+            repo: &self.repo,
+            actor: &self.actor,
+            view: self.repo.node.view(),
+            reads: RefCell::new(BTreeMap::new()),
+        };
+        for (name, target) in &*self.actor.rests_on {
+            if seen.get(name) != Some(*target) {
+                return Err(Error::Unauthenticated);
+            }
+        }
+        Ok(seen)
+    }
+}
+
+impl<'a> Seen<'a> {
+    /// What a ref points at.
+    pub fn get(&self, name: &RefName) -> Option<Target> {
+        let target = self.view.get(name.as_str());
+        self.reads.borrow_mut().insert(name.clone(), target);
+        target
+    }
+
+    /// Everything that was read.
+    pub fn into_reads(self) -> BTreeMap<RefName, Option<Target>> {
+        self.reads.into_inner()
+    }
+
+    /// Log index of the view.
+    pub fn index(&self) -> u64 {
+        self.view.index()
+    }
+
+    /// Reads objects; knows the tree without keys, which may not be in the store.
+    pub fn objects(&self) -> &'a Stage {
+        &self.repo.reader
+    }
+
+    /// The commit a ref points at.
+    pub fn head(&self, name: &RefName) -> Result<Option<Found>, Error> {
+        let Some(target) = self.get(name) else {
+            return Ok(None);
+        };
+        if target.kind != Kind::Commit {
+            return Err(Error::bug(format!("`{name}` points at a {}", target.kind)));
+        }
+        self.found(target.id).map(Some)
+    }
+
+    pub fn found(&self, id: ObjectId) -> Result<Found, Error> {
+        Ok(Found { id, commit: self.objects().commit(&id)? })
+    }
+
+    /// The record a ref points at.
+    pub fn record(&self, name: &RefName) -> Result<Option<(ObjectId, Record)>, Error> {
+        self.get(name).map(|target| self.repo.read_record(target)).transpose()
+    }
+
+    /// The document of a namespace.
+    pub fn document(&self, namespace: &Namespace) -> Result<Option<Arc<NamespaceDocument>>, Error> {
+        match self.get(&names::policy(namespace)?) {
+            Some(target) => self.repo.document(&target.id).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The namespaces it inherits from, itself first.
+    pub fn chain(&self, namespace: &Namespace) -> Result<Vec<Namespace>, Error> {
+        let mut chain = Vec::new();
+        for link in namespace.ancestors() {
+            let document = self.document(&link)?.ok_or_else(|| Error::not_found(What::Namespace, &link))?;
+            let inherits = document.inherit;
+            chain.push(link);
+            if !inherits {
+                break;
+            }
+        }
+        Ok(chain)
+    }
+
+    /// Every grant that counts in a namespace that exists.
+    fn grants(&self, namespace: &Namespace) -> Result<Grants, Error> {
+        let mut chain = Vec::new();
+        for link in self.chain(namespace)? {
+            let document = self.document(&link)?.ok_or_else(|| Error::not_found(What::Namespace, &link))?;
+            chain.push(GrantsAt { namespace: link, roles: document.roles.clone() });
+        }
+        let root = self.document(&Namespace::root())?.map(|document| document.roles.clone()).unwrap_or_default();
+        Ok(Grants { chain, root })
+    }
+
+    /// Whether the actor may do this in a namespace that exists.
+    pub fn may(&self, namespace: &Namespace, permission: Permission) -> Result<bool, Error> {
+        Ok(decide(&self.grants(namespace)?, &self.actor.subject, permission).allowed)
+    }
+
+    /// Refuses who may not do this here. Who may not even know of the namespace is told that there is none.
+    pub fn permit(&self, namespace: &Namespace, permission: Permission) -> Result<(), Error> {
+        let grants = self.grants(namespace)?;
+        let decision = decide(&grants, &self.actor.subject, permission);
+        if decision.allowed {
+            return Ok(());
+        }
+        if !decide(&grants, &self.actor.subject, Permission::NamespaceRead).allowed {
+            return Err(Error::not_found(What::Namespace, namespace));
+        }
+        Err(Error::Denied { namespace: namespace.clone(), permission, because: decision.to_string() })
+    }
+
+    /// Refuses who is not an admin of `/`.
+    pub fn permit_administrator(&self) -> Result<(), Error> {
+        self.permit(&Namespace::root(), Permission::RolesManage)
+    }
+
+    /// The line of a namespace's published head.
+    pub fn line(&self, namespace: &Namespace) -> Result<Line<'a>, Error> {
+        Ok(Line { node: &self.repo.node, name: names::published(namespace)?, index_max: self.index() })
+    }
+
+    /// The published head and its place.
+    pub fn published(&self, namespace: &Namespace) -> Result<Option<(Found, Place)>, Error> {
+        let Some(found) = self.head(&names::published(namespace)?)? else {
+            return Ok(None);
+        };
+        let place = self.line(namespace)?.place_of(&found.id)?;
+        let place = place.ok_or_else(|| Error::bug(format!("the published head of `{namespace}` has no row")))?;
+        Ok(Some((found, place)))
+    }
+
+    /// The head of a draft that must exist.
+    pub fn draft_head(&self, namespace: &Namespace, draft: &DraftName) -> Result<Found, Error> {
+        self.head(&names::draft(namespace, draft)?)?.ok_or_else(|| Error::not_found(What::Draft, draft))
+    }
+
+    /// The published commit that a draft builds on: the newest one of the line that its commits lead to.
+    pub fn base_of(&self, namespace: &Namespace, draft: &Found) -> Result<Option<Place>, Error> {
+        let line = self.line(namespace)?;
+        let mut base: Option<Place> = None;
+        let mut waiting = vec![draft.id];
+        let mut visited = std::collections::HashSet::new();
+        while let Some(id) = waiting.pop() {
+            if !visited.insert(id) {
+                continue;
+            }
+            if visited.len() > DRAFT_COMMITS_MAX {
+                return Err(Error::LimitExceeded {
+                    what: "commits in a draft",
+                    limit: DRAFT_COMMITS_MAX as u64,
+                    actual: visited.len() as u64,
+                });
+            }
+            match line.place_of(&id)? {
+                Some(place) if base.is_none_or(|base| base.position < place.position) => base = Some(place),
+                Some(_) => {}
+                None => waiting.extend(self.objects().commit(&id)?.parents.iter().copied()),
+            }
+        }
+        Ok(base)
+    }
+
+    /// The tree of a commit, or the one without keys.
+    pub fn tree_of(&self, commit: Option<&ObjectId>) -> Result<ObjectId, Error> {
+        Ok(match commit {
+            Some(id) => self.objects().commit(id)?.tree,
+            None => self.repo.empty_tree,
+        })
+    }
+
+    /// What a key leads to.
+    pub fn leaf(&self, tree: &ObjectId, key: &Key) -> Result<Option<Leaf>, Error> {
+        Ok(tree::get(self.objects(), tree, tree_key(key)?.as_bytes())?)
+    }
+
+    /// When and by whom a commit was made.
+    pub fn stamp(&self, commit: &ObjectId) -> Result<Stamp, Error> {
+        Ok(committed(&*self.objects().commit(commit)?))
+    }
+
+    /// Raft term of the operation at a log index.
+    pub fn term_at(&self, index: u64) -> Result<u64, Error> {
+        let sequence = self.repo.node.sequence_at_index(index)?;
+        let operation = self.repo.node.operation_at(sequence)?;
+        Ok(operation.map_or(0, |(_, operation)| operation.term))
+    }
+}
+
+/// When and by whom a commit was made.
+pub(crate) fn committed(commit: &Commit) -> Stamp {
+    Stamp { at_ms: commit.commit_time.ms, by: who(&commit.committer) }
+}
+
+/// A person in one line: the principal, or name and mail address of somebody the store does not know.
+pub(crate) fn who(person: &Person) -> String {
+    match (person.principal.is_empty(), person.email.is_empty()) {
+        (false, _) => person.principal.clone(),
+        (true, true) => person.name.clone(),
+        (true, false) => format!("{} <{}>", person.name, person.email).trim_start().to_owned(),
+    }
+}
+
+/// The first line of a message.
+pub(crate) fn subject(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_owned()
+}
