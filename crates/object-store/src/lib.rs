@@ -18,6 +18,7 @@ pub mod id;
 pub mod meta;
 pub mod object;
 pub mod pack;
+pub mod pack_dir;
 pub mod record;
 #[cfg(feature = "rocksdb")]
 pub mod rocks;

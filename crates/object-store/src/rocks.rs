@@ -130,7 +130,7 @@ impl ObjectBackend for RocksBackend {
     fn put(&self, objects: &[Encoded], born: u64) -> Result<(), BackendError> {
         let mut batch = WriteBatch::default();
         self.put_into(&mut batch, objects, born)?;
-        self.db.write(&batch).map_err(failed("write objects"))
+        self.db.write(batch).map_err(failed("write objects"))
     }
 
     fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
@@ -260,7 +260,12 @@ mod tests {
     #[test]
     fn objects_are_there_after_flush_compaction_and_opening_again() {
         let dir = tempfile::tempdir().unwrap();
-        let object = |n: u32| Object::new(Kind::ALL[n as usize % 7], vec![n as u8; 10 + 997 * (n as usize % 90)]);
+        let object = |n: u32| {
+            let kind = Kind::ALL[n as usize % 7];
+            let len = 10 + 997 * (n as usize % 90);
+            let noise = (0..len.min(kind.bytes_max())).map(|i| (i as u32 ^ n).wrapping_mul(2_654_435_761).to_le_bytes()[3]);
+            Object::new(kind, noise.collect::<Vec<u8>>())
+        };
         let backend = open(dir.path());
         for n in 0..400 {
             backend.put(&[Encoded::new(&object(n))], u64::from(n)).unwrap();
@@ -281,7 +286,7 @@ mod tests {
         }
         let mut batch = WriteBatch::default();
         backend.remove_into(&mut batch, &[(object(1).kind(), object(1).id())]).unwrap();
-        backend.db.write(&batch).unwrap();
+        backend.db.write(batch).unwrap();
         assert_eq!(backend.get(object(1).kind(), &object(1).id()).unwrap(), None);
     }
 
