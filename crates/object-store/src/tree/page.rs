@@ -215,14 +215,14 @@ impl Page {
         let differs = |offset, name: &str, claimed: u64, actual: u64| {
             Err(malformed(
                 offset,
-                format!("its parent says that it has {name} {claimed}, it has {actual}"),
+                format!("its parent says {claimed} {name}, it has {actual}"),
             ))
         };
         if usize::from(child.page_bytes) != self.bytes.len() {
             return differs(0, "bytes", child.page_bytes.into(), self.bytes.len() as u64);
         }
         if child.height != self.height() {
-            return differs(3, "height", child.height.into(), self.height().into());
+            return differs(3, "levels below it", child.height.into(), self.height().into());
         }
         if usize::from(child.items) != self.len() {
             return differs(4, "items", child.items.into(), self.len() as u64);
