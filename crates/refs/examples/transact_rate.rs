@@ -2,7 +2,12 @@
 //!
 //! `cargo run -p confman-refs --example transact_rate -- [THREADS] [SECONDS] [DIRECTORY]`
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a measurement")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a measurement"
+)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,10 +24,15 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let threads: u64 = arguments.first().map_or(64, |text| text.parse().unwrap());
     let seconds: u64 = arguments.get(1).map_or(10, |text| text.parse().unwrap());
-    let base = arguments.get(2).map_or_else(std::env::temp_dir, PathBuf::from);
+    let base = arguments
+        .get(2)
+        .map_or_else(std::env::temp_dir, PathBuf::from);
     let directory = tempfile::tempdir_in(base).unwrap();
 
-    println!("disk: {:.0} fdatasync/s after appends of 4 KiB", sync_rate(directory.path()));
+    println!(
+        "disk: {:.0} fdatasync/s after appends of 4 KiB",
+        sync_rate(directory.path())
+    );
     let opened = Instant::now();
     let options = NodeOptions {
         directory: directory.path().join("node"),
@@ -36,13 +46,20 @@ fn main() {
     let before = node.log_counters();
     let began = Instant::now();
     let mut latencies: Vec<u32> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|thread| scope.spawn({
-            let (node, stop) = (&node, &stop);
-            move || work(node, thread, stop)
-        })).collect();
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn({
+                    let (node, stop) = (&node, &stop);
+                    move || work(node, thread, stop)
+                })
+            })
+            .collect();
         std::thread::sleep(Duration::from_secs(seconds));
         stop.store(true, Ordering::Relaxed);
-        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
     });
     let elapsed = began.elapsed().as_secs_f64();
     let after = node.log_counters();
@@ -50,12 +67,28 @@ fn main() {
     let done = latencies.len() as f64;
     let syncs = (after.synced_writes - before.synced_writes) as f64;
     let at = |share: f64| f64::from(latencies[((done - 1.0) * share) as usize]) / 1000.0;
-    println!("transactions: {:.0}/s with {threads} threads", done / elapsed);
-    println!("syncs: {:.0}/s, {:.1} transactions each", syncs / elapsed, done / syncs);
-    println!("latency: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", at(0.5), at(0.99), at(1.0));
+    println!(
+        "transactions: {:.0}/s with {threads} threads",
+        done / elapsed
+    );
+    println!(
+        "syncs: {:.0}/s, {:.1} transactions each",
+        syncs / elapsed,
+        done / syncs
+    );
+    println!(
+        "latency: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
     let closing = Instant::now();
     node.close();
-    println!("closed in {} ms; {} MiB on disk", closing.elapsed().as_millis(), tree_bytes(directory.path()) >> 20);
+    println!(
+        "closed in {} ms; {} MiB on disk",
+        closing.elapsed().as_millis(),
+        tree_bytes(directory.path()) >> 20
+    );
 }
 
 fn work(node: &Node, thread: u64, stop: &AtomicBool) -> Vec<u32> {
@@ -73,20 +106,33 @@ fn work(node: &Node, thread: u64, stop: &AtomicBool) -> Vec<u32> {
             .finalize_xof()
             .fill(&mut object);
         let object = Object::new(Kind::Blob, object.to_vec());
-        let target = Target { kind: object.kind(), id: object.id() };
+        let target = Target {
+            kind: object.kind(),
+            id: object.id(),
+        };
         let mut request = [0; 16];
         request[..8].copy_from_slice(&thread.to_le_bytes());
         request[8..].copy_from_slice(&step.to_le_bytes());
         let transaction = Transaction {
             request: RequestId(request),
-            edits: vec![RefEdit { name: name.clone(), expect, new: Some(target) }],
+            edits: vec![RefEdit {
+                name: name.clone(),
+                expect,
+                new: Some(target),
+            }],
             reads: Vec::new(),
             objects: vec![Encoded::new(&object)],
             rows: Vec::new(),
             actor: "load".to_owned(),
             action: "set".to_owned(),
             detail: String::new(),
-            time_ms: i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap(),
+            time_ms: i64::try_from(
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap()
+                    .as_millis(),
+            )
+            .unwrap(),
         };
         let began = Instant::now();
         node.transact(transaction).unwrap();
@@ -114,7 +160,11 @@ fn tree_bytes(directory: &Path) -> u64 {
     entries
         .map(|entry| {
             let metadata = entry.metadata().unwrap();
-            if metadata.is_dir() { tree_bytes(&entry.path()) } else { metadata.len() }
+            if metadata.is_dir() {
+                tree_bytes(&entry.path())
+            } else {
+                metadata.len()
+            }
         })
         .sum()
 }

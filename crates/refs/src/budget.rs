@@ -20,7 +20,11 @@ pub(crate) struct Taken {
 
 impl Budget {
     pub(crate) const fn new(bytes: usize) -> Self {
-        Self { free: Mutex::new(bytes), returned: Condvar::new(), whole: bytes }
+        Self {
+            free: Mutex::new(bytes),
+            returned: Condvar::new(),
+            whole: bytes,
+        }
     }
 
     /// Takes so many bytes; waits for them up to `patience`. One that asks for more than there is
@@ -35,17 +39,28 @@ impl Budget {
             if left.is_zero() {
                 return None;
             }
-            free = self.returned.wait_timeout(free, left).unwrap_or_else(PoisonError::into_inner).0;
+            free = self
+                .returned
+                .wait_timeout(free, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         *free -= bytes;
         drop(free);
-        Some(Taken { budget: Arc::clone(self), bytes })
+        Some(Taken {
+            budget: Arc::clone(self),
+            bytes,
+        })
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        *self.budget.free.lock().unwrap_or_else(PoisonError::into_inner) += self.bytes;
+        *self
+            .budget
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) += self.bytes;
         self.budget.returned.notify_all();
     }
 }

@@ -23,7 +23,11 @@ impl<'a> Cursor<'a> {
 
     /// An error at the byte before the cursor's next.
     pub(crate) fn wrong(&self, reason: impl Into<String>) -> DecodeError {
-        DecodeError { kind: self.kind, offset: self.at, reason: reason.into() }
+        DecodeError {
+            kind: self.kind,
+            offset: self.at,
+            reason: reason.into(),
+        }
     }
 
     pub(crate) const fn offset(&self) -> usize {
@@ -41,7 +45,10 @@ impl<'a> Cursor<'a> {
                 self.at += length;
                 Ok(slice)
             }
-            None => Err(self.wrong(format!("{length} bytes should follow, {} do", self.remaining()))),
+            None => Err(self.wrong(format!(
+                "{length} bytes should follow, {} do",
+                self.remaining()
+            ))),
         }
     }
 
@@ -94,7 +101,10 @@ impl<'a> Cursor<'a> {
     pub(crate) fn count(&mut self, each: usize) -> Result<usize, DecodeError> {
         let count = self.u32()? as usize;
         if count.saturating_mul(each) > self.remaining() {
-            return Err(self.wrong(format!("{count} items cannot be in {} bytes", self.remaining())));
+            return Err(self.wrong(format!(
+                "{count} items cannot be in {} bytes",
+                self.remaining()
+            )));
         }
         Ok(count)
     }
@@ -119,7 +129,10 @@ impl<'a> Cursor<'a> {
         let Some(kind) = Kind::from_number(number) else {
             return Err(self.wrong(format!("{number} is not the number of a kind")));
         };
-        Ok(Some(Target { kind, id: self.id()? }))
+        Ok(Some(Target {
+            kind,
+            id: self.id()?,
+        }))
     }
 
     /// Nothing may follow.
@@ -134,7 +147,10 @@ impl<'a> Cursor<'a> {
 /// Appends what [`Cursor::name`] reads.
 pub(crate) fn put_name(out: &mut Vec<u8>, name: &RefName) {
     let text = name.as_str().as_bytes();
-    debug_assert!(u8::try_from(text.len()).is_ok(), "names have at most 255 bytes");
+    debug_assert!(
+        u8::try_from(text.len()).is_ok(),
+        "names have at most 255 bytes"
+    );
     out.push(text.len() as u8);
     out.extend_from_slice(text);
 }
@@ -152,6 +168,9 @@ pub(crate) fn put_target(out: &mut Vec<u8>, target: Option<Target>) {
 
 /// Appends a length as [`Cursor::u32`] reads it.
 pub(crate) fn put_length(out: &mut Vec<u8>, length: usize) {
-    debug_assert!(u32::try_from(length).is_ok(), "checked against a limit before");
+    debug_assert!(
+        u32::try_from(length).is_ok(),
+        "checked against a limit before"
+    );
     out.extend_from_slice(&(length as u32).to_le_bytes());
 }

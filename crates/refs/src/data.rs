@@ -22,8 +22,8 @@ use bytes::Bytes;
 use confman_object_store::rocks::RocksBackend;
 use confman_object_store::{DecodeError, ObjectBackend, Store};
 use rocksdb::{
-    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
-    DBCompressionType, Options, ReadOptions,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
+    CompactOptions, DB, DBCompressionType, Options, ReadOptions,
 };
 
 use crate::cursor::{Cursor, put_target};
@@ -83,17 +83,30 @@ impl Data {
     ) -> Result<Self, rocksdb::Error> {
         let cache = Cache::new_lru_cache(block_cache_bytes);
         let mut families = RocksBackend::column_families(&cache);
-        families.extend(NAMES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache))));
-        let db = Arc::new(DB::open_cf_descriptors(&database_options(), path, families)?);
+        families.extend(
+            NAMES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache))),
+        );
+        let db = Arc::new(DB::open_cf_descriptors(
+            &database_options(),
+            path,
+            families,
+        )?);
         let backend = Arc::new(RocksBackend::new(Arc::clone(&db)));
         let for_store: Arc<dyn ObjectBackend> = Arc::<RocksBackend>::clone(&backend);
         let store = Arc::new(Store::new(for_store, cache_bytes));
-        Ok(Self { db, backend, store, failure })
+        Ok(Self {
+            db,
+            backend,
+            store,
+            failure,
+        })
     }
 
     pub(crate) fn families(&self) -> io::Result<Families<'_>> {
         let family = |name: &str| {
-            self.db.cf_handle(name).ok_or_else(|| io::Error::other(format!("column family `{name}` is missing")))
+            self.db
+                .cf_handle(name)
+                .ok_or_else(|| io::Error::other(format!("column family `{name}` is missing")))
         };
         Ok(Families {
             refs: family("refs")?,
@@ -108,13 +121,21 @@ impl Data {
     /// A record of `meta`.
     pub(crate) fn meta(&self, key: &[u8]) -> io::Result<Option<Bytes>> {
         let families = self.families()?;
-        Ok(self.db.get_cf(families.meta, key).map_err(io::Error::other)?.map(Bytes::from))
+        Ok(self
+            .db
+            .get_cf(families.meta, key)
+            .map_err(io::Error::other)?
+            .map(Bytes::from))
     }
 
     /// The value that ties this database to its log.
     pub(crate) fn pair(&self) -> io::Result<Option<Bytes>> {
-        let Some(bytes) = self.meta(PAIR)? else { return Ok(None) };
-        record::decode_sealed("pair", PAIR, &bytes).map(Some).map_err(|error| corrupt(&error))
+        let Some(bytes) = self.meta(PAIR)? else {
+            return Ok(None);
+        };
+        record::decode_sealed("pair", PAIR, &bytes)
+            .map(Some)
+            .map_err(|error| corrupt(&error))
     }
 
     /// Ties this database to its log.
@@ -123,24 +144,39 @@ impl Data {
         let mut options = rocksdb::WriteOptions::default();
         options.set_sync(true);
         self.db
-            .put_cf_opt(families.meta, PAIR, record::encode_sealed(PAIR, pair), &options)
+            .put_cf_opt(
+                families.meta,
+                PAIR,
+                record::encode_sealed(PAIR, pair),
+                &options,
+            )
             .map_err(io::Error::other)
     }
 
     pub(crate) fn membership(&self) -> io::Result<StoredMembership> {
-        let Some(bytes) = self.meta(MEMBERSHIP)? else { return Ok(StoredMembership::default()) };
+        let Some(bytes) = self.meta(MEMBERSHIP)? else {
+            return Ok(StoredMembership::default());
+        };
         record::decode_stored_membership(MEMBERSHIP, &bytes).map_err(|error| corrupt(&error))
     }
 
     /// Calls `visit` with every ref on disk, in order.
     pub(crate) fn each_ref(&self, visit: &mut dyn FnMut(RefName, Target)) -> io::Result<()> {
         let families = self.families()?;
-        for item in self.db.iterator_cf_opt(families.refs, scan_options(), rocksdb::IteratorMode::Start) {
+        for item in
+            self.db
+                .iterator_cf_opt(families.refs, scan_options(), rocksdb::IteratorMode::Start)
+        {
             let (key, value) = item.map_err(io::Error::other)?;
             let name = std::str::from_utf8(&key)
                 .ok()
                 .and_then(|text| RefName::new(text).ok())
-                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "data/: a ref has a name that is none"))?;
+                .ok_or_else(|| {
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "data/: a ref has a name that is none",
+                    )
+                })?;
             let target = decode_target(&value.into()).map_err(|error| corrupt(&error))?;
             visit(name, target);
         }
@@ -150,7 +186,8 @@ impl Data {
     /// Makes everything that was written durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.db.flush_wal(true).map_err(|error| {
-            self.failure.set(format!("syncing the data failed: {error}"));
+            self.failure
+                .set(format!("syncing the data failed: {error}"));
             io::Error::other(error)
         })
     }
@@ -169,20 +206,32 @@ impl Data {
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Skip);
         options.set_exclusive_manual_compaction(false);
         for family in self.every_family() {
-            self.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+            self.db
+                .compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
         }
     }
 
     /// Bytes of all tables on disk.
     pub(crate) fn table_bytes(&self) -> u64 {
-        let bytes = |family: &ColumnFamily| self.db.property_int_value_cf(family, "rocksdb.total-sst-files-size");
-        self.every_family().into_iter().filter_map(|family| bytes(family).ok().flatten()).sum()
+        let bytes = |family: &ColumnFamily| {
+            self.db
+                .property_int_value_cf(family, "rocksdb.total-sst-files-size")
+        };
+        self.every_family()
+            .into_iter()
+            .filter_map(|family| bytes(family).ok().flatten())
+            .sum()
     }
 
     fn every_family(&self) -> Vec<&ColumnFamily> {
         let cache = Cache::new_lru_cache(0);
         let objects = RocksBackend::column_families(&cache);
-        objects.iter().map(ColumnFamilyDescriptor::name).chain(NAMES).filter_map(|name| self.db.cf_handle(name)).collect()
+        objects
+            .iter()
+            .map(ColumnFamilyDescriptor::name)
+            .chain(NAMES)
+            .filter_map(|name| self.db.cf_handle(name))
+            .collect()
     }
 }
 

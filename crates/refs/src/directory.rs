@@ -41,7 +41,10 @@ impl Directory {
         match fs4::FileExt::try_lock(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse { path: path.to_owned(), owner: owner(&mut lock) });
+                return Err(OpenError::InUse {
+                    path: path.to_owned(),
+                    owner: owner(&mut lock),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock it", error)),
         }
@@ -52,7 +55,10 @@ impl Directory {
             writeln!(lock, "{}", std::process::id())
         };
         note(&mut lock).map_err(|error| failed("write its lock file", error))?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -76,7 +82,11 @@ pub(crate) fn io_error(
     action: &str,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> OpenError {
-    OpenError::Io { path: path.to_owned(), action: action.to_owned(), source: source.into() }
+    OpenError::Io {
+        path: path.to_owned(),
+        action: action.to_owned(),
+        source: source.into(),
+    }
 }
 
 fn owner(lock: &mut File) -> String {
@@ -90,13 +100,18 @@ fn owner(lock: &mut File) -> String {
 /// Reads the format, or writes it in a directory that is new.
 fn check_format(path: &Path) -> Result<(), OpenError> {
     let file = path.join(FORMAT_FILE);
-    let damaged = |reason: String| OpenError::Damaged { path: path.to_owned(), reason };
+    let damaged = |reason: String| OpenError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
     let mut text = String::new();
     match File::open(&file).and_then(|file| file.take(TEXT_BYTES_MAX).read_to_string(&mut text)) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if path.join("raft").exists() || path.join("data").exists() {
-                return Err(damaged(format!("there is a store, but no file {FORMAT_FILE}")));
+                return Err(damaged(format!(
+                    "there is a store, but no file {FORMAT_FILE}"
+                )));
             }
             return write_format(path).map_err(|error| io_error(path, "write its format", error));
         }
@@ -105,11 +120,20 @@ fn check_format(path: &Path) -> Result<(), OpenError> {
         }
         Err(error) => return Err(io_error(path, "read its format", error)),
     }
-    let Some(found) = text.strip_prefix(FORMAT_PREFIX).and_then(|rest| rest.trim_end().parse::<u32>().ok()) else {
-        return Err(damaged(format!("{FORMAT_FILE} is not `{FORMAT_PREFIX}` and a number")));
+    let Some(found) = text
+        .strip_prefix(FORMAT_PREFIX)
+        .and_then(|rest| rest.trim_end().parse::<u32>().ok())
+    else {
+        return Err(damaged(format!(
+            "{FORMAT_FILE} is not `{FORMAT_PREFIX}` and a number"
+        )));
     };
     if found > FORMAT {
-        return Err(OpenError::NewerFormat { path: path.to_owned(), found, supported: FORMAT });
+        return Err(OpenError::NewerFormat {
+            path: path.to_owned(),
+            found,
+            supported: FORMAT,
+        });
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ impl Failure {
 
     /// The failure as an error.
     pub(crate) fn error(&self) -> Option<std::io::Error> {
-        self.get().map(|reason| std::io::Error::other(reason.to_owned()))
+        self.get()
+            .map(|reason| std::io::Error::other(reason.to_owned()))
     }
 }

@@ -15,7 +15,11 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(applied: u64) -> Self {
-        Self { applied: Mutex::new(applied), moved: Condvar::new(), watch: watch::Sender::new(applied) }
+        Self {
+            applied: Mutex::new(applied),
+            moved: Condvar::new(),
+            watch: watch::Sender::new(applied),
+        }
     }
 
     /// Lets pass who waits for up to `index`.
@@ -40,7 +44,11 @@ impl Gate {
             if left.is_zero() {
                 return false;
             }
-            applied = self.moved.wait_timeout(applied, left).unwrap_or_else(PoisonError::into_inner).0;
+            applied = self
+                .moved
+                .wait_timeout(applied, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         true
     }

@@ -11,7 +11,9 @@ pub struct RefName(std::sync::Arc<str>);
 
 /// Why a text is not the name of a ref.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not the name of a ref: 1 to {REF_NAME_BYTES_MAX} printable ASCII characters without space")]
+#[error(
+    "`{0}` is not the name of a ref: 1 to {REF_NAME_BYTES_MAX} printable ASCII characters without space"
+)]
 pub struct RefNameError(pub String);
 
 impl RefName {

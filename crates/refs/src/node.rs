@@ -153,7 +153,9 @@ struct Running {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("directory", &self.directory.path()).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("directory", &self.directory.path())
+            .finish_non_exhaustive()
     }
 }
 
@@ -204,7 +206,10 @@ impl Node {
         })
         .map_err(TransactError::Malformed)?;
         if proposal::body_bytes(&transaction) > transaction::BODY_BYTES_MAX {
-            let reason = format!("it has more than {} bytes beside its objects", transaction::BODY_BYTES_MAX);
+            let reason = format!(
+                "it has more than {} bytes beside its objects",
+                transaction::BODY_BYTES_MAX
+            );
             return Err(TransactError::Malformed(reason));
         }
         let session = random_id().map_err(|error| TransactError::Unavailable(error.to_string()))?;
@@ -227,12 +232,22 @@ impl Node {
 
     fn propose(&self, entry: Bytes) -> Result<Submitted<'_>, TransactError> {
         self.available()?;
-        let taken = self.budget.take(entry.len(), BUSY_AFTER).ok_or(TransactError::Busy)?;
+        let taken = self
+            .budget
+            .take(entry.len(), BUSY_AFTER)
+            .ok_or(TransactError::Busy)?;
         let (sender, answer) = mpsc::sync_channel(1);
-        futures::executor::block_on(self.raft.client_write_ff(Payload(entry), Some(Reply(sender))))
-            .map_err(|error| TransactError::Unavailable(error.to_string()))?;
+        futures::executor::block_on(
+            self.raft
+                .client_write_ff(Payload(entry), Some(Reply(sender))),
+        )
+        .map_err(|error| TransactError::Unavailable(error.to_string()))?;
         self.snapshot_when_due();
-        Ok(Submitted { node: self, answer, _taken: taken })
+        Ok(Submitted {
+            node: self,
+            answer,
+            _taken: taken,
+        })
     }
 
     fn available(&self) -> Result<(), TransactError> {
@@ -250,8 +265,14 @@ impl Node {
         let written = self.log_counters().bytes;
         let before = self.log_bytes_at_snapshot.load(Ordering::Relaxed);
         let due = written.saturating_sub(before) >= SNAPSHOT_BYTES;
-        let mine =
-            || self.log_bytes_at_snapshot.compare_exchange(before, written, Ordering::Relaxed, Ordering::Relaxed);
+        let mine = || {
+            self.log_bytes_at_snapshot.compare_exchange(
+                before,
+                written,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )
+        };
         if due && mine().is_ok() {
             let raft = self.raft.clone();
             self.runtime.spawn(async move {
@@ -289,9 +310,10 @@ impl Node {
         match answer.recv_timeout(timeout) {
             Ok(Ok(_)) => Ok(self.view()),
             Ok(Err(reason)) => Err(TransactError::Unavailable(reason)),
-            Err(_) => {
-                Err(TransactError::Unavailable(format!("no leader confirmed itself within {} ms", timeout.as_millis())))
-            }
+            Err(_) => Err(TransactError::Unavailable(format!(
+                "no leader confirmed itself within {} ms",
+                timeout.as_millis()
+            ))),
         }
     }
 
@@ -307,7 +329,11 @@ impl Node {
     ///
     /// # Errors
     /// The disk fails.
-    pub fn each_row(&self, table: u8, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), io::Error> {
+    pub fn each_row(
+        &self,
+        table: u8,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), io::Error> {
         self.data.each_row(table, visit)
     }
 
@@ -324,7 +350,10 @@ impl Node {
     /// # Errors
     /// The disk fails.
     pub fn committed(&self, request: RequestId) -> Result<Option<Committed>, io::Error> {
-        Ok(self.data.remembered(request)?.map(|remembered| remembered.committed))
+        Ok(self
+            .data
+            .remembered(request)?
+            .map(|remembered| remembered.committed))
     }
 
     /// The operation at this sequence number.
@@ -340,7 +369,8 @@ impl Node {
     /// # Errors
     /// The disk fails.
     pub fn sequence_at_time(&self, time_ms: i64) -> Result<u64, ReadError> {
-        self.data.last_that(self.view().sequence(), |place| place.time_ms <= time_ms)
+        self.data
+            .last_that(self.view().sequence(), |place| place.time_ms <= time_ms)
     }
 
     /// Sequence number of the newest operation whose log index is at most this; 0 if there is none.
@@ -348,7 +378,8 @@ impl Node {
     /// # Errors
     /// The disk fails.
     pub fn sequence_at_index(&self, index: u64) -> Result<u64, ReadError> {
-        self.data.last_that(self.view().sequence(), |place| place.index <= index)
+        self.data
+            .last_that(self.view().sequence(), |place| place.index <= index)
     }
 
     /// The view right after the operation at this sequence number (0: the empty one).
@@ -372,7 +403,13 @@ impl Node {
     pub fn status(&self) -> Status {
         let metrics = self.raft.metrics().borrow_watched().clone();
         let view = self.view.load();
-        let stopped = || metrics.running_state.as_ref().err().map(ToString::to_string);
+        let stopped = || {
+            metrics
+                .running_state
+                .as_ref()
+                .err()
+                .map(ToString::to_string)
+        };
         let failed = self.failure.get().map(str::to_owned);
         Status {
             cluster_id: self.cluster_id,
@@ -381,7 +418,13 @@ impl Node {
             term: metrics.current_term,
             applied: view.index(),
             operation: view.operation(),
-            failed: failed.or_else(|| if self.closing.load(Ordering::Acquire) { None } else { stopped() }),
+            failed: failed.or_else(|| {
+                if self.closing.load(Ordering::Acquire) {
+                    None
+                } else {
+                    stopped()
+                }
+            }),
         }
     }
 
@@ -420,9 +463,9 @@ impl Submitted<'_> {
         match self.answer()? {
             Answer::Committed(committed) => Ok(committed),
             Answer::Refused(refusal) => Err(refused(refusal)),
-            Answer::Nothing | Answer::Staged => {
-                Err(TransactError::UnknownOutcome("the answer is that of another entry".to_owned()))
-            }
+            Answer::Nothing | Answer::Staged => Err(TransactError::UnknownOutcome(
+                "the answer is that of another entry".to_owned(),
+            )),
         }
     }
 
@@ -430,26 +473,42 @@ impl Submitted<'_> {
         let unknown = |reason: String| Err(TransactError::UnknownOutcome(reason));
         match self.answer.recv_timeout(ANSWER_WITHIN) {
             Ok(Ok(response)) => Ok(response.data),
-            Ok(Err(ClientWriteError::ForwardToLeader(_))) => {
-                Err(TransactError::Unavailable("this node is not the leader".to_owned()))
-            }
+            Ok(Err(ClientWriteError::ForwardToLeader(_))) => Err(TransactError::Unavailable(
+                "this node is not the leader".to_owned(),
+            )),
             Ok(Err(error)) => unknown(error.to_string()),
-            Err(mpsc::RecvTimeoutError::Timeout) => unknown(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                unknown(self.node.failure.get().unwrap_or("the node stopped").to_owned())
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                unknown(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))
             }
+            Err(mpsc::RecvTimeoutError::Disconnected) => unknown(
+                self.node
+                    .failure
+                    .get()
+                    .unwrap_or("the node stopped")
+                    .to_owned(),
+            ),
         }
     }
 }
 
 fn refused(refusal: Refusal) -> TransactError {
     match refusal {
-        Refusal::Stale { name, expected, actual } => TransactError::Stale { name, expected, actual },
+        Refusal::Stale {
+            name,
+            expected,
+            actual,
+        } => TransactError::Stale {
+            name,
+            expected,
+            actual,
+        },
         Refusal::RequestReused(request) => TransactError::RequestReused(request),
         Refusal::MissingObject(target) => TransactError::MissingObject(target),
         Refusal::WrongObject { target, reason } => TransactError::WrongObject { target, reason },
         Refusal::Malformed(reason) => TransactError::Malformed(reason),
-        Refusal::Session(reason) => TransactError::Unavailable(format!("a staged transaction was lost: {reason}")),
+        Refusal::Session(reason) => {
+            TransactError::Unavailable(format!("a staged transaction was lost: {reason}"))
+        }
     }
 }
 

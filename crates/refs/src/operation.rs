@@ -112,17 +112,31 @@ impl Operation {
             index: fields.require(INDEX, "log index")?.u64()?,
             term: fields.require(TERM, "term")?.u64()?,
             time_ms: fields.require(TIME, "time")?.i64()?,
-            actor: fields.require(ACTOR, "actor")?.text(ACTOR_BYTES_MAX, Lines::One)?,
-            action: fields.require(ACTION, "action")?.text(ACTION_BYTES_MAX, Lines::One)?,
-            detail: fields.take(DETAIL).map_or(Ok(String::new()), |field| field.text(DETAIL_BYTES_MAX, Lines::Many))?,
+            actor: fields
+                .require(ACTOR, "actor")?
+                .text(ACTOR_BYTES_MAX, Lines::One)?,
+            action: fields
+                .require(ACTION, "action")?
+                .text(ACTION_BYTES_MAX, Lines::One)?,
+            detail: fields.take(DETAIL).map_or(Ok(String::new()), |field| {
+                field.text(DETAIL_BYTES_MAX, Lines::Many)
+            })?,
             request: RequestId(fields.require(REQUEST, "request id")?.array()?),
             edits: fields.take(EDITS).map_or(Ok(Vec::new()), decode_edits)?,
             view: fields.take(VIEW).map(|field| field.id()).transpose()?,
             unknown: fields.rest()?,
         };
-        let wrong = |reason: &str| Err(DecodeError { kind: NAME, offset: 0, reason: reason.to_owned() });
+        let wrong = |reason: &str| {
+            Err(DecodeError {
+                kind: NAME,
+                offset: 0,
+                reason: reason.to_owned(),
+            })
+        };
         if operation.sequence == 0 || (operation.sequence == 1) != operation.parent.is_none() {
-            return wrong("the first operation has number 1 and no parent, every other one has a parent");
+            return wrong(
+                "the first operation has number 1 and no parent, every other one has a parent",
+            );
         }
         if operation.view.is_some() != operation.sequence.is_multiple_of(VIEW_EVERY) {
             return wrong("a view is at every 64th operation and at no other one");
@@ -139,9 +153,14 @@ fn decode_edits(field: Field<'_>) -> Result<Vec<OperationEdit>, DecodeError> {
     while cursor.remaining() > 0 {
         let at = cursor.offset();
         let read = |cursor: &mut Cursor<'_>| {
-            Ok(OperationEdit { name: cursor.name()?, old: cursor.target()?, new: cursor.target()? })
+            Ok(OperationEdit {
+                name: cursor.name()?,
+                old: cursor.target()?,
+                new: cursor.target()?,
+            })
         };
-        let edit = read(&mut cursor).map_err(|error: DecodeError| field.error(error.offset, error.reason))?;
+        let edit = read(&mut cursor)
+            .map_err(|error: DecodeError| field.error(error.offset, error.reason))?;
         if edits.last().is_some_and(|last| last.name >= edit.name) {
             return Err(field.error(at, "edits ascend by name, each name at most once"));
         }
@@ -178,7 +197,8 @@ impl<'a> Fields<'a> {
     fn put(&mut self, tag: u8, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.out.push(tag);
-            self.out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+            self.out
+                .extend_from_slice(&(bytes.len() as u32).to_le_bytes());
             self.out.extend_from_slice(bytes);
         }
     }

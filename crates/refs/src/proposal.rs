@@ -40,10 +40,7 @@ pub(crate) type SessionId = [u8; 16];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proposal {
     /// The first one: the cluster's identity.
-    Cluster {
-        cluster: [u8; 16],
-        time_ms: i64,
-    },
+    Cluster { cluster: [u8; 16], time_ms: i64 },
     /// A transaction, whole or the end of a staged one.
     Transact(Transact),
     /// A piece of a staged transaction.
@@ -113,7 +110,10 @@ pub(crate) fn encode(transaction: &Transaction, session: SessionId) -> Entries {
             place.copy_from_slice(&length.to_le_bytes());
         }
         put_objects(&mut out, &transaction.objects);
-        return Entries { pieces: Vec::new(), last: out.into() };
+        return Entries {
+            pieces: Vec::new(),
+            last: out.into(),
+        };
     }
     staged(transaction, session)
 }
@@ -135,7 +135,13 @@ fn staged(transaction: &Transaction, session: SessionId) -> Entries {
             .max(1);
         let (now, later) = rest.split_at(fitting.min(rest.len()));
         let mut out = Vec::with_capacity(bytes.min(room) + FRAME_BYTES);
-        put_stage(&mut out, transaction.time_ms, session, pieces.len(), STAGE_OBJECTS);
+        put_stage(
+            &mut out,
+            transaction.time_ms,
+            session,
+            pieces.len(),
+            STAGE_OBJECTS,
+        );
         put_objects(&mut out, now);
         pieces.push(out.into());
         rest = later;
@@ -144,7 +150,13 @@ fn staged(transaction: &Transaction, session: SessionId) -> Entries {
     put_body(&mut body, transaction);
     for part in body.chunks(room) {
         let mut out = Vec::with_capacity(part.len() + FRAME_BYTES);
-        put_stage(&mut out, transaction.time_ms, session, pieces.len(), STAGE_BODY);
+        put_stage(
+            &mut out,
+            transaction.time_ms,
+            session,
+            pieces.len(),
+            STAGE_BODY,
+        );
         put_length(&mut out, part.len());
         out.extend_from_slice(part);
         pieces.push(out.into());
@@ -153,7 +165,10 @@ fn staged(transaction: &Transaction, session: SessionId) -> Entries {
     put_frame(&mut out, transaction, Some((session, pieces.len() as u32)));
     put_length(&mut out, 0);
     put_objects(&mut out, &[]);
-    Entries { pieces, last: out.into() }
+    Entries {
+        pieces,
+        last: out.into(),
+    }
 }
 
 /// Encodes the entry that names the cluster.
@@ -189,8 +204,16 @@ fn put_stage(out: &mut Vec<u8>, time_ms: i64, session: SessionId, part: usize, w
 /// Bytes that [`put_body`] writes, or a little more.
 pub(crate) fn body_bytes(transaction: &Transaction) -> usize {
     let texts = transaction.actor.len() + transaction.action.len() + transaction.detail.len();
-    let edits: usize = transaction.edits.iter().map(|edit| 67 + edit.name.as_str().len()).sum();
-    let reads: usize = transaction.reads.iter().map(|(name, _)| 34 + name.as_str().len()).sum();
+    let edits: usize = transaction
+        .edits
+        .iter()
+        .map(|edit| 67 + edit.name.as_str().len())
+        .sum();
+    let reads: usize = transaction
+        .reads
+        .iter()
+        .map(|(name, _)| 34 + name.as_str().len())
+        .sum();
     let rows: usize = transaction.rows.iter().map(row_length).sum();
     20 + texts + edits + reads + rows
 }
@@ -277,7 +300,10 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<Proposal, DecodeError> {
         return Err(cursor.wrong(format!("version {version}; this software knows {VERSION}")));
     }
     let proposal = match cursor.u8()? {
-        CLUSTER => Proposal::Cluster { cluster: cursor.array()?, time_ms: cursor.i64()? },
+        CLUSTER => Proposal::Cluster {
+            cluster: cursor.array()?,
+            time_ms: cursor.i64()?,
+        },
         TRANSACT => Proposal::Transact(transact(&mut cursor)?),
         STAGE => Proposal::Stage(stage(&mut cursor)?),
         other => return Err(cursor.wrong(format!("{other} is not a proposal known here"))),
@@ -295,7 +321,13 @@ fn transact(cursor: &mut Cursor<'_>) -> Result<Transact, DecodeError> {
     };
     let body_length = cursor.count(1)?;
     let body = cursor.shared(body_length)?;
-    Ok(Transact { request, time_ms, session, body, objects: objects(cursor)? })
+    Ok(Transact {
+        request,
+        time_ms,
+        session,
+        body,
+        objects: objects(cursor)?,
+    })
 }
 
 fn stage(cursor: &mut Cursor<'_>) -> Result<Stage, DecodeError> {
@@ -310,7 +342,12 @@ fn stage(cursor: &mut Cursor<'_>) -> Result<Stage, DecodeError> {
         }
         other => return Err(cursor.wrong(format!("{other} is not a piece known here"))),
     };
-    Ok(Stage { session, time_ms, part, piece })
+    Ok(Stage {
+        session,
+        time_ms,
+        part,
+        piece,
+    })
 }
 
 fn objects(cursor: &mut Cursor<'_>) -> Result<Vec<Encoded>, DecodeError> {
@@ -325,11 +362,20 @@ fn objects(cursor: &mut Cursor<'_>) -> Result<Vec<Encoded>, DecodeError> {
         let encoding = match cursor.u8()? {
             RAW => Encoding::Raw,
             ZSTD => Encoding::Zstd { len: cursor.u32()? },
-            DELTA => Encoding::Delta { len: cursor.u32()?, base: cursor.id()?, depth: cursor.u8()? },
+            DELTA => Encoding::Delta {
+                len: cursor.u32()?,
+                base: cursor.id()?,
+                depth: cursor.u8()?,
+            },
             other => return Err(cursor.wrong(format!("{other} is not an encoding known here"))),
         };
         let length = cursor.count(1)?;
-        objects.push(Encoded { kind, id, encoding, payload: cursor.shared(length)? });
+        objects.push(Encoded {
+            kind,
+            id,
+            encoding,
+            payload: cursor.shared(length)?,
+        });
     }
     Ok(objects)
 }
@@ -348,7 +394,11 @@ pub(crate) fn decode_body(bytes: &Bytes) -> Result<Body, DecodeError> {
     for _ in 0..count {
         let name = cursor.name()?;
         let expect = Expect::from_seen(cursor.target()?);
-        edits.push(RefEdit { name, expect, new: cursor.target()? });
+        edits.push(RefEdit {
+            name,
+            expect,
+            new: cursor.target()?,
+        });
     }
     let count = cursor.count(2)?;
     let mut reads = Vec::with_capacity(count);
@@ -365,8 +415,20 @@ pub(crate) fn decode_body(bytes: &Bytes) -> Result<Body, DecodeError> {
         let length = usize::from(cursor.u16()?);
         let suffix = cursor.slice(length)?.to_vec();
         let length = cursor.count(1)?;
-        rows.push(IndexRow { table, prefix, suffix, value: cursor.slice(length)?.to_vec() });
+        rows.push(IndexRow {
+            table,
+            prefix,
+            suffix,
+            value: cursor.slice(length)?.to_vec(),
+        });
     }
     cursor.end()?;
-    Ok(Body { actor, action, detail, edits, reads, rows })
+    Ok(Body {
+        actor,
+        action,
+        detail,
+        edits,
+        reads,
+        rows,
+    })
 }

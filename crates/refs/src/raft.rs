@@ -19,8 +19,8 @@ use bytes::Bytes;
 use openraft::RaftTypeConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::transaction::{Committed, Expect, RequestId, Target};
 use crate::name::RefName;
+use crate::transaction::{Committed, Expect, RequestId, Target};
 
 /// Which types openraft is used with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,10 +86,17 @@ pub(crate) enum Answer {
 /// Why an entry had no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    Stale { name: RefName, expected: Expect, actual: Option<Target> },
+    Stale {
+        name: RefName,
+        expected: Expect,
+        actual: Option<Target>,
+    },
     RequestReused(RequestId),
     MissingObject(Target),
-    WrongObject { target: Target, reason: String },
+    WrongObject {
+        target: Target,
+        reason: String,
+    },
     Malformed(String),
     Session(String),
 }
@@ -97,7 +104,9 @@ pub(crate) enum Refusal {
 /// Brings an answer to the thread that waits for it.
 pub(crate) struct Reply<T>(pub(crate) std::sync::mpsc::SyncSender<T>);
 
-impl<T: openraft::OptionalSend + 'static> openraft::raft::responder::Responder<Types, T> for Reply<T> {
+impl<T: openraft::OptionalSend + 'static> openraft::raft::responder::Responder<Types, T>
+    for Reply<T>
+{
     fn on_complete(self, result: T) {
         // The waiting thread may have given up; the outcome is then in the log all the same.
         let _ = self.0.try_send(result);

@@ -177,18 +177,24 @@ pub(crate) fn check(parts: &Parts<'_>) -> Result<(), String> {
     if parts.edits.is_empty() && parts.rows.is_empty() {
         return Err("it moves no ref and writes no row".to_owned());
     }
-    let one_line = |what: &str, text: &str, bytes_max: usize| match check_text(text, bytes_max, Lines::One) {
-        Ok(()) if text.is_empty() => Err(format!("it has no {what}")),
-        Ok(()) => Ok(()),
-        Err((_, reason)) => Err(format!("{what}: {reason}")),
-    };
+    let one_line =
+        |what: &str, text: &str, bytes_max: usize| match check_text(text, bytes_max, Lines::One) {
+            Ok(()) if text.is_empty() => Err(format!("it has no {what}")),
+            Ok(()) => Ok(()),
+            Err((_, reason)) => Err(format!("{what}: {reason}")),
+        };
     one_line("actor", parts.actor, ACTOR_BYTES_MAX)?;
     one_line("action", parts.action, ACTION_BYTES_MAX)?;
-    check_text(parts.detail, DETAIL_BYTES_MAX, Lines::Many).map_err(|(_, reason)| format!("detail: {reason}"))?;
+    check_text(parts.detail, DETAIL_BYTES_MAX, Lines::Many)
+        .map_err(|(_, reason)| format!("detail: {reason}"))?;
     check_names(parts)?;
     check_rows(parts.rows)?;
     let operation_bytes_max = Kind::Operation.bytes_max() - OPERATION_OVERHEAD_BYTES_MAX;
-    let edit_bytes: usize = parts.edits.iter().map(|edit| edit.name.as_str().len() + EDIT_BYTES).sum();
+    let edit_bytes: usize = parts
+        .edits
+        .iter()
+        .map(|edit| edit.name.as_str().len() + EDIT_BYTES)
+        .sum();
     if edit_bytes + parts.detail.len() > operation_bytes_max {
         return Err(format!(
             "its {} edits make an operation of {edit_bytes} bytes, at most {operation_bytes_max} are allowed",
@@ -199,20 +205,32 @@ pub(crate) fn check(parts: &Parts<'_>) -> Result<(), String> {
 }
 
 fn check_names(parts: &Parts<'_>) -> Result<(), String> {
-    let mut names: Vec<&RefName> =
-        parts.edits.iter().map(|edit| &edit.name).chain(parts.reads.iter().map(|(name, _)| name)).collect();
+    let mut names: Vec<&RefName> = parts
+        .edits
+        .iter()
+        .map(|edit| &edit.name)
+        .chain(parts.reads.iter().map(|(name, _)| name))
+        .collect();
     names.sort_unstable();
     let twice = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b);
-    twice.map_or(Ok(()), |(name, _)| Err(format!("ref `{name}` is in it twice")))
+    twice.map_or(Ok(()), |(name, _)| {
+        Err(format!("ref `{name}` is in it twice"))
+    })
 }
 
 fn check_rows(rows: &[IndexRow]) -> Result<(), String> {
     for row in rows {
         if row.table > ROW_TABLE_MAX {
-            return Err(format!("a row of table {}; tables are 0 to {ROW_TABLE_MAX}", row.table));
+            return Err(format!(
+                "a row of table {}; tables are 0 to {ROW_TABLE_MAX}",
+                row.table
+            ));
         }
         if row.prefix.len() > ROW_KEY_BYTES_MAX || row.suffix.len() > ROW_KEY_BYTES_MAX {
-            return Err(format!("a row of table {} has a key of more than {ROW_KEY_BYTES_MAX} bytes", row.table));
+            return Err(format!(
+                "a row of table {} has a key of more than {ROW_KEY_BYTES_MAX} bytes",
+                row.table
+            ));
         }
         if row.value.len() > ROW_VALUE_BYTES_MAX {
             return Err(format!(
@@ -222,11 +240,15 @@ fn check_rows(rows: &[IndexRow]) -> Result<(), String> {
             ));
         }
     }
-    let mut keys: Vec<(u8, &[u8], &[u8])> =
-        rows.iter().map(|row| (row.table, row.prefix.as_slice(), row.suffix.as_slice())).collect();
+    let mut keys: Vec<(u8, &[u8], &[u8])> = rows
+        .iter()
+        .map(|row| (row.table, row.prefix.as_slice(), row.suffix.as_slice()))
+        .collect();
     keys.sort_unstable();
     let twice = keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b);
-    twice.map_or(Ok(()), |((table, ..), _)| Err(format!("a row of table {table} is in it twice")))
+    twice.map_or(Ok(()), |((table, ..), _)| {
+        Err(format!("a row of table {table} is in it twice"))
+    })
 }
 
 fn data_hex(id: &RequestId) -> String {

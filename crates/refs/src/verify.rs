@@ -49,7 +49,12 @@ pub(crate) fn operations(data: &Data, newest: &View) -> io::Result<OperationRepo
         since_view: BTreeMap::new(),
         pages: Stage::new(Arc::new(Store::new(backend, PAGE_CACHE_BYTES))),
     };
-    let mut report = OperationReport { operations: 0, views: 0, refs: 0, difference: None };
+    let mut report = OperationReport {
+        operations: 0,
+        views: 0,
+        refs: 0,
+        difference: None,
+    };
     for sequence in 1..=newest.sequence() {
         if let Err(reason) = chain.follow(data, sequence)? {
             report.difference = Some(OperationDifference { sequence, reason });
@@ -62,7 +67,10 @@ pub(crate) fn operations(data: &Data, newest: &View) -> io::Result<OperationRepo
     report.difference = chain
         .compare(data, newest)?
         .err()
-        .map(|reason| OperationDifference { sequence: newest.sequence() + 1, reason });
+        .map(|reason| OperationDifference {
+            sequence: newest.sequence() + 1,
+            reason,
+        });
     Ok(report)
 }
 
@@ -96,9 +104,15 @@ impl Chain {
         self.parent = Some(id);
         self.last = Some((operation.index, operation.time_ms));
         if let Some(stored) = operation.view {
-            let root = edit_view(&mut self.pages, self.view, std::mem::take(&mut self.since_view))?;
+            let root = edit_view(
+                &mut self.pages,
+                self.view,
+                std::mem::take(&mut self.since_view),
+            )?;
             if root != stored {
-                return Ok(Err(format!("its view is {stored}, recomputed it is {root}")));
+                return Ok(Err(format!(
+                    "its view is {stored}, recomputed it is {root}"
+                )));
             }
             self.view = Some(root);
         }
@@ -114,22 +128,42 @@ impl Chain {
     ) -> io::Result<Result<(), String>> {
         let recomputed = ObjectId::of(Kind::Operation, &operation.encode());
         if recomputed != *id {
-            return Ok(Err(format!("it is stored as {id}, recomputed it is {recomputed}")));
+            return Ok(Err(format!(
+                "it is stored as {id}, recomputed it is {recomputed}"
+            )));
         }
         if operation.sequence != sequence {
-            return Ok(Err(format!("it says that it is number {}", operation.sequence)));
+            return Ok(Err(format!(
+                "it says that it is number {}",
+                operation.sequence
+            )));
         }
         if operation.parent != self.parent {
-            return Ok(Err(format!("its parent is {:?}, the one before is {:?}", operation.parent, self.parent)));
+            return Ok(Err(format!(
+                "its parent is {:?}, the one before is {:?}",
+                operation.parent, self.parent
+            )));
         }
-        if self.last.is_some_and(|(index, time_ms)| operation.index <= index || operation.time_ms < time_ms) {
-            return Ok(Err("its index or time is before that of the one before".to_owned()));
+        if self
+            .last
+            .is_some_and(|(index, time_ms)| operation.index <= index || operation.time_ms < time_ms)
+        {
+            return Ok(Err(
+                "its index or time is before that of the one before".to_owned()
+            ));
         }
         let place = data.place(sequence)?;
-        if place.is_none_or(|place| place.index != operation.index || place.time_ms != operation.time_ms) {
-            return Ok(Err("the table of operations has another index or time for it".to_owned()));
+        if place.is_none_or(|place| {
+            place.index != operation.index || place.time_ms != operation.time_ms
+        }) {
+            return Ok(Err(
+                "the table of operations has another index or time for it".to_owned(),
+            ));
         }
-        let wrong = operation.edits.iter().find(|edit| self.refs.get(&edit.name).copied() != edit.old);
+        let wrong = operation
+            .edits
+            .iter()
+            .find(|edit| self.refs.get(&edit.name).copied() != edit.old);
         Ok(match wrong {
             None => Ok(()),
             Some(edit) => Err(format!("it moves ref `{}` from what it was not", edit.name)),
@@ -139,12 +173,20 @@ impl Chain {
     /// Compares where the chain ends with the refs in memory and on disk.
     fn compare(&self, data: &Data, newest: &View) -> io::Result<Result<(), String>> {
         if self.parent != newest.operation() {
-            return Ok(Err(format!("the chain ends with {:?}, the view says {:?}", self.parent, newest.operation())));
+            return Ok(Err(format!(
+                "the chain ends with {:?}, the view says {:?}",
+                self.parent,
+                newest.operation()
+            )));
         }
         let mut expected = self.refs.iter();
-        let in_memory = newest.scan("").find(|(name, target)| expected.next() != Some((*name, target)));
+        let in_memory = newest
+            .scan("")
+            .find(|(name, target)| expected.next() != Some((*name, target)));
         if let Some((name, _)) = in_memory {
-            return Ok(Err(format!("ref `{name}` in memory is not what the operations give")));
+            return Ok(Err(format!(
+                "ref `{name}` in memory is not what the operations give"
+            )));
         }
         if let Some((name, _)) = expected.next() {
             return Ok(Err(format!("ref `{name}` is missing in memory")));
@@ -156,10 +198,14 @@ impl Chain {
                 wrong = Some(name);
             }
         })?;
-        Ok(match wrong.or_else(|| expected.next().map(|(name, _)| name.clone())) {
-            None => Ok(()),
-            Some(name) => Err(format!("ref `{name}` on disk is not what the operations give")),
-        })
+        Ok(
+            match wrong.or_else(|| expected.next().map(|(name, _)| name.clone())) {
+                None => Ok(()),
+                Some(name) => Err(format!(
+                    "ref `{name}` on disk is not what the operations give"
+                )),
+            },
+        )
     }
 }
 

@@ -25,7 +25,10 @@ impl View {
     /// Refs whose name begins with `prefix`, in order.
     pub fn scan<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a RefName, Target)> + 'a {
         self.refs
-            .range::<_, str>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
+            .range::<_, str>((
+                std::ops::Bound::Included(prefix),
+                std::ops::Bound::Unbounded,
+            ))
             .map(|(name, target)| (name, *target))
             .take_while(move |(name, _)| name.as_str().starts_with(prefix))
     }

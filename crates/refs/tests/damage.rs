@@ -1,5 +1,11 @@
 //! What a node does about a directory that is not as it left it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 mod harness;
 
 use std::fs;
@@ -12,7 +18,13 @@ use harness::{open, set, try_open};
 fn abandon(directory: &Path, transactions: u64) -> PathBuf {
     let node = open(directory);
     for number in 0..transactions {
-        set(&node, number, &format!("r{}", number % 5), &number.to_string()).unwrap();
+        set(
+            &node,
+            number,
+            &format!("r{}", number % 5),
+            &number.to_string(),
+        )
+        .unwrap();
     }
     let copy = directory.with_extension("killed");
     copy_tree(directory, &copy);
@@ -35,8 +47,12 @@ fn copy_tree(from: &Path, to: &Path) {
 
 /// The newest write-ahead log of a database.
 fn write_ahead_log(database: &Path) -> PathBuf {
-    let files = fs::read_dir(database).unwrap().map(|entry| entry.unwrap().path());
-    let mut logs: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+    let files = fs::read_dir(database)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut logs: Vec<PathBuf> = files
+        .filter(|path| path.extension().is_some_and(|end| end == "log"))
+        .collect();
     logs.sort();
     logs.pop().unwrap()
 }
@@ -149,7 +165,9 @@ fn directory_of_a_newer_format_is_left_alone() {
     insta::assert_snapshot!(fs::read_to_string(&file).unwrap(), @"confman data format 1");
     fs::write(&file, format!("confman data format {}\n", FORMAT + 1)).unwrap();
     match try_open(directory.path()) {
-        Err(OpenError::NewerFormat { found, supported, .. }) => assert_eq!((found, supported), (FORMAT + 1, FORMAT)),
+        Err(OpenError::NewerFormat {
+            found, supported, ..
+        }) => assert_eq!((found, supported), (FORMAT + 1, FORMAT)),
         other => panic!("{other:?}"),
     }
     fs::write(&file, "something else").unwrap();
@@ -166,7 +184,11 @@ fn closed_node_leaves_little_behind() {
         set(&node, number, &format!("r{number}"), &number.to_string()).unwrap();
     }
     drop(node);
-    let logs = ["raft", "data"].map(|name| fs::metadata(write_ahead_log(&directory.path().join(name))).unwrap().len());
+    let logs = ["raft", "data"].map(|name| {
+        fs::metadata(write_ahead_log(&directory.path().join(name)))
+            .unwrap()
+            .len()
+    });
     assert_eq!(logs, [0, 0]);
     check_whole(&open(directory.path()), 300);
 }

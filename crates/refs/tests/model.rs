@@ -1,6 +1,12 @@
 //! Random transactions against a map, with reopening in between: every view of the past is what the
 //! map was, and the chain of operations gives the refs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 mod harness;
 
 use std::collections::BTreeMap;
@@ -12,12 +18,16 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 enum Step {
     /// Sets and removes refs; `stale` spoils one expectation.
-    Transact { edits: Vec<(u8, Option<u8>)>, stale: bool },
+    Transact {
+        edits: Vec<(u8, Option<u8>)>,
+        stale: bool,
+    },
     Reopen,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let edits = prop::collection::btree_map(0_u8..12, prop::option::weighted(0.8, any::<u8>()), 1..4);
+    let edits =
+        prop::collection::btree_map(0_u8..12, prop::option::weighted(0.8, any::<u8>()), 1..4);
     prop_oneof![
         30 => (edits, prop::bool::weighted(0.1))
             .prop_map(|(edits, stale)| Step::Transact { edits: edits.into_iter().collect(), stale }),
@@ -27,7 +37,13 @@ fn step() -> impl Strategy<Value = Step> {
 
 type Refs = BTreeMap<String, Target>;
 
-fn transact(node: &Node, request: u64, refs: &mut Refs, edits: &[(u8, Option<u8>)], stale: bool) -> bool {
+fn transact(
+    node: &Node,
+    request: u64,
+    refs: &mut Refs,
+    edits: &[(u8, Option<u8>)],
+    stale: bool,
+) -> bool {
     let mut transaction = empty(request);
     let mut after = refs.clone();
     for (number, (key, value)) in edits.iter().enumerate() {
@@ -41,7 +57,11 @@ fn transact(node: &Node, request: u64, refs: &mut Refs, edits: &[(u8, Option<u8>
         if stale && number == 0 {
             expect = Expect::At(blob("never").1);
         }
-        transaction.edits.push(RefEdit { name: name(&ref_name), expect, new });
+        transaction.edits.push(RefEdit {
+            name: name(&ref_name),
+            expect,
+            new,
+        });
         match new {
             Some(target) => after.insert(ref_name, target),
             None => after.remove(&ref_name),
@@ -64,7 +84,9 @@ fn transact(node: &Node, request: u64, refs: &mut Refs, edits: &[(u8, Option<u8>
 fn refs_at(node: &Node, sequence: usize) -> Refs {
     let view = node.view_at(u64::try_from(sequence).unwrap()).unwrap();
     assert_eq!(view.sequence(), u64::try_from(sequence).unwrap());
-    view.scan("").map(|(name, target)| (name.to_string(), target)).collect()
+    view.scan("")
+        .map(|(name, target)| (name.to_string(), target))
+        .collect()
 }
 
 proptest! {

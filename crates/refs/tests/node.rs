@@ -1,5 +1,11 @@
 //! What a node promises: transactions happen whole, once, in order, and stay.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 mod harness;
 
 use std::time::Duration;
@@ -9,9 +15,19 @@ use confman_refs::{Expect, Node, RefEdit, RowRange, Target, TransactError};
 use harness::{blob, empty, name, open, row, set, setting};
 
 fn rows(node: &Node, table: u8, prefix: &str) -> Vec<(u64, String)> {
-    let range = RowRange { table, prefix: prefix.into(), after: None, index_max: u64::MAX, limit: 100 };
+    let range = RowRange {
+        table,
+        prefix: prefix.into(),
+        after: None,
+        index_max: u64::MAX,
+        limit: 100,
+    };
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    node.rows(&range).unwrap().into_iter().map(|row| (row.index, text(row.suffix) + "=" + &text(row.value))).collect()
+    node.rows(&range)
+        .unwrap()
+        .into_iter()
+        .map(|row| (row.index, text(row.suffix) + "=" + &text(row.value)))
+        .collect()
 }
 
 #[test]
@@ -24,9 +40,15 @@ fn transaction_is_there_after_reopening() {
     let check = |node: &Node| {
         assert_eq!(node.view().get("/a@published"), Some(target));
         assert_eq!(node.view().operation(), Some(committed.operation));
-        assert_eq!(node.store().read(Kind::Blob, &target.id).unwrap().as_ref(), b"one");
+        assert_eq!(
+            node.store().read(Kind::Blob, &target.id).unwrap().as_ref(),
+            b"one"
+        );
         let (id, operation) = node.operation_at(1).unwrap().unwrap();
-        assert_eq!((id, operation.index, operation.time_ms), (committed.operation, committed.index, committed.time_ms));
+        assert_eq!(
+            (id, operation.index, operation.time_ms),
+            (committed.operation, committed.index, committed.time_ms)
+        );
         assert_eq!(rows(node, 3, "/a\0"), [(committed.index, "x=v".to_owned())]);
     };
     check(&node);
@@ -52,12 +74,25 @@ fn stale_transaction_has_no_effect_and_names_the_ref() {
     let (mut transaction, _) = setting(2, "b", Expect::Absent, "two");
     transaction.reads.push((name("a"), Expect::Absent));
     let error = node.transact(transaction).unwrap_err();
-    let TransactError::Stale { name, expected, actual } = error else { panic!("{error}") };
-    assert_eq!((name.as_str(), expected, actual), ("a", Expect::Absent, Some(first)));
+    let TransactError::Stale {
+        name,
+        expected,
+        actual,
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (name.as_str(), expected, actual),
+        ("a", Expect::Absent, Some(first))
+    );
     assert_eq!(node.view().len(), 1);
     assert_eq!(node.view().sequence(), 1);
     let (transaction, _) = setting(3, "c", Expect::At(first), "three");
-    assert!(matches!(node.transact(transaction), Err(TransactError::Stale { actual: None, .. })));
+    assert!(matches!(
+        node.transact(transaction),
+        Err(TransactError::Stale { actual: None, .. })
+    ));
 }
 
 #[test]
@@ -73,9 +108,15 @@ fn same_request_has_the_same_answer_and_another_body_is_refused() {
     drop(node);
     let node = open(directory.path());
     assert_eq!(node.transact(transaction.clone()).unwrap(), committed);
-    assert_eq!(node.committed(transaction.request).unwrap(), Some(committed));
+    assert_eq!(
+        node.committed(transaction.request).unwrap(),
+        Some(committed)
+    );
     let (other, _) = setting(1, "a", Expect::At(target), "two");
-    assert!(matches!(node.transact(other), Err(TransactError::RequestReused(_))));
+    assert!(matches!(
+        node.transact(other),
+        Err(TransactError::RequestReused(_))
+    ));
 }
 
 #[test]
@@ -84,7 +125,10 @@ fn refused_request_may_be_asked_again_with_another_body() {
     let node = open(directory.path());
     let (_, other) = blob("other");
     let (stale, _) = setting(1, "a", Expect::At(other), "one");
-    assert!(matches!(node.transact(stale), Err(TransactError::Stale { .. })));
+    assert!(matches!(
+        node.transact(stale),
+        Err(TransactError::Stale { .. })
+    ));
     let (fresh, target) = setting(1, "a", Expect::Absent, "one");
     node.transact(fresh).unwrap();
     assert_eq!(node.view().get("a"), Some(target));
@@ -107,7 +151,10 @@ fn object_that_is_not_what_it_claims_is_refused() {
     let (mut transaction, target) = setting(1, "a", Expect::Absent, "one");
     transaction.objects[0].payload = bytes::Bytes::from_static(b"two");
     let error = node.transact(transaction).unwrap_err();
-    assert!(matches!(&error, TransactError::WrongObject { target: wrong, .. } if *wrong == target), "{error}");
+    assert!(
+        matches!(&error, TransactError::WrongObject { target: wrong, .. } if *wrong == target),
+        "{error}"
+    );
     assert!(node.view().is_empty());
     assert_eq!(node.store().try_read(Kind::Blob, &target.id).unwrap(), None);
 }
@@ -151,7 +198,10 @@ fn time_never_goes_back() {
     later.time_ms = 7_000;
     node.transact(later).unwrap();
     let at = |time_ms| node.sequence_at_time(time_ms).unwrap();
-    assert_eq!([at(4_999), at(5_000), at(6_999), at(7_000), at(i64::MAX)], [0, 2, 2, 3, 3]);
+    assert_eq!(
+        [at(4_999), at(5_000), at(6_999), at(7_000), at(i64::MAX)],
+        [0, 2, 2, 3, 3]
+    );
 }
 
 #[test]
@@ -163,21 +213,33 @@ fn large_transaction_is_staged_and_happens_whole() {
     for number in 0..40_u32 {
         // Incompressible, so that several entries are needed.
         let mut bytes = vec![0; 200 * 1024];
-        blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
+        blake3::Hasher::new()
+            .update(&number.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut bytes);
         let (object, target) = blob(bytes);
         transaction.objects.push(object);
-        transaction.edits.push(RefEdit { name: name(&format!("r{number}")), expect: Expect::Absent, new: Some(target) });
+        transaction.edits.push(RefEdit {
+            name: name(&format!("r{number}")),
+            expect: Expect::Absent,
+            new: Some(target),
+        });
         targets.push(target);
     }
     for number in 0..30_000 {
-        transaction.rows.push(row(1, &format!("p{number}\0"), "", &"v".repeat(100)));
+        transaction
+            .rows
+            .push(row(1, &format!("p{number}\0"), "", &"v".repeat(100)));
     }
     let committed = node.transact(transaction.clone()).unwrap();
     let check = |node: &Node| {
         assert_eq!(node.view().sequence(), 1);
         for (number, target) in targets.iter().enumerate() {
             assert_eq!(node.view().get(&format!("r{number}")), Some(*target));
-            assert_eq!(node.store().read(Kind::Blob, &target.id).unwrap().len(), 200 * 1024);
+            assert_eq!(
+                node.store().read(Kind::Blob, &target.id).unwrap().len(),
+                200 * 1024
+            );
         }
         assert_eq!(rows(node, 1, "p29999\0").len(), 1);
         assert_eq!(rows(node, 1, "p29999\0")[0].0, committed.index);
@@ -197,9 +259,16 @@ fn value_larger_than_an_entry_is_taken() {
     let (object, target) = blob(bytes);
     let mut transaction = empty(1);
     transaction.objects.push(object);
-    transaction.edits.push(RefEdit { name: name("big"), expect: Expect::Absent, new: Some(target) });
+    transaction.edits.push(RefEdit {
+        name: name("big"),
+        expect: Expect::Absent,
+        new: Some(target),
+    });
     node.transact(transaction).unwrap();
-    assert_eq!(node.store().read(Kind::Blob, &target.id).unwrap().len(), 5 << 20);
+    assert_eq!(
+        node.store().read(Kind::Blob, &target.id).unwrap().len(),
+        5 << 20
+    );
 }
 
 #[test]
@@ -209,10 +278,20 @@ fn rows_are_read_newest_first_and_in_pages() {
     let mut indexes = Vec::new();
     for number in 0..5 {
         let mut transaction = empty(number);
-        transaction.rows = vec![row(7, "k\0", "a", "1"), row(7, "k\0", "b", "2"), row(7, "kk\0", "a", "3")];
+        transaction.rows = vec![
+            row(7, "k\0", "a", "1"),
+            row(7, "k\0", "b", "2"),
+            row(7, "kk\0", "a", "3"),
+        ];
         indexes.push(node.transact(transaction).unwrap().index);
     }
-    let mut range = RowRange { table: 7, prefix: b"k\0".to_vec(), after: None, index_max: indexes[3], limit: 3 };
+    let mut range = RowRange {
+        table: 7,
+        prefix: b"k\0".to_vec(),
+        after: None,
+        index_max: indexes[3],
+        limit: 3,
+    };
     let mut seen = Vec::new();
     loop {
         let page = node.rows(&range).unwrap();
@@ -220,8 +299,11 @@ fn rows_are_read_newest_first_and_in_pages() {
         range.after = Some((last.index, last.suffix.clone()));
         seen.extend(page.into_iter().map(|row| (row.index, row.suffix)));
     }
-    let expected: Vec<_> =
-        indexes[..4].iter().rev().flat_map(|index| [(*index, b"a".to_vec()), (*index, b"b".to_vec())]).collect();
+    let expected: Vec<_> = indexes[..4]
+        .iter()
+        .rev()
+        .flat_map(|index| [(*index, b"a".to_vec()), (*index, b"b".to_vec())])
+        .collect();
     assert_eq!(seen, expected);
 }
 
@@ -249,7 +331,13 @@ fn many_threads_move_their_refs_at_once() {
             let node = &node;
             scope.spawn(move || {
                 for step in 0..EACH {
-                    set(node, thread * EACH + step, &format!("r{thread}"), &format!("{thread} {step}")).unwrap();
+                    set(
+                        node,
+                        thread * EACH + step,
+                        &format!("r{thread}"),
+                        &format!("{thread} {step}"),
+                    )
+                    .unwrap();
                 }
             });
         }
@@ -260,7 +348,10 @@ fn many_threads_move_their_refs_at_once() {
     drop(node);
     let node = open(directory.path());
     let report = node.verify_operations().unwrap();
-    assert_eq!((report.operations, report.views, report.difference), (THREADS * EACH, THREADS * EACH / 64, None));
+    assert_eq!(
+        (report.operations, report.views, report.difference),
+        (THREADS * EACH, THREADS * EACH / 64, None)
+    );
 }
 
 #[test]
@@ -271,10 +362,16 @@ fn compare_and_swap_of_one_ref_lets_one_of_many_win() {
         let threads: Vec<_> = (0..16_u64)
             .map(|number| {
                 let node = &node;
-                scope.spawn(move || node.transact(setting(number, "one", Expect::Absent, &number.to_string()).0))
+                scope.spawn(move || {
+                    node.transact(setting(number, "one", Expect::Absent, &number.to_string()).0)
+                })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).filter(Result::is_ok).count()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .filter(Result::is_ok)
+            .count()
     });
     assert_eq!(won, 1);
 }
@@ -306,7 +403,10 @@ fn closed_node_takes_nothing_and_still_reads() {
     set(&node, 1, "a", "one").unwrap();
     node.close();
     node.close();
-    assert!(matches!(set(&node, 2, "a", "two"), Err(TransactError::Unavailable(_))));
+    assert!(matches!(
+        set(&node, 2, "a", "two"),
+        Err(TransactError::Unavailable(_))
+    ));
     assert!(node.view().get("a").is_some());
     assert!(node.operation_at(1).unwrap().is_some());
 }

@@ -31,10 +31,16 @@ impl Applied {
         let mut out = Vec::with_capacity(160);
         record::put_log_id(&mut out, self.last);
         put_optional(&mut out, self.cluster.as_ref().map(<[u8; 16]>::as_slice));
-        put_optional(&mut out, self.operation.as_ref().map(|id| id.as_bytes().as_slice()));
+        put_optional(
+            &mut out,
+            self.operation.as_ref().map(|id| id.as_bytes().as_slice()),
+        );
         out.extend_from_slice(&self.sequence.to_le_bytes());
         out.extend_from_slice(&self.time_ms.to_le_bytes());
-        put_optional(&mut out, self.view.as_ref().map(|id| id.as_bytes().as_slice()));
+        put_optional(
+            &mut out,
+            self.view.as_ref().map(|id| id.as_bytes().as_slice()),
+        );
         out.extend_from_slice(&self.requests.to_le_bytes());
         record::encode_sealed(APPLIED, &out)
     }
@@ -45,11 +51,23 @@ impl Applied {
         let mut cursor = Cursor::new(&body, KIND);
         let applied = Self {
             last: record::read_log_id(&mut cursor)?,
-            cluster: if cursor.flag()? { Some(cursor.array()?) } else { None },
-            operation: if cursor.flag()? { Some(cursor.id()?) } else { None },
+            cluster: if cursor.flag()? {
+                Some(cursor.array()?)
+            } else {
+                None
+            },
+            operation: if cursor.flag()? {
+                Some(cursor.id()?)
+            } else {
+                None
+            },
             sequence: cursor.u64()?,
             time_ms: cursor.i64()?,
-            view: if cursor.flag()? { Some(cursor.id()?) } else { None },
+            view: if cursor.flag()? {
+                Some(cursor.id()?)
+            } else {
+                None
+            },
             requests: cursor.u64()?,
         };
         cursor.end()?;

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use confman_object_store::tree::{self, Leaf, LeafValue, TreeKey};
-use confman_object_store::{Encoded, Encoding, Kind, Object, ObjectBackend, ObjectId, ReadObjects, Stage};
+use confman_object_store::{
+    Encoded, Encoding, Kind, Object, ObjectBackend, ObjectId, ReadObjects, Stage,
+};
 use imbl::OrdMap;
 use openraft::EntryPayload;
 use rocksdb::{WriteBatch, WriteOptions};
@@ -49,7 +51,9 @@ pub(crate) struct Applier {
 
 impl std::fmt::Debug for Applier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Applier").field("applied", &self.applied).finish_non_exhaustive()
+        f.debug_struct("Applier")
+            .field("applied", &self.applied)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +105,12 @@ impl Applier {
             let Some((_, operation)) = data.operation(sequence).map_err(io::Error::other)? else {
                 return Err(missing_operation(sequence));
             };
-            since_view.extend(operation.edits.into_iter().map(|edit| (edit.name, edit.new)));
+            since_view.extend(
+                operation
+                    .edits
+                    .into_iter()
+                    .map(|edit| (edit.name, edit.new)),
+            );
         }
         let sessions = Sessions::load(&data)?;
         let applier = Self {
@@ -171,7 +180,10 @@ impl Applier {
             EntryPayload::Normal(payload) => payload,
         };
         let not_understood = |error: &dyn std::fmt::Display| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("log entry {} is not understood: {error}", at.index))
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("log entry {} is not understood: {error}", at.index),
+            )
         };
         let outcome = match proposal::decode(&payload.0).map_err(|error| not_understood(&error))? {
             Proposal::Cluster { cluster, .. } => {
@@ -186,27 +198,44 @@ impl Applier {
 
     fn write(&mut self, data: &Data, batch: &mut Batch<'_>) -> io::Result<()> {
         let empty = Batch::new(batch.families);
-        let Batch { mut writes, pages, membership_moved, .. } = std::mem::replace(batch, empty);
+        let Batch {
+            mut writes,
+            pages,
+            membership_moved,
+            ..
+        } = std::mem::replace(batch, empty);
         if let Some(pages) = pages {
             let born = self.applied.last.map_or(0, |last| last.index);
             let pages = pages.encode().map_err(io::Error::other)?;
-            data.backend.put_into(&mut writes, &pages, born).map_err(io::Error::other)?;
+            data.backend
+                .put_into(&mut writes, &pages, born)
+                .map_err(io::Error::other)?;
         }
         writes.put_cf(batch.families.meta, APPLIED, self.applied.encode());
         if membership_moved {
             let record = record::encode_stored_membership(MEMBERSHIP, &self.membership);
             writes.put_cf(batch.families.meta, MEMBERSHIP, record);
         }
-        data.db.write_opt(writes, &WriteOptions::default()).map_err(|error| {
-            data.failure.set(format!("writing the data failed: {error}"));
-            io::Error::other(error)
-        })
+        data.db
+            .write_opt(writes, &WriteOptions::default())
+            .map_err(|error| {
+                data.failure
+                    .set(format!("writing the data failed: {error}"));
+                io::Error::other(error)
+            })
     }
 
     /// Keeps a piece of a staged transaction.
-    fn stage(&mut self, data: &Data, batch: &mut Batch<'_>, at: LogId, stage: proposal::Stage) -> Outcome {
+    fn stage(
+        &mut self,
+        data: &Data,
+        batch: &mut Batch<'_>,
+        at: LogId,
+        stage: proposal::Stage,
+    ) -> Outcome {
         let time_ms = stage.time_ms.max(self.applied.time_ms);
-        self.sessions.expire(&batch.families, &mut batch.writes, time_ms);
+        self.sessions
+            .expire(&batch.families, &mut batch.writes, time_ms);
         let (bytes, body_bytes) = match &stage.piece {
             Piece::Objects(objects) => (objects.iter().map(proposal::object_length).sum(), 0),
             Piece::Body(part) => (part.len(), part.len()),
@@ -218,14 +247,22 @@ impl Applier {
             },
             Piece::Body(_) => Vec::new(),
         };
-        if let Err(reason) = self.sessions.add(stage.session, time_ms, stage.part, bytes, body_bytes) {
+        if let Err(reason) =
+            self.sessions
+                .add(stage.session, time_ms, stage.part, bytes, body_bytes)
+        {
             return Ok(Err(Refusal::Session(reason)));
         }
-        self.sessions.put(&batch.families, &mut batch.writes, stage.session);
+        self.sessions
+            .put(&batch.families, &mut batch.writes, stage.session);
         match stage.piece {
             Piece::Objects(objects) => put_objects(data, batch, objects, opened, at.index)?,
             Piece::Body(part) => {
-                batch.writes.put_cf(batch.families.sessions, sessions::part_key(stage.session, stage.part), &part);
+                batch.writes.put_cf(
+                    batch.families.sessions,
+                    sessions::part_key(stage.session, stage.part),
+                    &part,
+                );
                 batch.bytes += part.len();
             }
         }
@@ -233,14 +270,23 @@ impl Applier {
     }
 
     /// Applies a transaction.
-    fn transact(&mut self, data: &Data, batch: &mut Batch<'_>, at: LogId, transact: proposal::Transact) -> Outcome {
+    fn transact(
+        &mut self,
+        data: &Data,
+        batch: &mut Batch<'_>,
+        at: LogId,
+        transact: proposal::Transact,
+    ) -> Outcome {
         let time_ms = transact.time_ms.max(self.applied.time_ms);
         let body_bytes = match transact.session {
             None => transact.body,
             Some((id, parts)) => {
                 // Its pieces may be in the batch still.
                 self.write(data, batch)?;
-                match self.sessions.take(&batch.families, &mut batch.writes, id, parts, time_ms) {
+                match self
+                    .sessions
+                    .take(&batch.families, &mut batch.writes, id, parts, time_ms)
+                {
                     Ok(session) => data.staged_body(id, &session)?,
                     Err(reason) => return Ok(Err(Refusal::Session(reason))),
                 }
@@ -251,14 +297,19 @@ impl Applier {
             Some(remembered) => Some(*remembered),
             None => data.remembered(transact.request)?,
         };
-        if let Some(before) = remembered.filter(|before| before.counts(time_ms, self.applied.requests)) {
+        if let Some(before) =
+            remembered.filter(|before| before.counts(time_ms, self.applied.requests))
+        {
             return Ok(match before.body == body_hash {
                 true => Ok(Answer::Committed(before.committed)),
                 false => Err(Refusal::RequestReused(transact.request)),
             });
         }
         let body = proposal::decode_body(&body_bytes).map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("log entry {} is not understood: {error}", at.index))
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("log entry {} is not understood: {error}", at.index),
+            )
         })?;
         if let Err(refusal) = self.check(&body) {
             return Ok(Err(refusal));
@@ -268,20 +319,35 @@ impl Applier {
             Err(refusal) => return Ok(Err(refusal)),
         };
         for target in body.edits.iter().filter_map(|edit| edit.new) {
-            let known = opened.iter().any(|object| object.kind() == target.kind && object.id() == target.id)
+            let known = opened
+                .iter()
+                .any(|object| object.kind() == target.kind && object.id() == target.id)
                 || batch.objects.contains_key(&(target.kind, target.id))
-                || data.store.encoding(target.kind, &target.id).map_err(io::Error::other)?.is_some();
+                || data
+                    .store
+                    .encoding(target.kind, &target.id)
+                    .map_err(io::Error::other)?
+                    .is_some();
             if !known {
                 return Ok(Err(Refusal::MissingObject(target)));
             }
         }
         put_objects(data, batch, transact.objects, opened, at.index)?;
         let committed = self.commit(data, batch, at, transact.request, time_ms, body)?;
-        let remembered = Remembered { order: self.applied.requests, body: body_hash, committed };
+        let remembered = Remembered {
+            order: self.applied.requests,
+            body: body_hash,
+            committed,
+        };
         remembered.put(&batch.families, &mut batch.writes, transact.request);
         batch.requests.insert(transact.request, remembered);
         self.applied.requests += 1;
-        self.oldest.remove(&batch.families, &mut batch.writes, time_ms, self.applied.requests);
+        self.oldest.remove(
+            &batch.families,
+            &mut batch.writes,
+            time_ms,
+            self.applied.requests,
+        );
         Ok(Ok(Answer::Committed(committed)))
     }
 
@@ -297,10 +363,15 @@ impl Applier {
         })
         .map_err(Refusal::Malformed)?;
         let edits = body.edits.iter().map(|edit| (&edit.name, edit.expect));
-        for (name, expected) in edits.chain(body.reads.iter().map(|(name, expect)| (name, *expect))) {
+        for (name, expected) in edits.chain(body.reads.iter().map(|(name, expect)| (name, *expect)))
+        {
             let actual = self.refs.get(name).copied();
             if !expected.holds(actual) {
-                return Err(Refusal::Stale { name: name.clone(), expected, actual });
+                return Err(Refusal::Stale {
+                    name: name.clone(),
+                    expected,
+                    actual,
+                });
             }
         }
         Ok(())
@@ -320,20 +391,34 @@ impl Applier {
         for edit in body.edits {
             let old = match edit.new {
                 Some(target) => {
-                    batch.writes.put_cf(batch.families.refs, edit.name.as_str(), encode_target(target));
+                    batch.writes.put_cf(
+                        batch.families.refs,
+                        edit.name.as_str(),
+                        encode_target(target),
+                    );
                     self.refs.insert(edit.name.clone(), target)
                 }
                 None => {
-                    batch.writes.delete_cf(batch.families.refs, edit.name.as_str());
+                    batch
+                        .writes
+                        .delete_cf(batch.families.refs, edit.name.as_str());
                     self.refs.remove(&edit.name)
                 }
             };
             self.since_view.insert(edit.name.clone(), edit.new);
-            edits.push(OperationEdit { name: edit.name, old, new: edit.new });
+            edits.push(OperationEdit {
+                name: edit.name,
+                old,
+                new: edit.new,
+            });
         }
         edits.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let sequence = self.applied.sequence + 1;
-        let view = if sequence.is_multiple_of(VIEW_EVERY) { Some(self.write_view(data, batch)?) } else { None };
+        let view = if sequence.is_multiple_of(VIEW_EVERY) {
+            Some(self.write_view(data, batch)?)
+        } else {
+            None
+        };
         let operation = Operation {
             parent: self.applied.operation,
             sequence,
@@ -351,10 +436,25 @@ impl Applier {
         let object = Object::new(Kind::Operation, operation.encode());
         let id = object.id();
         batch.bytes += object.bytes().len();
-        let encoded = Encoded { kind: Kind::Operation, id, encoding: Encoding::Raw, payload: object.bytes().clone() };
-        data.backend.put_into(&mut batch.writes, &[encoded], at.index).map_err(io::Error::other)?;
-        let place = Place { id, index: at.index, time_ms };
-        batch.writes.put_cf(batch.families.operations, operations::key(sequence), place.encode());
+        let encoded = Encoded {
+            kind: Kind::Operation,
+            id,
+            encoding: Encoding::Raw,
+            payload: object.bytes().clone(),
+        };
+        data.backend
+            .put_into(&mut batch.writes, &[encoded], at.index)
+            .map_err(io::Error::other)?;
+        let place = Place {
+            id,
+            index: at.index,
+            time_ms,
+        };
+        batch.writes.put_cf(
+            batch.families.operations,
+            operations::key(sequence),
+            place.encode(),
+        );
         for row in &body.rows {
             let key = rows::key(row, at.index);
             batch.bytes += key.len() + row.value.len();
@@ -363,12 +463,19 @@ impl Applier {
         self.applied.operation = Some(id);
         self.applied.sequence = sequence;
         self.applied.time_ms = time_ms;
-        Ok(Committed { operation: id, index: at.index, term: at.leader_id.term, time_ms })
+        Ok(Committed {
+            operation: id,
+            index: at.index,
+            term: at.leader_id.term,
+            time_ms,
+        })
     }
 
     /// Writes the tree of all refs as they are now, and gives its root.
     fn write_view(&mut self, data: &Data, batch: &mut Batch<'_>) -> io::Result<ObjectId> {
-        let pages = batch.pages.get_or_insert_with(|| Stage::new(Arc::clone(&data.store)));
+        let pages = batch
+            .pages
+            .get_or_insert_with(|| Stage::new(Arc::clone(&data.store)));
         let edits = std::mem::take(&mut self.since_view);
         let root = edit_view(pages, self.applied.view, edits)?;
         self.applied.view = Some(root);
@@ -377,7 +484,12 @@ impl Applier {
 
     /// The state as a snapshot.
     pub(crate) fn handle(&self) -> Handle {
-        Handle::new(self.applied.clone(), self.refs.clone(), &self.sessions, Arc::clone(&self.data))
+        Handle::new(
+            self.applied.clone(),
+            self.refs.clone(),
+            &self.sessions,
+            Arc::clone(&self.data),
+        )
     }
 
     /// Takes over the state of a snapshot whose tables and objects are on disk.
@@ -400,7 +512,12 @@ pub(crate) fn edit_view(
     }
     let edited = match view {
         Some(root) => tree::edit(pages, &root, &leaves).map_err(io::Error::other)?,
-        None => tree::build(&leaves.into_iter().filter_map(|(key, leaf)| Some((key, leaf?))).collect()),
+        None => tree::build(
+            &leaves
+                .into_iter()
+                .filter_map(|(key, leaf)| Some((key, leaf?)))
+                .collect(),
+        ),
     };
     for (page, replaces) in edited.pages {
         pages.put(page, replaces);
@@ -424,14 +541,20 @@ pub(crate) fn leaf_target(leaf: &Leaf) -> Option<Target> {
     match &leaf.value {
         LeafValue::Inline(bytes) => {
             let id = <[u8; 32]>::try_from(bytes.as_ref()).ok()?;
-            Some(Target { kind, id: ObjectId::from_bytes(id) })
+            Some(Target {
+                kind,
+                id: ObjectId::from_bytes(id),
+            })
         }
         LeafValue::Blob { .. } => None,
     }
 }
 
 fn missing_operation(sequence: u64) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("data/: operation {sequence} is missing"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("data/: operation {sequence} is missing"),
+    )
 }
 
 /// Decodes and verifies objects against those before them, in the batch and in the store.
@@ -443,12 +566,21 @@ fn open_objects(
     let mut opened: Vec<Object> = Vec::with_capacity(objects.len());
     let mut by_id: HashMap<(Kind, ObjectId), Bytes> = HashMap::new();
     for encoded in objects {
-        let target = Target { kind: encoded.kind, id: encoded.id };
+        let target = Target {
+            kind: encoded.kind,
+            id: encoded.id,
+        };
         let base = match encoded.encoding.base() {
             None => None,
-            Some(base) => match by_id.get(&(encoded.kind, base)).or_else(|| batch.objects.get(&(encoded.kind, base))) {
+            Some(base) => match by_id
+                .get(&(encoded.kind, base))
+                .or_else(|| batch.objects.get(&(encoded.kind, base)))
+            {
                 Some(bytes) => Some(bytes.clone()),
-                None => data.store.try_read(encoded.kind, &base).map_err(io::Error::other)?,
+                None => data
+                    .store
+                    .try_read(encoded.kind, &base)
+                    .map_err(io::Error::other)?,
             },
         };
         match encoded.open(base.as_deref()) {
@@ -483,16 +615,23 @@ fn put_objects(
     });
     for encoded in &mut objects {
         if encoded.encoding.base().is_some()
-            && let Some(stored) = data.backend.get(encoded.kind, &encoded.id).map_err(io::Error::other)?
+            && let Some(stored) = data
+                .backend
+                .get(encoded.kind, &encoded.id)
+                .map_err(io::Error::other)?
         {
             encoded.encoding = stored.encoding;
             encoded.payload = stored.payload;
         }
     }
-    data.backend.put_into(&mut batch.writes, &objects, born).map_err(io::Error::other)?;
+    data.backend
+        .put_into(&mut batch.writes, &objects, born)
+        .map_err(io::Error::other)?;
     for object in opened {
         batch.bytes += object.bytes().len();
-        batch.objects.insert((object.kind(), object.id()), object.bytes().clone());
+        batch
+            .objects
+            .insert((object.kind(), object.id()), object.bytes().clone());
     }
     Ok(())
 }

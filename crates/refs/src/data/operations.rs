@@ -34,7 +34,13 @@ impl Place {
 
     fn decode(bytes: &Bytes) -> io::Result<Self> {
         let mut cursor = Cursor::new(bytes, "operation's place");
-        let mut read = || Ok(Self { id: cursor.id()?, index: cursor.u64()?, time_ms: cursor.i64()? });
+        let mut read = || {
+            Ok(Self {
+                id: cursor.id()?,
+                index: cursor.u64()?,
+                time_ms: cursor.i64()?,
+            })
+        };
         let place = read().map_err(|error| corrupt(&error))?;
         cursor.end().map_err(|error| corrupt(&error))?;
         Ok(place)
@@ -45,33 +51,54 @@ impl Data {
     /// Where the operation with this number is.
     pub(crate) fn place(&self, sequence: u64) -> io::Result<Option<Place>> {
         let families = self.families()?;
-        match self.db.get_cf(families.operations, key(sequence)).map_err(io::Error::other)? {
+        match self
+            .db
+            .get_cf(families.operations, key(sequence))
+            .map_err(io::Error::other)?
+        {
             None => Ok(None),
             Some(bytes) => Place::decode(&bytes.into()).map(Some),
         }
     }
 
     /// The operation with this number.
-    pub(crate) fn operation(&self, sequence: u64) -> Result<Option<(ObjectId, Operation)>, ReadError> {
-        let Some(place) = self.place(sequence).map_err(table_failed)? else { return Ok(None) };
-        self.operation_by_id(&place.id).map(|operation| Some((place.id, operation)))
+    pub(crate) fn operation(
+        &self,
+        sequence: u64,
+    ) -> Result<Option<(ObjectId, Operation)>, ReadError> {
+        let Some(place) = self.place(sequence).map_err(table_failed)? else {
+            return Ok(None);
+        };
+        self.operation_by_id(&place.id)
+            .map(|operation| Some((place.id, operation)))
     }
 
     /// The operation with this id.
     pub(crate) fn operation_by_id(&self, id: &ObjectId) -> Result<Operation, ReadError> {
         let bytes = self.store.read(Kind::Operation, id)?;
-        Operation::decode(&bytes).map_err(|source| ReadError::Malformed { kind: Kind::Operation, id: *id, source })
+        Operation::decode(&bytes).map_err(|source| ReadError::Malformed {
+            kind: Kind::Operation,
+            id: *id,
+            source,
+        })
     }
 
     /// How many of the operations from 1 to `newest` satisfy `holds`, which holds for those up to some
     /// number and for none after it.
-    pub(crate) fn last_that(&self, newest: u64, holds: impl Fn(&Place) -> bool) -> Result<u64, ReadError> {
+    pub(crate) fn last_that(
+        &self,
+        newest: u64,
+        holds: impl Fn(&Place) -> bool,
+    ) -> Result<u64, ReadError> {
         let (mut low, mut high) = (0, newest);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
             let place = self.place(middle).and_then(|place| {
                 place.ok_or_else(|| {
-                    io::Error::new(io::ErrorKind::InvalidData, format!("data/: operation {middle} is missing"))
+                    io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("data/: operation {middle} is missing"),
+                    )
                 })
             });
             if holds(&place.map_err(table_failed)?) {
@@ -89,6 +116,9 @@ pub(crate) fn table_failed(source: io::Error) -> ReadError {
     ReadError::Backend {
         kind: Kind::Operation,
         id: ObjectId::from_bytes([0; 32]),
-        source: BackendError::Io { action: "read the table of operations", source: Box::new(source) },
+        source: BackendError::Io {
+            action: "read the table of operations",
+            source: Box::new(source),
+        },
     }
 }

@@ -109,7 +109,11 @@ impl Data {
     /// What is known of a request, whether it still counts or not.
     pub(crate) fn remembered(&self, request: RequestId) -> io::Result<Option<Remembered>> {
         let families = self.families()?;
-        match self.db.get_cf(families.requests, id_key(request)).map_err(io::Error::other)? {
+        match self
+            .db
+            .get_cf(families.requests, id_key(request))
+            .map_err(io::Error::other)?
+        {
             None => Ok(None),
             Some(bytes) => Remembered::decode(&bytes.into()).map(Some),
         }
@@ -133,12 +137,24 @@ impl Oldest {
         let families = data.families()?;
         let from = order_key(self.first);
         let mode = rocksdb::IteratorMode::From(&from, rocksdb::Direction::Forward);
-        for item in data.db.iterator_cf(families.requests, mode).take(OLDEST_MAX) {
+        for item in data
+            .db
+            .iterator_cf(families.requests, mode)
+            .take(OLDEST_MAX)
+        {
             let (key, value) = item.map_err(io::Error::other)?;
-            let order = key.strip_prefix(&[BY_ORDER]).and_then(|order| <[u8; 8]>::try_from(order).ok());
-            let row = value.split_first_chunk::<16>().and_then(|(id, time)| Some((*id, <[u8; 8]>::try_from(time).ok()?)));
+            let order = key
+                .strip_prefix(&[BY_ORDER])
+                .and_then(|order| <[u8; 8]>::try_from(order).ok());
+            let row = value
+                .split_first_chunk::<16>()
+                .and_then(|(id, time)| Some((*id, <[u8; 8]>::try_from(time).ok()?)));
             if let (Some(order), Some((id, time))) = (order, row) {
-                self.rows.push_back((u64::from_be_bytes(order), RequestId(id), i64::from_le_bytes(time)));
+                self.rows.push_back((
+                    u64::from_be_bytes(order),
+                    RequestId(id),
+                    i64::from_le_bytes(time),
+                ));
             }
         }
         if self.rows.is_empty() {
@@ -148,11 +164,21 @@ impl Oldest {
     }
 
     /// Removes a few rows that have been of no use for long.
-    pub(crate) fn remove(&mut self, families: &Families<'_>, batch: &mut WriteBatch, time_ms: i64, requests: u64) {
+    pub(crate) fn remove(
+        &mut self,
+        families: &Families<'_>,
+        batch: &mut WriteBatch,
+        time_ms: i64,
+        requests: u64,
+    ) {
         for _ in 0..REMOVED_MAX {
-            let Some((order, request, then_ms)) = self.rows.front().copied() else { return };
-            let crowded = order.saturating_add(REQUESTS_REMEMBERED_MAX * u64::from(REMOVED_AFTER)) < requests;
-            let old = time_ms.saturating_sub(then_ms) > REQUEST_REMEMBERED_MS * i64::from(REMOVED_AFTER);
+            let Some((order, request, then_ms)) = self.rows.front().copied() else {
+                return;
+            };
+            let crowded =
+                order.saturating_add(REQUESTS_REMEMBERED_MAX * u64::from(REMOVED_AFTER)) < requests;
+            let old =
+                time_ms.saturating_sub(then_ms) > REQUEST_REMEMBERED_MS * i64::from(REMOVED_AFTER);
             if !crowded && !old {
                 return;
             }

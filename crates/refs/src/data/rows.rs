@@ -20,12 +20,19 @@ pub(crate) fn key(row: &IndexRow, index: u64) -> Vec<u8> {
 
 impl Data {
     /// Every row of a table: its key without the table, and its value.
-    pub(crate) fn each_row(&self, table: u8, visit: &mut dyn FnMut(&[u8], &[u8])) -> io::Result<()> {
+    pub(crate) fn each_row(
+        &self,
+        table: u8,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> io::Result<()> {
         let families = self.families()?;
         let mut options = super::scan_options();
         options.set_iterate_lower_bound([table]);
         options.set_iterate_upper_bound([table.saturating_add(1)]);
-        for item in self.db.iterator_cf_opt(families.rows, options, rocksdb::IteratorMode::Start) {
+        for item in self
+            .db
+            .iterator_cf_opt(families.rows, options, rocksdb::IteratorMode::Start)
+        {
             let (key, value) = item.map_err(io::Error::other)?;
             visit(key.get(1..).unwrap_or_default(), &value);
         }
@@ -58,11 +65,16 @@ impl Data {
             if key.get(..prefix_bytes) != place.get(..prefix_bytes) {
                 break;
             }
-            let Some((index, suffix)) = key.get(prefix_bytes..).and_then(<[u8]>::split_first_chunk::<INDEX_BYTES>)
+            let Some((index, suffix)) = key
+                .get(prefix_bytes..)
+                .and_then(<[u8]>::split_first_chunk::<INDEX_BYTES>)
             else {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("data/: a row of table {} has a key that is too short", range.table),
+                    format!(
+                        "data/: a row of table {} has a key that is too short",
+                        range.table
+                    ),
                 ));
             };
             rows.push(StoredRow {

@@ -43,7 +43,10 @@ impl Sessions {
     pub(crate) fn load(data: &Data) -> io::Result<Self> {
         let families = data.families()?;
         let mut sessions = BTreeMap::new();
-        for item in data.db.iterator_cf(families.sessions, rocksdb::IteratorMode::Start) {
+        for item in data
+            .db
+            .iterator_cf(families.sessions, rocksdb::IteratorMode::Start)
+        {
             let (key, value) = item.map_err(io::Error::other)?;
             if let Ok(id) = SessionId::try_from(&*key) {
                 sessions.insert(id, decode(&value.into())?);
@@ -64,12 +67,22 @@ impl Sessions {
         let mut session = match self.0.get(&id) {
             Some(session) => *session,
             None if self.0.len() >= SESSIONS_MAX => {
-                return Err(format!("{SESSIONS_MAX} transactions are being staged already"));
+                return Err(format!(
+                    "{SESSIONS_MAX} transactions are being staged already"
+                ));
             }
-            None => Session { touched_ms: time_ms, parts: 0, bytes: 0, body_bytes: 0 },
+            None => Session {
+                touched_ms: time_ms,
+                parts: 0,
+                bytes: 0,
+                body_bytes: 0,
+            },
         };
         if session.parts != part {
-            return Err(format!("piece {part} of a staged transaction does not follow piece {}", session.parts));
+            return Err(format!(
+                "piece {part} of a staged transaction does not follow piece {}",
+                session.parts
+            ));
         }
         session.parts += 1;
         session.touched_ms = session.touched_ms.max(time_ms);
@@ -104,24 +117,38 @@ impl Sessions {
             return Err("its session is not known; it may have expired".to_owned());
         };
         if expired(&session, time_ms) {
-            return Err(format!("its session expired: more than {SESSION_MS} ms went by since its last piece"));
+            return Err(format!(
+                "its session expired: more than {SESSION_MS} ms went by since its last piece"
+            ));
         }
         if session.parts != parts {
-            return Err(format!("its session has {} pieces of {parts}", session.parts));
+            return Err(format!(
+                "its session has {} pieces of {parts}",
+                session.parts
+            ));
         }
         Ok(session)
     }
 
     /// Removes sessions that nobody will end.
     pub(crate) fn expire(&mut self, families: &Families<'_>, batch: &mut WriteBatch, time_ms: i64) {
-        let old: Vec<SessionId> =
-            self.0.iter().filter(|(_, session)| expired(session, time_ms)).map(|(id, _)| *id).collect();
+        let old: Vec<SessionId> = self
+            .0
+            .iter()
+            .filter(|(_, session)| expired(session, time_ms))
+            .map(|(id, _)| *id)
+            .collect();
         for id in old {
             self.remove(families, batch, id);
         }
     }
 
-    fn remove(&mut self, families: &Families<'_>, batch: &mut WriteBatch, id: SessionId) -> Option<Session> {
+    fn remove(
+        &mut self,
+        families: &Families<'_>,
+        batch: &mut WriteBatch,
+        id: SessionId,
+    ) -> Option<Session> {
         let session = self.0.remove(&id)?;
         batch.delete_cf(families.sessions, id);
         for part in 0..session.parts {
@@ -152,7 +179,11 @@ impl Data {
     /// The body that a session staged.
     pub(crate) fn staged_body(&self, id: SessionId, session: &Session) -> io::Result<Bytes> {
         let families = self.families()?;
-        let mut body = Vec::with_capacity(usize::try_from(session.body_bytes).unwrap_or_default().min(BODY_BYTES_MAX));
+        let mut body = Vec::with_capacity(
+            usize::try_from(session.body_bytes)
+                .unwrap_or_default()
+                .min(BODY_BYTES_MAX),
+        );
         let from = part_key(id, 0);
         let mode = rocksdb::IteratorMode::From(&from, rocksdb::Direction::Forward);
         for item in self.db.iterator_cf(families.sessions, mode) {
@@ -165,7 +196,11 @@ impl Data {
         if body.len() as u64 != session.body_bytes {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("data/: a session staged {} bytes of body, {} are there", session.body_bytes, body.len()),
+                format!(
+                    "data/: a session staged {} bytes of body, {} are there",
+                    session.body_bytes,
+                    body.len()
+                ),
             ));
         }
         Ok(body.into())

@@ -41,19 +41,32 @@ impl Handle {
         sessions: &Sessions,
         source: Arc<Data>,
     ) -> Self {
-        let sessions = sessions.iter().map(|(id, session)| (*id, *session)).collect();
-        Self { applied, refs, sessions, source }
+        let sessions = sessions
+            .iter()
+            .map(|(id, session)| (*id, *session))
+            .collect();
+        Self {
+            applied,
+            refs,
+            sessions,
+            source,
+        }
     }
 
     pub(crate) fn meta(&self, membership: &StoredMembership) -> SnapshotMeta {
-        SnapshotMeta { last_log_id: self.applied.last, last_membership: membership.clone() }
+        SnapshotMeta {
+            last_log_id: self.applied.last,
+            last_membership: membership.clone(),
+        }
     }
 
     /// Makes `data` durable up to here and notes that there is a snapshot.
     pub(crate) fn seal(&self, data: &Data) -> io::Result<()> {
         let families = data.families()?;
         let record = record::encode_log_id(SNAPSHOT, self.applied.last);
-        data.db.put_cf(families.meta, SNAPSHOT, record).map_err(io::Error::other)?;
+        data.db
+            .put_cf(families.meta, SNAPSHOT, record)
+            .map_err(io::Error::other)?;
         data.sync()
     }
 
@@ -66,18 +79,42 @@ impl Handle {
         self.put_tables(data, &mut batch)?;
         let families = data.families()?;
         batch.put_cf(families.meta, APPLIED, self.applied.encode());
-        batch.put_cf(families.meta, MEMBERSHIP, record::encode_stored_membership(MEMBERSHIP, membership));
-        batch.put_cf(families.meta, SNAPSHOT, record::encode_log_id(SNAPSHOT, self.applied.last));
-        batch.put_cf(families.meta, INSTALLED, record::encode_log_id(INSTALLED, self.applied.last));
-        data.db.write_opt(batch, &WriteOptions::default()).map_err(io::Error::other)?;
+        batch.put_cf(
+            families.meta,
+            MEMBERSHIP,
+            record::encode_stored_membership(MEMBERSHIP, membership),
+        );
+        batch.put_cf(
+            families.meta,
+            SNAPSHOT,
+            record::encode_log_id(SNAPSHOT, self.applied.last),
+        );
+        batch.put_cf(
+            families.meta,
+            INSTALLED,
+            record::encode_log_id(INSTALLED, self.applied.last),
+        );
+        data.db
+            .write_opt(batch, &WriteOptions::default())
+            .map_err(io::Error::other)?;
         data.sync()
     }
 
     fn check_objects(&self, data: &Data) -> io::Result<()> {
-        let head = self.applied.operation.map(|id| Target { kind: Kind::Operation, id });
+        let head = self.applied.operation.map(|id| Target {
+            kind: Kind::Operation,
+            id,
+        });
         for target in self.refs.values().copied().chain(head) {
-            if data.store.encoding(target.kind, &target.id).map_err(io::Error::other)?.is_none() {
-                return Err(io::Error::other(format!("the snapshot needs {target}, which is not in the store")));
+            if data
+                .store
+                .encoding(target.kind, &target.id)
+                .map_err(io::Error::other)?
+                .is_none()
+            {
+                return Err(io::Error::other(format!(
+                    "the snapshot needs {target}, which is not in the store"
+                )));
             }
         }
         Ok(())
@@ -102,11 +139,22 @@ impl Handle {
         let mut next = self.applied.operation;
         while let Some(id) = next {
             let operation: Operation = data.operation_by_id(&id).map_err(io::Error::other)?;
-            if data.place(operation.sequence)?.is_some_and(|place| place.id == id) {
+            if data
+                .place(operation.sequence)?
+                .is_some_and(|place| place.id == id)
+            {
                 break;
             }
-            let place = Place { id, index: operation.index, time_ms: operation.time_ms };
-            batch.put_cf(families.operations, operations::key(operation.sequence), place.encode());
+            let place = Place {
+                id,
+                index: operation.index,
+                time_ms: operation.time_ms,
+            };
+            batch.put_cf(
+                families.operations,
+                operations::key(operation.sequence),
+                place.encode(),
+            );
             next = operation.parent;
         }
         Ok(())
@@ -116,7 +164,10 @@ impl Handle {
     /// snapshot is copied too; the log brings it again, and writes the same.
     fn put_tables(&self, data: &Data, batch: &mut WriteBatch) -> io::Result<()> {
         let families = data.families()?;
-        for item in data.db.iterator_cf(families.sessions, rocksdb::IteratorMode::Start) {
+        for item in data
+            .db
+            .iterator_cf(families.sessions, rocksdb::IteratorMode::Start)
+        {
             let (key, _) = item.map_err(io::Error::other)?;
             batch.delete_cf(families.sessions, key);
         }
@@ -125,22 +176,38 @@ impl Handle {
             batch.put_cf(families.sessions, id, sessions::encode(session));
             for part in 0..session.parts {
                 let key = sessions::part_key(*id, part);
-                if let Some(value) = self.source.db.get_cf(source.sessions, key).map_err(io::Error::other)? {
+                if let Some(value) = self
+                    .source
+                    .db
+                    .get_cf(source.sessions, key)
+                    .map_err(io::Error::other)?
+                {
                     batch.put_cf(families.sessions, key, value);
                 }
             }
         }
-        for (from, to) in [(source.requests, families.requests), (source.rows, families.rows)] {
+        for (from, to) in [
+            (source.requests, families.requests),
+            (source.rows, families.rows),
+        ] {
             let mut copied = WriteBatch::default();
-            for item in self.source.db.iterator_cf(from, rocksdb::IteratorMode::Start) {
+            for item in self
+                .source
+                .db
+                .iterator_cf(from, rocksdb::IteratorMode::Start)
+            {
                 let (key, value) = item.map_err(io::Error::other)?;
                 copied.put_cf(to, key, value);
                 if copied.size_in_bytes() >= BATCH_BYTES_MAX {
                     let full = std::mem::take(&mut copied);
-                    data.db.write_opt(full, &WriteOptions::default()).map_err(io::Error::other)?;
+                    data.db
+                        .write_opt(full, &WriteOptions::default())
+                        .map_err(io::Error::other)?;
                 }
             }
-            data.db.write_opt(copied, &WriteOptions::default()).map_err(io::Error::other)?;
+            data.db
+                .write_opt(copied, &WriteOptions::default())
+                .map_err(io::Error::other)?;
         }
         Ok(())
     }
@@ -154,7 +221,9 @@ impl Data {
 
     /// The newest snapshot that came from elsewhere: until the log is purged up to it, it is ahead of the log.
     pub(crate) fn installed(&self) -> io::Result<Option<LogId>> {
-        let Some(record) = self.meta(INSTALLED)? else { return Ok(None) };
+        let Some(record) = self.meta(INSTALLED)? else {
+            return Ok(None);
+        };
         record::decode_log_id(INSTALLED, &record).map_err(|error| super::corrupt(&error))
     }
 }

@@ -23,7 +23,14 @@ const COMPACT_BYTES_MIN: u64 = 4 << 20;
 /// See [`Node::close`].
 pub(super) fn close(node: &Node) {
     node.closing.store(true, Ordering::Release);
-    let Some(running) = node.running.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let Some(running) = node
+        .running
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()
+    else {
+        return;
+    };
     let raft = node.raft.clone();
     let data = Arc::clone(&node.data);
     let failed = node.failure.get().is_some();
@@ -38,12 +45,18 @@ pub(super) fn close(node: &Node) {
                 tracing::error!("closing the store failed; what was acknowledged is safe");
             }
         }
-        Err(error) => tracing::error!(%error, "closing the store failed; what was acknowledged is safe"),
+        Err(error) => {
+            tracing::error!(%error, "closing the store failed; what was acknowledged is safe")
+        }
     }
 }
 
 fn take_down(running: Running, raft: Raft, data: Arc<Data>, failed: bool, written: u64) {
-    let Running { runtime, log, writer } = running;
+    let Running {
+        runtime,
+        log,
+        writer,
+    } = running;
     let (done, stopped) = mpsc::sync_channel(1);
     runtime.spawn(async move {
         if !failed {
@@ -68,7 +81,11 @@ fn take_down(running: Running, raft: Raft, data: Arc<Data>, failed: bool, writte
         tracing::warn!(%error, "the log was not flushed; it is read from its write-ahead log next time");
     }
     drop(log);
-    if let Err(error) = data.sync().map_err(|error| error.to_string()).and_then(|()| data.flush().map_err(|e| e.to_string())) {
+    if let Err(error) = data
+        .sync()
+        .map_err(|error| error.to_string())
+        .and_then(|()| data.flush().map_err(|e| e.to_string()))
+    {
         tracing::warn!(%error, "the data was not flushed; it is read from its write-ahead log next time");
         return;
     }
@@ -83,10 +100,16 @@ async fn purge(raft: &Raft) {
         let last = raft.metrics().borrow_watched().last_applied?;
         raft.trigger().snapshot().await.ok()?;
         let snapshot = |metrics: &openraft::RaftMetrics<_>| metrics.snapshot >= Some(last);
-        raft.wait(Some(PURGE_WITHIN)).metrics(snapshot, "a snapshot covers all").await.ok()?;
+        raft.wait(Some(PURGE_WITHIN))
+            .metrics(snapshot, "a snapshot covers all")
+            .await
+            .ok()?;
         raft.trigger().purge_log(last.index).await.ok()?;
         let purged = |metrics: &openraft::RaftMetrics<_>| metrics.purged >= Some(last);
-        raft.wait(Some(PURGE_WITHIN)).metrics(purged, "the log is purged").await.ok()
+        raft.wait(Some(PURGE_WITHIN))
+            .metrics(purged, "the log is purged")
+            .await
+            .ok()
     };
     if covered.await.is_none() {
         tracing::warn!("the log was not purged; it is longer than needed");
@@ -97,10 +120,12 @@ async fn purge(raft: &Raft) {
 fn compact(data: &Arc<Data>) {
     let (done, compacted) = mpsc::sync_channel(1);
     let compacting = Arc::clone(data);
-    let thread = std::thread::Builder::new().name("confman-compact".to_owned()).spawn(move || {
-        compacting.compact();
-        let _ = done.try_send(());
-    });
+    let thread = std::thread::Builder::new()
+        .name("confman-compact".to_owned())
+        .spawn(move || {
+            compacting.compact();
+            let _ = done.try_send(());
+        });
     let Ok(thread) = thread else { return };
     if compacted.recv_timeout(COMPACT_WITHIN).is_err() {
         data.db.cancel_all_background_work(false);

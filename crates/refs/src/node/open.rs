@@ -40,8 +40,8 @@ const KEPT_ENTRIES: u64 = 64;
 pub(super) fn open(options: &NodeOptions) -> Result<Node, OpenError> {
     let directory = Directory::open(&options.directory)?;
     let failure = Arc::new(Failure::default());
-    let (log, writer) =
-        Log::open(&directory.raft(), Arc::clone(&failure)).map_err(|error| log_error(&directory, error))?;
+    let (log, writer) = Log::open(&directory.raft(), Arc::clone(&failure))
+        .map_err(|error| log_error(&directory, error))?;
     let opened = open_data(options, &directory, &failure, &log);
     let (data, applier, view) = match opened {
         Ok(opened) => opened,
@@ -63,8 +63,13 @@ fn open_data(
     failure: &Arc<Failure>,
     log: &Log,
 ) -> Result<Opened, OpenError> {
-    let data = Data::open(&directory.data(), options.cache_bytes, options.block_cache_bytes, Arc::clone(failure))
-        .map_err(|error| database_error(directory, "open its data database", error))?;
+    let data = Data::open(
+        &directory.data(),
+        options.cache_bytes,
+        options.block_cache_bytes,
+        Arc::clone(failure),
+    )
+    .map_err(|error| database_error(directory, "open its data database", error))?;
     let data = Arc::new(data);
     let view = Arc::new(ArcSwap::from_pointee(View::default()));
     let applier = Applier::load(Arc::clone(&data), Arc::clone(&view))
@@ -74,23 +79,42 @@ fn open_data(
 }
 
 /// Both databases must be from the same node, and the log must reach from what is applied on.
-fn check_pair(directory: &Directory, log: &Log, data: &Data, applier: &Applier) -> Result<(), OpenError> {
-    let damaged = |reason: String| OpenError::Damaged { path: directory.path().to_owned(), reason };
+fn check_pair(
+    directory: &Directory,
+    log: &Log,
+    data: &Data,
+    applier: &Applier,
+) -> Result<(), OpenError> {
+    let damaged = |reason: String| OpenError::Damaged {
+        path: directory.path().to_owned(),
+        reason,
+    };
     let in_log = log.pair().map_err(|error| log_error(directory, error))?;
-    let in_data = data.pair().map_err(|error| read_error(directory, "read its data database", error))?;
+    let in_data = data
+        .pair()
+        .map_err(|error| read_error(directory, "read its data database", error))?;
     let (last, purged, voted) = {
         let state = log.shared.lock();
-        (state.last.map(|id| id.index), state.purged.map(|id| id.index), state.vote.is_some())
+        (
+            state.last.map(|id| id.index),
+            state.purged.map(|id| id.index),
+            state.vote.is_some(),
+        )
     };
     let applied = applier.applied.last.map(|id| id.index);
     let begun = last.is_some() || voted || applied.is_some();
     if in_log.is_none() || in_data.is_none() || in_log != in_data {
         if begun {
-            return Err(damaged("raft/ and data/ are not from the same node".to_owned()));
+            return Err(damaged(
+                "raft/ and data/ are not from the same node".to_owned(),
+            ));
         }
         let pair = random_id().map_err(|error| io_error(directory.path(), "name it", error))?;
-        data.set_pair(&pair).map_err(|error| io_error(directory.path(), "write its data database", error))?;
-        return log.set_pair(&pair).map_err(|error| log_error(directory, error));
+        data.set_pair(&pair)
+            .map_err(|error| io_error(directory.path(), "write its data database", error))?;
+        return log
+            .set_pair(&pair)
+            .map_err(|error| log_error(directory, error));
     }
     if purged.is_some() && applied.is_none_or(|applied| Some(applied) < purged) {
         return Err(damaged(format!(
@@ -99,7 +123,9 @@ fn check_pair(directory: &Directory, log: &Log, data: &Data, applier: &Applier) 
             applied.unwrap_or_default()
         )));
     }
-    let installed = data.installed().map_err(|error| read_error(directory, "read its data database", error))?;
+    let installed = data
+        .installed()
+        .map_err(|error| read_error(directory, "read its data database", error))?;
     if applied > last && installed.map(|id| id.index) != applied {
         return Err(damaged(format!(
             "data/ has applied entry {}, raft/ ends with {}",
@@ -129,14 +155,25 @@ fn start(
     let gate = Arc::new(Gate::new(applier.applied.last.map_or(0, |last| last.index)));
     let on_applied = Arc::clone(&gate);
     let applier = Arc::new(Mutex::new(applier));
-    let machine = Machine::new(Arc::clone(&applier), Arc::new(move |index| on_applied.advance(index)));
-    let raft = recover(&runtime, &log, machine)
-        .map_err(|error| failure.get().map_or_else(|| io_error(&path, "start raft", error), |reason| {
-            io_error(&path, "start raft", reason.to_owned())
-        }))?;
-    let applied = applier.lock().map(|applier| applier.applied.clone()).unwrap_or_default();
+    let machine = Machine::new(
+        Arc::clone(&applier),
+        Arc::new(move |index| on_applied.advance(index)),
+    );
+    let raft = recover(&runtime, &log, machine).map_err(|error| {
+        failure.get().map_or_else(
+            || io_error(&path, "start raft", error),
+            |reason| io_error(&path, "start raft", reason.to_owned()),
+        )
+    })?;
+    let applied = applier
+        .lock()
+        .map(|applier| applier.applied.clone())
+        .unwrap_or_default();
     let Some(cluster_id) = applied.cluster else {
-        return Err(OpenError::Damaged { path, reason: "its log does not name its cluster".to_owned() });
+        return Err(OpenError::Damaged {
+            path,
+            reason: "its log does not name its cluster".to_owned(),
+        });
     };
     let counted = Arc::clone(&log.shared);
     let counters = Box::new(move || LogCounters {
@@ -157,7 +194,11 @@ fn start(
         log_bytes_at_snapshot: AtomicU64::new(0),
         closing: AtomicBool::new(false),
         runtime: runtime.handle().clone(),
-        running: Mutex::new(Some(Running { runtime, log, writer })),
+        running: Mutex::new(Some(Running {
+            runtime,
+            log,
+            writer,
+        })),
         counters,
     })
 }
@@ -167,19 +208,35 @@ fn recover(runtime: &tokio::runtime::Runtime, log: &Log, machine: Machine) -> Re
     let log = log.clone();
     let began = run(runtime, async move {
         let config = config().validate().map_err(|error| error.to_string())?;
-        let raft = Raft::new(FIRST_NODE, Arc::new(config), Peers, log, machine).await.map_err(|e| e.to_string())?;
-        if raft.is_initialized().await.map_err(|error| error.to_string())? {
+        let raft = Raft::new(FIRST_NODE, Arc::new(config), Peers, log, machine)
+            .await
+            .map_err(|e| e.to_string())?;
+        if raft
+            .is_initialized()
+            .await
+            .map_err(|error| error.to_string())?
+        {
             // Alone, there is nobody to wait for.
-            raft.trigger().elect(false).await.map_err(|error| error.to_string())?;
+            raft.trigger()
+                .elect(false)
+                .await
+                .map_err(|error| error.to_string())?;
         } else {
             let members = std::collections::BTreeMap::from([(FIRST_NODE, BasicNode::default())]);
-            raft.initialize(members).await.map_err(|error| error.to_string())?;
+            raft.initialize(members)
+                .await
+                .map_err(|error| error.to_string())?;
         }
         raft.wait(Some(RECOVERY_WITHIN))
-            .metrics(|metrics| metrics.current_leader == Some(FIRST_NODE), "this node leads")
+            .metrics(
+                |metrics| metrics.current_leader == Some(FIRST_NODE),
+                "this node leads",
+            )
             .await
             .map_err(|error| error.to_string())?;
-        raft.ensure_linearizable(ReadPolicy::ReadIndex).await.map_err(|error| error.to_string())?;
+        raft.ensure_linearizable(ReadPolicy::ReadIndex)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(raft)
     })?;
     let raft = began.clone();
@@ -209,7 +266,8 @@ fn run<T: Send + 'static>(
         // The receiver waits below; it goes only with the whole process.
         let _ = sender.try_send(work.await);
     });
-    done.recv().map_err(|_| "raft stopped while it was starting".to_owned())?
+    done.recv()
+        .map_err(|_| "raft stopped while it was starting".to_owned())?
 }
 
 fn config() -> Config {
@@ -236,13 +294,18 @@ fn config() -> Config {
 
 /// The clock, for the one proposal that nobody else makes.
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn log_error(directory: &Directory, error: LogError) -> OpenError {
     match error {
-        LogError::Damaged(reason) => OpenError::Damaged { path: directory.path().to_owned(), reason },
+        LogError::Damaged(reason) => OpenError::Damaged {
+            path: directory.path().to_owned(),
+            reason,
+        },
         LogError::Database(error) => database_error(directory, "open its log database", error),
         LogError::Io(error) => io_error(directory.path(), "start its log", error),
     }
@@ -252,19 +315,24 @@ fn database_error(directory: &Directory, action: &str, error: rocksdb::Error) ->
     let path = directory.path().to_owned();
     let reason = error.to_string();
     match error.kind() {
-        rocksdb::ErrorKind::Corruption => OpenError::Damaged { path, reason: format!("to {action} failed: {reason}") },
-        rocksdb::ErrorKind::IOError if reason.contains("lock ") => {
-            OpenError::InUse { path, owner: std::process::id().to_string() }
-        }
+        rocksdb::ErrorKind::Corruption => OpenError::Damaged {
+            path,
+            reason: format!("to {action} failed: {reason}"),
+        },
+        rocksdb::ErrorKind::IOError if reason.contains("lock ") => OpenError::InUse {
+            path,
+            owner: std::process::id().to_string(),
+        },
         _ => io_error(&path, action, error),
     }
 }
 
 fn read_error(directory: &Directory, action: &str, error: std::io::Error) -> OpenError {
     match error.kind() {
-        std::io::ErrorKind::InvalidData => {
-            OpenError::Damaged { path: directory.path().to_owned(), reason: error.to_string() }
-        }
+        std::io::ErrorKind::InvalidData => OpenError::Damaged {
+            path: directory.path().to_owned(),
+            reason: error.to_string(),
+        },
         _ => io_error(directory.path(), action, error),
     }
 }

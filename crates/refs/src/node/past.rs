@@ -33,7 +33,9 @@ pub(super) fn view_at(data: &Data, newest: &View, sequence: u64) -> Result<View,
         time_ms: at.time_ms,
     };
     let steps_back = newest.sequence - sequence;
-    if steps_back <= UNDONE_MAX && steps_back <= newest.sequence % VIEW_EVERY + sequence % VIEW_EVERY + VIEW_EVERY {
+    if steps_back <= UNDONE_MAX
+        && steps_back <= newest.sequence % VIEW_EVERY + sequence % VIEW_EVERY + VIEW_EVERY
+    {
         view.refs = newest.refs.clone();
         for number in (sequence + 1..=newest.sequence).rev() {
             for edit in operation(data, number)?.1.edits {
@@ -72,19 +74,32 @@ fn operation(data: &Data, sequence: u64) -> Result<(ObjectId, Operation), ReadEr
 }
 
 /// Reads the tree of a view.
-fn read_tree(data: &Data, id: &ObjectId, operation: &Operation) -> Result<OrdMap<RefName, Target>, ReadError> {
+fn read_tree(
+    data: &Data,
+    id: &ObjectId,
+    operation: &Operation,
+) -> Result<OrdMap<RefName, Target>, ReadError> {
     let malformed = |reason: String| ReadError::Malformed {
         kind: Kind::Operation,
         id: *id,
-        source: DecodeError { kind: "view", offset: 0, reason },
+        source: DecodeError {
+            kind: "view",
+            offset: 0,
+            reason,
+        },
     };
     let Some(root) = operation.view else {
-        return Err(malformed(format!("operation {} has no view", operation.sequence)));
+        return Err(malformed(format!(
+            "operation {} has no view",
+            operation.sequence
+        )));
     };
     let mut refs = OrdMap::new();
     let mut wrong = None;
     tree::walk(data.store.as_ref(), &root, &[], None, &mut |key, leaf| {
-        let name = std::str::from_utf8(key.as_bytes()).ok().and_then(|text| RefName::new(text).ok());
+        let name = std::str::from_utf8(key.as_bytes())
+            .ok()
+            .and_then(|text| RefName::new(text).ok());
         match name.zip(leaf_target(&leaf)) {
             Some((name, target)) => {
                 refs.insert(name, target);

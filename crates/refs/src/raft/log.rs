@@ -15,7 +15,10 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
-use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Options, ReadOptions};
+use rocksdb::{
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Options,
+    ReadOptions,
+};
 use tokio::sync::oneshot;
 
 use super::tail::{Tail, weight};
@@ -46,9 +49,14 @@ pub(crate) struct Families<'a> {
 impl<'a> Families<'a> {
     pub(crate) fn of(db: &'a DB) -> io::Result<Self> {
         let family = |name: &str| {
-            db.cf_handle(name).ok_or_else(|| io::Error::other(format!("column family `{name}` of the log is missing")))
+            db.cf_handle(name).ok_or_else(|| {
+                io::Error::other(format!("column family `{name}` of the log is missing"))
+            })
         };
-        Ok(Self { log: family("log")?, meta: family("meta")? })
+        Ok(Self {
+            log: family("log")?,
+            meta: family("meta")?,
+        })
     }
 }
 
@@ -102,8 +110,12 @@ pub(crate) struct Log {
 
 impl Log {
     /// Opens the database, checks every entry, and starts the writer.
-    pub(crate) fn open(path: &Path, failure: Arc<Failure>) -> Result<(Self, JoinHandle<()>), LogError> {
-        let families = ["log", "meta"].map(|name| ColumnFamilyDescriptor::new(name, family_options()));
+    pub(crate) fn open(
+        path: &Path,
+        failure: Arc<Failure>,
+    ) -> Result<(Self, JoinHandle<()>), LogError> {
+        let families =
+            ["log", "meta"].map(|name| ColumnFamilyDescriptor::new(name, family_options()));
         let db = DB::open_cf_descriptors(&database_options(), path, families)?;
         let state = check(&db)?;
         let shared = Arc::new(Shared {
@@ -114,8 +126,9 @@ impl Log {
             state: Mutex::new(state),
         });
         let for_writer = Arc::clone(&shared);
-        let writer =
-            std::thread::Builder::new().name("confman-log".to_owned()).spawn(move || writer::run(&for_writer))?;
+        let writer = std::thread::Builder::new()
+            .name("confman-log".to_owned())
+            .spawn(move || writer::run(&for_writer))?;
         Ok((Self { shared }, writer))
     }
 
@@ -135,7 +148,12 @@ impl Log {
         let families = Families::of(&self.shared.db)?;
         let mut options = rocksdb::WriteOptions::default();
         options.set_sync(true);
-        self.shared.db.put_cf_opt(families.meta, PAIR, record::encode_sealed(PAIR, pair), &options)?;
+        self.shared.db.put_cf_opt(
+            families.meta,
+            PAIR,
+            record::encode_sealed(PAIR, pair),
+            &options,
+        )?;
         Ok(())
     }
 
@@ -144,7 +162,9 @@ impl Log {
         let families = Families::of(&self.shared.db)?;
         for family in [families.log, families.meta] {
             self.shared.db.flush_cf(family)?;
-            self.shared.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+            self.shared
+                .db
+                .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
         }
         Ok(())
     }
@@ -161,7 +181,11 @@ impl Log {
             let disk_end = state.tail.first().unwrap_or(end).clamp(from, end);
             (from, disk_end, state.tail.range(disk_end, end))
         };
-        let mut entries = if from < disk_end { self.read_disk(from, disk_end, bytes_max)? } else { Vec::new() };
+        let mut entries = if from < disk_end {
+            self.read_disk(from, disk_end, bytes_max)?
+        } else {
+            Vec::new()
+        };
         let cut = u64::try_from(entries.len()).is_ok_and(|read| from + read < disk_end);
         if !cut {
             entries.extend(newest);
@@ -187,11 +211,20 @@ impl Log {
         let mut entries = Vec::new();
         let mut bytes = 0;
         let mut next = from;
-        for item in self.shared.db.iterator_cf_opt(families.log, options, rocksdb::IteratorMode::Start) {
+        for item in
+            self.shared
+                .db
+                .iterator_cf_opt(families.log, options, rocksdb::IteratorMode::Start)
+        {
             let (key, value) = item.map_err(io::Error::other)?;
             let index = index_of(&key).map_err(io::Error::other)?;
             // Purged since the range was chosen: absence at its beginning is allowed.
-            if self.shared.lock().purged.is_some_and(|purged| next <= purged.index && index == purged.index + 1) {
+            if self
+                .shared
+                .lock()
+                .purged
+                .is_some_and(|purged| next <= purged.index && index == purged.index + 1)
+            {
                 next = index;
             }
             if index != next {
@@ -215,19 +248,30 @@ impl Log {
     /// Reads where it may block; what is in memory is given at once.
     async fn read_blocking(&self, from: u64, end: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
         self.shared.alive()?;
-        let in_memory = self.shared.lock().tail.first().is_some_and(|first| first <= from);
+        let in_memory = self
+            .shared
+            .lock()
+            .tail
+            .first()
+            .is_some_and(|first| first <= from);
         if in_memory {
             return self.read(from, end, bytes_max);
         }
         let log = self.clone();
-        tokio::task::spawn_blocking(move || log.read(from, end, bytes_max)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || log.read(from, end, bytes_max))
+            .await
+            .map_err(io::Error::other)?
     }
 
     /// Hands over a job whose result is waited for.
-    async fn written(&self, job: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Job) -> io::Result<()> {
+    async fn written(
+        &self,
+        job: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Job,
+    ) -> io::Result<()> {
         let (done, wait) = oneshot::channel();
         self.shared.queue.push(job(done)).await;
-        wait.await.map_err(|_| io::Error::other("the log's writer has ended"))?
+        wait.await
+            .map_err(|_| io::Error::other("the log's writer has ended"))?
     }
 }
 
@@ -263,15 +307,22 @@ fn index_of(key: &[u8]) -> Result<u64, String> {
 /// Reads the state of the log from disk and checks every record of it.
 fn check(db: &DB) -> Result<State, LogError> {
     let families = Families::of(db)?;
-    let damaged = |what: &str, error: &dyn std::fmt::Display| LogError::Damaged(format!("raft/: {what}: {error}"));
-    let meta = |key: &[u8]| db.get_cf(families.meta, key).map(|value| value.map(Bytes::from));
+    let damaged = |what: &str, error: &dyn std::fmt::Display| {
+        LogError::Damaged(format!("raft/: {what}: {error}"))
+    };
+    let meta = |key: &[u8]| {
+        db.get_cf(families.meta, key)
+            .map(|value| value.map(Bytes::from))
+    };
     let log_id = |key: &'static [u8], what: &str| match meta(key)? {
         None => Ok(None),
         Some(bytes) => record::decode_log_id(key, &bytes).map_err(|error| damaged(what, &error)),
     };
     let vote = match meta(VOTE)? {
         None => None,
-        Some(bytes) => Some(record::decode_vote(VOTE, &bytes).map_err(|error| damaged("the vote", &error))?),
+        Some(bytes) => {
+            Some(record::decode_vote(VOTE, &bytes).map_err(|error| damaged("the vote", &error))?)
+        }
     };
     let purged = log_id(PURGED, "the purged log id")?;
     let committed = log_id(COMMITTED, "the committed log id")?;
@@ -284,17 +335,30 @@ fn check(db: &DB) -> Result<State, LogError> {
         let (key, value) = item.map_err(|error| damaged(&format!("log entry {next}"), &error))?;
         let index = index_of(&key).map_err(LogError::Damaged)?;
         if index != next {
-            return Err(damaged(&format!("log entry {next}"), &"it is missing, and later ones are there"));
+            return Err(damaged(
+                &format!("log entry {next}"),
+                &"it is missing, and later ones are there",
+            ));
         }
-        let entry =
-            record::decode_entry(index, &value.into()).map_err(|error| damaged(&format!("log entry {index}"), &error))?;
+        let entry = record::decode_entry(index, &value.into())
+            .map_err(|error| damaged(&format!("log entry {index}"), &error))?;
         if last.is_some_and(|last| last.leader_id > entry.log_id.leader_id) {
-            return Err(damaged(&format!("log entry {index}"), &"its term is before that of its predecessor"));
+            return Err(damaged(
+                &format!("log entry {index}"),
+                &"its term is before that of its predecessor",
+            ));
         }
         last = Some(entry.log_id);
-        next += 1;
+        next = index + 1;
     }
-    Ok(State { vote, committed, purged, last, first, tail: Tail::default() })
+    Ok(State {
+        vote,
+        committed,
+        purged,
+        last,
+        first,
+        tail: Tail::default(),
+    })
 }
 
 impl RaftLogReader<Types> for Log {
@@ -306,7 +370,11 @@ impl RaftLogReader<Types> for Log {
         self.read_blocking(from, end, usize::MAX).await
     }
 
-    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
         self.read_blocking(start, end, READ_BYTES_MAX).await
     }
 
@@ -335,7 +403,10 @@ impl RaftLogStorage<Types> for Log {
 
     async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
         let state = self.shared.lock();
-        Ok(LogState { last_purged_log_id: state.purged, last_log_id: state.last })
+        Ok(LogState {
+            last_purged_log_id: state.purged,
+            last_log_id: state.last,
+        })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -369,7 +440,10 @@ impl RaftLogStorage<Types> for Log {
         {
             let mut state = self.shared.lock();
             for entry in &entries {
-                if state.last.is_some_and(|last| entry.log_id.index != last.index + 1) {
+                if state
+                    .last
+                    .is_some_and(|last| entry.log_id.index != last.index + 1)
+                {
                     return Err(io::Error::other(format!(
                         "log entry {} does not follow {:?}",
                         entry.log_id.index, state.last
@@ -390,18 +464,27 @@ impl RaftLogStorage<Types> for Log {
         let keep = last_log_id.map(|id| id.index);
         let removed = {
             let mut state = self.shared.lock();
-            let first = keep.map_or(0, |index| index + 1).max(state.purged.map_or(0, |id| id.index + 1));
+            let first = keep
+                .map_or(0, |index| index + 1)
+                .max(state.purged.map_or(0, |id| id.index + 1));
             match state.last {
                 Some(last) if last.index >= first => {
                     state.tail.truncate_after(keep);
-                    state.last = if first > 0 { last_log_id.filter(|id| id.index + 1 == first).or(state.purged) } else { None };
+                    state.last = if first > 0 {
+                        last_log_id
+                            .filter(|id| id.index + 1 == first)
+                            .or(state.purged)
+                    } else {
+                        None
+                    };
                     Some((first, last.index))
                 }
                 _ => None,
             }
         };
         if let Some((first, last)) = removed {
-            self.written(|done| Job::Truncate { first, last, done }).await?;
+            self.written(|done| Job::Truncate { first, last, done })
+                .await?;
             self.shared.lock().tail.unflushed_after(keep);
         }
         Ok(())
@@ -422,7 +505,13 @@ impl RaftLogStorage<Types> for Log {
             state.tail.purge(log_id.index);
             first
         };
-        self.shared.queue.push(Job::Purge { first, upto: log_id }).await;
+        self.shared
+            .queue
+            .push(Job::Purge {
+                first,
+                upto: log_id,
+            })
+            .await;
         Ok(())
     }
 }

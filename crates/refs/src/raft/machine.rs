@@ -32,7 +32,10 @@ fn lock(applier: &Mutex<Applier>) -> MutexGuard<'_, Applier> {
 
 impl Machine {
     pub(crate) fn new(applier: Arc<Mutex<Applier>>, on_applied: OnApplied) -> Self {
-        Self { applier, on_applied }
+        Self {
+            applier,
+            on_applied,
+        }
     }
 
     /// The cluster's identity, once an entry named it.
@@ -46,7 +49,9 @@ impl Machine {
         work: impl FnOnce(&mut Applier) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let applier = Arc::clone(&self.applier);
-        tokio::task::spawn_blocking(move || work(&mut lock(&applier))).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || work(&mut lock(&applier)))
+            .await
+            .map_err(io::Error::other)?
     }
 }
 
@@ -75,7 +80,8 @@ impl RaftStateMachine<Types> for Machine {
                 chunk.push(entry);
                 waiting.push(responder);
                 if bytes >= CHUNK_BYTES_MAX {
-                    self.apply_chunk(std::mem::take(&mut chunk), std::mem::take(&mut waiting)).await?;
+                    self.apply_chunk(std::mem::take(&mut chunk), std::mem::take(&mut waiting))
+                        .await?;
                     bytes = 0;
                 }
             }
@@ -86,10 +92,16 @@ impl RaftStateMachine<Types> for Machine {
 
     /// A learner that is behind has nothing to compact, and a building costs a sync only: never deferred.
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { applier: Arc::clone(&self.applier) }
+        Builder {
+            applier: Arc::clone(&self.applier),
+        }
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Handle) -> Result<(), io::Error> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Handle,
+    ) -> Result<(), io::Error> {
         let membership = meta.last_membership.clone();
         let index = self
             .blocking(move |applier| {
@@ -124,11 +136,16 @@ impl Machine {
         chunk: Vec<Entry>,
         waiting: Vec<Option<openraft::storage::ApplyResponder<Types>>>,
     ) -> io::Result<()> {
-        let Some(last) = chunk.last().map(|entry| entry.log_id.index) else { return Ok(()) };
+        let Some(last) = chunk.last().map(|entry| entry.log_id.index) else {
+            return Ok(());
+        };
         let on_applied = Arc::clone(&self.on_applied);
         self.blocking(move |applier| {
             let answers = applier.apply(&chunk).inspect_err(|error| {
-                applier.data.failure.set(format!("applying the log failed: {error}"));
+                applier
+                    .data
+                    .failure
+                    .set(format!("applying the log failed: {error}"));
             })?;
             on_applied(last);
             for (responder, answer) in waiting.into_iter().zip(answers) {
@@ -146,7 +163,10 @@ fn snapshot(applier: &Applier) -> io::Result<openraft::alias::SnapshotOf<Types, 
     let handle = applier.handle();
     handle.seal(&applier.data)?;
     let meta = handle.meta(&applier.membership);
-    Ok(Snapshot { meta, snapshot: handle })
+    Ok(Snapshot {
+        meta,
+        snapshot: handle,
+    })
 }
 
 /// Makes snapshots.
@@ -157,17 +177,26 @@ pub(crate) struct Builder {
 impl RaftSnapshotBuilder<Types> for Builder {
     type SnapshotData = Handle;
 
-    async fn build_snapshot(&mut self) -> Result<openraft::alias::SnapshotOf<Types, Handle>, io::Error> {
+    async fn build_snapshot(
+        &mut self,
+    ) -> Result<openraft::alias::SnapshotOf<Types, Handle>, io::Error> {
         let applier = Arc::clone(&self.applier);
         tokio::task::spawn_blocking(move || {
             // The state is taken under the lock; making it durable is not, so that applying goes on.
             let (handle, membership, data) = {
                 let applier = lock(&applier);
-                (applier.handle(), applier.membership.clone(), Arc::clone(&applier.data))
+                (
+                    applier.handle(),
+                    applier.membership.clone(),
+                    Arc::clone(&applier.data),
+                )
             };
             handle.seal(&data)?;
             let meta = handle.meta(&membership);
-            Ok(Snapshot { meta, snapshot: handle })
+            Ok(Snapshot {
+                meta,
+                snapshot: handle,
+            })
         })
         .await
         .map_err(io::Error::other)?

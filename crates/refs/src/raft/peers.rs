@@ -5,7 +5,9 @@ use std::future::Future;
 
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
 
 use super::{Types, Vote};
 use crate::data::snapshot::Handle;
@@ -22,7 +24,10 @@ pub(crate) struct Peer {
 
 impl Peer {
     fn unreachable(&self) -> Unreachable<Types> {
-        Unreachable::from_string(format!("node {} cannot be reached: this version knows no transport", self.node))
+        Unreachable::from_string(format!(
+            "node {} cannot be reached: this version knows no transport",
+            self.node
+        ))
     }
 }
 
@@ -45,12 +50,20 @@ impl RaftNetworkV2<Types> for Peer {
         Err(self.unreachable().into())
     }
 
-    async fn vote(&mut self, _: VoteRequest<Types>, _: RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
+    async fn vote(
+        &mut self,
+        _: VoteRequest<Types>,
+        _: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         Err(self.unreachable().into())
     }
 
     /// The default would grant.
-    async fn pre_vote(&mut self, _: VoteRequest<Types>, _: RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
+    async fn pre_vote(
+        &mut self,
+        _: VoteRequest<Types>,
+        _: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         Err(self.unreachable().into())
     }
 

@@ -27,7 +27,13 @@ fn checksum(key: &[u8], record: &[u8]) -> [u8; CHECK_BYTES] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(key).update(record);
     let mut check = [0; CHECK_BYTES];
-    check.copy_from_slice(hasher.finalize().as_bytes().first_chunk::<CHECK_BYTES>().unwrap_or(&[0; CHECK_BYTES]));
+    check.copy_from_slice(
+        hasher
+            .finalize()
+            .as_bytes()
+            .first_chunk::<CHECK_BYTES>()
+            .unwrap_or(&[0; CHECK_BYTES]),
+    );
     check
 }
 
@@ -39,8 +45,16 @@ fn seal(key: &[u8], record: &mut Vec<u8>) {
 
 /// Checks and removes the checksum and the version.
 fn unseal(kind: &'static str, key: &[u8], bytes: &Bytes) -> Result<Bytes, DecodeError> {
-    let wrong = |offset, reason: String| DecodeError { kind, offset, reason };
-    let Some(length) = bytes.len().checked_sub(CHECK_BYTES).filter(|length| *length > 0) else {
+    let wrong = |offset, reason: String| DecodeError {
+        kind,
+        offset,
+        reason,
+    };
+    let Some(length) = bytes
+        .len()
+        .checked_sub(CHECK_BYTES)
+        .filter(|length| *length > 0)
+    else {
         return Err(wrong(0, format!("{} bytes are too few", bytes.len())));
     };
     let (record, check) = bytes.split_at(length);
@@ -49,7 +63,10 @@ fn unseal(kind: &'static str, key: &[u8], bytes: &Bytes) -> Result<Bytes, Decode
     }
     match record.first() {
         Some(&VERSION) => Ok(bytes.slice(1..length)),
-        other => Err(wrong(0, format!("version {other:?}; this software knows {VERSION}"))),
+        other => Err(wrong(
+            0,
+            format!("version {other:?}; this software knows {VERSION}"),
+        )),
     }
 }
 
@@ -96,7 +113,10 @@ pub(crate) fn decode_entry(index: u64, bytes: &Bytes) -> Result<Entry, DecodeErr
 
 /// A log id from its three numbers.
 pub(crate) fn log_id(term: u64, node_id: u64, index: u64) -> LogId {
-    LogId { leader_id: openraft::impls::leader_id_adv::LeaderId { term, node_id }, index }
+    LogId {
+        leader_id: openraft::impls::leader_id_adv::LeaderId { term, node_id },
+        index,
+    }
 }
 
 pub(crate) fn put_log_id(out: &mut Vec<u8>, id: Option<LogId>) {
@@ -149,8 +169,14 @@ pub(crate) fn encode_vote(key: &[u8], vote: &Vote) -> Vec<u8> {
 pub(crate) fn decode_vote(key: &[u8], bytes: &Bytes) -> Result<Vote, DecodeError> {
     let record = unseal("vote", key, bytes)?;
     let mut cursor = Cursor::new(&record, "vote");
-    let leader_id = openraft::impls::leader_id_adv::LeaderId { term: cursor.u64()?, node_id: cursor.u64()? };
-    let vote = Vote { leader_id, committed: cursor.flag()? };
+    let leader_id = openraft::impls::leader_id_adv::LeaderId {
+        term: cursor.u64()?,
+        node_id: cursor.u64()?,
+    };
+    let vote = Vote {
+        leader_id,
+        committed: cursor.flag()?,
+    };
     cursor.end()?;
     Ok(vote)
 }
@@ -165,7 +191,10 @@ pub(crate) fn encode_stored_membership(key: &[u8], stored: &StoredMembership) ->
 }
 
 /// Reads what [`encode_stored_membership`] wrote.
-pub(crate) fn decode_stored_membership(key: &[u8], bytes: &Bytes) -> Result<StoredMembership, DecodeError> {
+pub(crate) fn decode_stored_membership(
+    key: &[u8],
+    bytes: &Bytes,
+) -> Result<StoredMembership, DecodeError> {
     let record = unseal("membership", key, bytes)?;
     let mut cursor = Cursor::new(&record, "membership");
     let log_id = read_log_id(&mut cursor)?;
@@ -184,7 +213,11 @@ pub(crate) fn encode_sealed(key: &[u8], body: &[u8]) -> Vec<u8> {
 }
 
 /// Reads what [`encode_sealed`] wrote.
-pub(crate) fn decode_sealed(kind: &'static str, key: &[u8], bytes: &Bytes) -> Result<Bytes, DecodeError> {
+pub(crate) fn decode_sealed(
+    kind: &'static str,
+    key: &[u8],
+    bytes: &Bytes,
+) -> Result<Bytes, DecodeError> {
     unseal(kind, key, bytes)
 }
 
@@ -210,7 +243,9 @@ fn membership(cursor: &mut Cursor<'_>) -> Result<Membership, DecodeError> {
     let mut configs = Vec::with_capacity(count);
     for _ in 0..count {
         let members = cursor.count(8)?;
-        let config: BTreeSet<u64> = (0..members).map(|_| cursor.u64()).collect::<Result<_, _>>()?;
+        let config: BTreeSet<u64> = (0..members)
+            .map(|_| cursor.u64())
+            .collect::<Result<_, _>>()?;
         configs.push(config);
     }
     let count = cursor.count(12)?;
@@ -218,7 +253,12 @@ fn membership(cursor: &mut Cursor<'_>) -> Result<Membership, DecodeError> {
     for _ in 0..count {
         let id = cursor.u64()?;
         let length = cursor.count(1)?;
-        nodes.insert(id, BasicNode { addr: cursor.text(length)?.to_owned() });
+        nodes.insert(
+            id,
+            BasicNode {
+                addr: cursor.text(length)?.to_owned(),
+            },
+        );
     }
     if configs.is_empty() && nodes.is_empty() {
         return Ok(Membership::default());

@@ -37,33 +37,58 @@ fn open(path: &Path) -> (Log, JoinHandle<()>, Machine) {
     let (log, writer) = Log::open(&path.join("raft"), Arc::clone(&failure)).unwrap();
     let data = Arc::new(Data::open(&path.join("data"), 1 << 20, 1 << 20, failure).unwrap());
     let applier = Applier::load(data, Arc::new(ArcSwap::from_pointee(View::default()))).unwrap();
-    (log, writer, Machine::new(Arc::new(Mutex::new(applier)), Arc::new(|_| {})))
+    (
+        log,
+        writer,
+        Machine::new(Arc::new(Mutex::new(applier)), Arc::new(|_| {})),
+    )
 }
 
 impl StoreBuilder<Types, Log, Machine, Guard> for Builder {
     async fn build(&self) -> Result<(Guard, Log, Machine), StorageError<Types>> {
         let directory = tempfile::tempdir().unwrap();
         let (log, writer, machine) = open(directory.path());
-        Ok((Guard { log: log.clone(), writer: Some(writer), _directory: directory }, log, machine))
+        Ok((
+            Guard {
+                log: log.clone(),
+                writer: Some(writer),
+                _directory: directory,
+            },
+            log,
+            machine,
+        ))
     }
 }
 
 #[test]
 fn storage_suite_of_openraft_passes() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(Suite::test_all(Builder)).unwrap();
 }
 
 #[test]
 fn record_in_the_wrong_place_or_with_a_flipped_bit_is_found() {
-    let entry = super::Entry { log_id: record::log_id(3, 1, 7), payload: openraft::EntryPayload::Blank };
+    let entry = super::Entry {
+        log_id: record::log_id(3, 1, 7),
+        payload: openraft::EntryPayload::Blank,
+    };
     let mut bytes = Vec::new();
     record::encode_entry(&entry, &mut bytes);
-    assert_eq!(record::decode_entry(7, &bytes.clone().into()).unwrap(), entry);
+    assert_eq!(
+        record::decode_entry(7, &bytes.clone().into()).unwrap(),
+        entry
+    );
     assert!(record::decode_entry(8, &bytes.clone().into()).is_err());
     for bit in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert!(record::decode_entry(7, &flipped.into()).is_err(), "bit {bit}");
+        assert!(
+            record::decode_entry(7, &flipped.into()).is_err(),
+            "bit {bit}"
+        );
     }
 }

@@ -44,14 +44,18 @@ impl Tail {
     /// Entries up to `index` are on disk: forgets old ones beyond the memory allowed.
     pub(crate) fn flushed(&mut self, index: u64) {
         self.flushed_end = self.flushed_end.max(index + 1);
-        while self.bytes > TAIL_BYTES_MAX && self.first().is_some_and(|first| first < self.flushed_end) {
+        while self.bytes > TAIL_BYTES_MAX
+            && self.first().is_some_and(|first| first < self.flushed_end)
+        {
             self.pop_front();
         }
     }
 
     /// Entries from `from` up to but without `end`, of those that are here.
     pub(crate) fn range(&self, from: u64, end: u64) -> Vec<Entry> {
-        let Some(first) = self.first() else { return Vec::new() };
+        let Some(first) = self.first() else {
+            return Vec::new();
+        };
         let skip = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
         let take = usize::try_from(end.saturating_sub(from.max(first))).unwrap_or(usize::MAX);
         self.entries.iter().skip(skip).take(take).cloned().collect()

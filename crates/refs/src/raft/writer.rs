@@ -26,12 +26,25 @@ const GROUP_JOBS_MAX: usize = 4096;
 
 /// A write to the log.
 pub(crate) enum Job {
-    Append { entries: Vec<Entry>, done: Flushed },
-    Vote { vote: Vote, done: oneshot::Sender<io::Result<()>> },
+    Append {
+        entries: Vec<Entry>,
+        done: Flushed,
+    },
+    Vote {
+        vote: Vote,
+        done: oneshot::Sender<io::Result<()>>,
+    },
     /// Removes entries from `first` to `last`.
-    Truncate { first: u64, last: u64, done: oneshot::Sender<io::Result<()>> },
+    Truncate {
+        first: u64,
+        last: u64,
+        done: oneshot::Sender<io::Result<()>>,
+    },
     /// Removes entries from `first` to `upto`.
-    Purge { first: u64, upto: LogId },
+    Purge {
+        first: u64,
+        upto: LogId,
+    },
 }
 
 impl Job {
@@ -77,7 +90,9 @@ impl Flushed {
 impl Drop for Flushed {
     fn drop(&mut self) {
         if let Some(callback) = self.0.take() {
-            callback.io_completed(Err(io::Error::other("the log's writer ended before the entries were written")));
+            callback.io_completed(Err(io::Error::other(
+                "the log's writer ended before the entries were written",
+            )));
         }
     }
 }
@@ -138,7 +153,10 @@ impl Queue {
     fn group(&self) -> Vec<Job> {
         let mut waiting = self.lock();
         while waiting.jobs.is_empty() && !waiting.closed {
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self
+                .arrived
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         let mut group = Vec::new();
         let mut bytes = 0;
@@ -166,7 +184,11 @@ pub(crate) struct Counters {
 
 /// Runs until the queue is closed and empty.
 pub(crate) fn run(shared: &Arc<Shared>) {
-    let mut writer = Writer { db: &shared.db, record: Vec::new(), committed: None };
+    let mut writer = Writer {
+        db: &shared.db,
+        record: Vec::new(),
+        committed: None,
+    };
     loop {
         let group = shared.queue.group();
         if group.is_empty() {
@@ -184,7 +206,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
             note_flushed(shared, &group);
         }
         for job in group {
-            job.finish(result.as_ref().map(|()| ()).map_err(String::as_str));
+            job.finish(result.as_ref().copied().map_err(String::as_str));
         }
     }
     if shared.failure.get().is_none()
@@ -220,15 +242,25 @@ impl Writer<'_> {
         let mut entries = 0_u64;
         for job in group {
             match job {
-                Job::Append { entries: appended, .. } => {
+                Job::Append {
+                    entries: appended, ..
+                } => {
                     for entry in appended {
                         record::encode_entry(entry, &mut self.record);
-                        batch.put_cf(families.log, record::entry_key(entry.log_id.index), &self.record);
+                        batch.put_cf(
+                            families.log,
+                            record::entry_key(entry.log_id.index),
+                            &self.record,
+                        );
                     }
                     entries += appended.len() as u64;
                 }
                 Job::Vote { vote, .. } => {
-                    batch.put_cf(families.meta, log::VOTE, record::encode_vote(log::VOTE, vote));
+                    batch.put_cf(
+                        families.meta,
+                        log::VOTE,
+                        record::encode_vote(log::VOTE, vote),
+                    );
                 }
                 Job::Truncate { first, last, .. } => {
                     for index in *first..=*last {
@@ -242,25 +274,41 @@ impl Writer<'_> {
                         record::entry_key(*first),
                         record::entry_key(upto.index.saturating_add(1)),
                     );
-                    batch.put_cf(families.meta, log::PURGED, record::encode_log_id(log::PURGED, Some(*upto)));
+                    batch.put_cf(
+                        families.meta,
+                        log::PURGED,
+                        record::encode_log_id(log::PURGED, Some(*upto)),
+                    );
                 }
             }
         }
         let committed = shared.lock().committed;
         if committed != self.committed {
-            batch.put_cf(families.meta, log::COMMITTED, record::encode_log_id(log::COMMITTED, committed));
+            batch.put_cf(
+                families.meta,
+                log::COMMITTED,
+                record::encode_log_id(log::COMMITTED, committed),
+            );
         }
         let bytes = batch.size_in_bytes() as u64;
         let sync = group.is_empty() || group.iter().any(Job::must_sync);
         let mut options = WriteOptions::default();
         options.set_sync(sync);
-        self.db.write_opt(batch, &options).map_err(|error| format!("writing the log failed: {error}"))?;
+        self.db
+            .write_opt(batch, &options)
+            .map_err(|error| format!("writing the log failed: {error}"))?;
         self.committed = committed;
         self.drop_files(group, &families);
         if sync {
-            shared.counters.synced_writes.fetch_add(1, Ordering::Relaxed);
+            shared
+                .counters
+                .synced_writes
+                .fetch_add(1, Ordering::Relaxed);
         }
-        shared.counters.entries.fetch_add(entries, Ordering::Relaxed);
+        shared
+            .counters
+            .entries
+            .fetch_add(entries, Ordering::Relaxed);
         shared.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -269,8 +317,11 @@ impl Writer<'_> {
     fn drop_files(&self, group: &[Job], families: &log::Families<'_>) {
         for job in group {
             if let Job::Purge { upto, .. } = job
-                && let Err(error) =
-                    self.db.delete_file_in_range_cf(families.log, record::entry_key(0), record::entry_key(upto.index))
+                && let Err(error) = self.db.delete_file_in_range_cf(
+                    families.log,
+                    record::entry_key(0),
+                    record::entry_key(upto.index),
+                )
             {
                 tracing::warn!(%error, "purged log files could not be removed; compaction will do it");
             }

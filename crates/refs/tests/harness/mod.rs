@@ -6,12 +6,16 @@ use std::path::Path;
 
 use confman_object_store::{Encoded, Kind, Object};
 use confman_refs::{
-    Committed, Expect, IndexRow, Node, NodeOptions, OpenError, RefEdit, RefName, RequestId, Target, TransactError,
-    Transaction,
+    Committed, Expect, IndexRow, Node, NodeOptions, OpenError, RefEdit, RefName, RequestId, Target,
+    TransactError, Transaction,
 };
 
 pub fn options(directory: &Path) -> NodeOptions {
-    NodeOptions { directory: directory.to_owned(), cache_bytes: 4 << 20, block_cache_bytes: 4 << 20 }
+    NodeOptions {
+        directory: directory.to_owned(),
+        cache_bytes: 4 << 20,
+        block_cache_bytes: 4 << 20,
+    }
 }
 
 pub fn try_open(directory: &Path) -> Result<Node, OpenError> {
@@ -30,7 +34,10 @@ pub fn name(text: &str) -> RefName {
 /// A blob with this text, and the target that names it.
 pub fn blob(text: impl Into<Vec<u8>>) -> (Encoded, Target) {
     let object = Object::new(Kind::Blob, text.into());
-    let target = Target { kind: object.kind(), id: object.id() };
+    let target = Target {
+        kind: object.kind(),
+        id: object.id(),
+    };
     (Encoded::new(&object), target)
 }
 
@@ -56,16 +63,30 @@ pub fn setting(request: u64, ref_name: &str, expect: Expect, text: &str) -> (Tra
     let (object, target) = blob(text);
     let mut transaction = empty(request);
     transaction.objects.push(object);
-    transaction.edits.push(RefEdit { name: name(ref_name), expect, new: Some(target) });
+    transaction.edits.push(RefEdit {
+        name: name(ref_name),
+        expect,
+        new: Some(target),
+    });
     (transaction, target)
 }
 
 pub fn row(table: u8, prefix: &str, suffix: &str, value: &str) -> IndexRow {
-    IndexRow { table, prefix: prefix.into(), suffix: suffix.into(), value: value.into() }
+    IndexRow {
+        table,
+        prefix: prefix.into(),
+        suffix: suffix.into(),
+        value: value.into(),
+    }
 }
 
 /// Sets a ref from whatever it is now.
-pub fn set(node: &Node, request: u64, ref_name: &str, text: &str) -> Result<Committed, TransactError> {
+pub fn set(
+    node: &Node,
+    request: u64,
+    ref_name: &str,
+    text: &str,
+) -> Result<Committed, TransactError> {
     let expect = Expect::from_seen(node.view().get(ref_name));
     node.transact(setting(request, ref_name, expect, text).0)
 }
