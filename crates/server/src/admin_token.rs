@@ -20,7 +20,11 @@ pub(crate) fn path(data: &Path) -> PathBuf {
 
 /// Writes a token to a new file and makes it durable.
 pub(crate) fn create(data: &Path, token: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path(data))?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path(data))?;
     file.write_all(token.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
@@ -55,7 +59,10 @@ mod tests {
         assert_eq!(read(data.path()).unwrap(), None);
         create(data.path(), "cfm_pat_x").unwrap();
         assert_eq!(read(data.path()).unwrap().as_deref(), Some("cfm_pat_x"));
-        let mode = std::fs::metadata(path(data.path())).unwrap().permissions().mode();
+        let mode = std::fs::metadata(path(data.path()))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         let again = create(data.path(), "cfm_pat_y").unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);

@@ -32,11 +32,20 @@ pub(crate) struct Pieces {
 impl Pieces {
     /// Begins to read. A `Content-Length` above the limit is refused at once.
     pub(crate) fn new(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Self, ApiError> {
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if length.is_some_and(|text| text.parse().is_ok_and(|bytes: u64| bytes > bytes_max as u64)) {
+        let length = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok());
+        if length.is_some_and(|text| {
+            text.parse()
+                .is_ok_and(|bytes: u64| bytes > bytes_max as u64)
+        }) {
             return Err(too_large(bytes_max));
         }
-        Ok(Self { stream: body.into_data_stream(), left: bytes_max, bytes_max })
+        Ok(Self {
+            stream: body.into_data_stream(),
+            left: bytes_max,
+            bytes_max,
+        })
     }
 
     /// The next piece; `None` at the end.
@@ -44,7 +53,8 @@ impl Pieces {
         let silence = Duration::from_secs(SILENCE_SECONDS_MAX);
         let piece = match tokio::time::timeout(silence, self.stream.next()).await {
             Err(_) => {
-                let detail = format!("the body of the request was silent for {SILENCE_SECONDS_MAX} s");
+                let detail =
+                    format!("the body of the request was silent for {SILENCE_SECONDS_MAX} s");
                 return Err(ApiError::new(Code::RequestTimeout, detail));
             }
             Ok(None) => return Ok(None),
@@ -54,7 +64,10 @@ impl Pieces {
             }
             Ok(Some(Ok(piece))) => piece,
         };
-        self.left = self.left.checked_sub(piece.len()).ok_or_else(|| too_large(self.bytes_max))?;
+        self.left = self
+            .left
+            .checked_sub(piece.len())
+            .ok_or_else(|| too_large(self.bytes_max))?;
         Ok(Some(piece))
     }
 }
@@ -75,23 +88,31 @@ pub(crate) async fn json<T: DeserializeOwned>(
         Ok(bytes)
     };
     let limit = Duration::from_secs(JSON_SECONDS_MAX);
-    let bytes = tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
-        let detail = format!("the body of the request took more than {JSON_SECONDS_MAX} s");
-        Err(ApiError::new(Code::RequestTimeout, detail))
-    })?;
+    let bytes = tokio::time::timeout(limit, read)
+        .await
+        .unwrap_or_else(|_| {
+            let detail = format!("the body of the request took more than {JSON_SECONDS_MAX} s");
+            Err(ApiError::new(Code::RequestTimeout, detail))
+        })?;
     parse_json(&bytes)
 }
 
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+/// Reads JSON text without unknown fields.
+pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.is_empty() {
-        return Err(ApiError::new(Code::InvalidBody, "the request needs a JSON body and has none"));
+        return Err(ApiError::new(
+            Code::InvalidBody,
+            "the request needs a JSON body and has none",
+        ));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let detail = format!("the body is not UTF-8 after byte {}", error.valid_up_to());
         ApiError::new(Code::InvalidBody, detail)
     })?;
     serde_json::from_str(text).map_err(|error| {
-        let place = u32::try_from(error.line()).ok().zip(u32::try_from(error.column()).ok());
+        let place = u32::try_from(error.line())
+            .ok()
+            .zip(u32::try_from(error.column()).ok());
         // serde_json ends its text with the place, which has fields of its own here.
         let text = error.to_string();
         let detail = text.split(" at line ").next().unwrap_or(&text).to_owned();
@@ -106,8 +127,15 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 }
 
 fn check_is_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(given) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    let Some(given) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let essence = given
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
     if essence.trim().eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
@@ -116,6 +144,8 @@ fn check_is_json(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 fn too_large(bytes_max: usize) -> ApiError {
-    let detail = format!("the body of the request has more than {bytes_max} bytes, which is the most allowed here");
+    let detail = format!(
+        "the body of the request has more than {bytes_max} bytes, which is the most allowed here"
+    );
     ApiError::new(Code::TooLarge, detail)
 }

@@ -16,7 +16,9 @@ pub(crate) fn decode(list: &str, cursor: &str) -> Result<String, CursorError> {
     if cursor.len() > CURSOR_BYTES_MAX {
         return Err(CursorError);
     }
-    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| CursorError)?;
+    let bytes = BASE64URL_NOPAD
+        .decode(cursor.as_bytes())
+        .map_err(|_| CursorError)?;
     let text = String::from_utf8(bytes).map_err(|_| CursorError)?;
     match text.split_once(' ') {
         Some((of, position)) if of == list => Ok(position.to_owned()),

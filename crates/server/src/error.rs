@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use confman_api::problem::{Problem, ProblemItem};
 
-mod repo;
+mod cause;
 
 /// Declares the codes with their status and title, so that there is one list of them.
 macro_rules! codes {
@@ -50,16 +50,14 @@ codes! {
     InvalidHeader = "invalid-header", BAD_REQUEST, "a header is not valid";
     /// The body is not what this route reads.
     InvalidBody = "invalid-body", BAD_REQUEST, "the body is not valid";
-    /// A name in the body is not valid.
-    InvalidName = "invalid-name", BAD_REQUEST, "a name is not valid";
-    /// An entry has a value, type, description or tag that is not valid.
-    InvalidValue = "invalid-value", BAD_REQUEST, "an entry is not valid";
-    /// A namespace document is not valid.
-    InvalidDocument = "invalid-document", BAD_REQUEST, "the document is not valid";
-    /// A pack is damaged, incomplete or contains what must not be stored.
+    /// A name, value, document or time is not valid; `errors` lists everything that is wrong.
+    Invalid = "invalid", BAD_REQUEST, "what was sent is not valid";
+    /// A pack is damaged, incomplete, too large or holds what must not be stored.
     InvalidPack = "invalid-pack", BAD_REQUEST, "the pack is not valid";
-    /// A revision is ambiguous or cannot be meant here.
-    InvalidRevision = "invalid-revision", BAD_REQUEST, "the revision is not valid";
+    /// Several commits begin with the digits of a revision.
+    AmbiguousRevision = "ambiguous-revision", BAD_REQUEST, "the revision is ambiguous";
+    /// A limit of the store is exceeded; the detail states it.
+    LimitExceeded = "limit-exceeded", BAD_REQUEST, "a limit is exceeded";
     /// There is no token, or it is not known.
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "a valid token is needed";
     /// The caller may not do this.
@@ -78,8 +76,10 @@ codes! {
     AlreadyExists = "already-exists", CONFLICT, "it exists already";
     /// Keys were changed on both sides.
     Conflict = "conflict", CONFLICT, "there are conflicts";
-    /// The state does not allow it.
-    NotPossible = "not-possible", CONFLICT, "the state does not allow this";
+    /// It would change nothing.
+    Unchanged = "unchanged", CONFLICT, "there is nothing to do";
+    /// Others moved the same refs again and again.
+    Contended = "contended", CONFLICT, "others change it all the time";
     /// What the caller has seen has moved (stated in the body).
     Stale = "stale", CONFLICT, "it has changed since you saw it";
     /// The idempotency key was used for another request.
@@ -88,8 +88,6 @@ codes! {
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "it has changed since you saw it";
     /// The body is larger than allowed.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "the request is too large";
-    /// A limit of the store is reached.
-    LimitReached = "limit-reached", CONFLICT, "a limit is reached";
     /// The body is in another media type.
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "the media type is not supported";
     /// A fault in the server.
@@ -117,12 +115,20 @@ pub(crate) struct ApiError {
     pub(crate) errors: Vec<ProblemItem>,
     /// Headers that belong to it.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the log alone: the causes of a fault of the server.
+    pub(crate) cause: Option<String>,
 }
 
 impl ApiError {
     /// An error with one sentence.
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Self {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            headers: Vec::new(),
+            cause: None,
+        }
     }
 
     /// An error that lists everything that is wrong.
@@ -131,18 +137,36 @@ impl ApiError {
             [only] => only.detail.clone(),
             many => format!("{} things are wrong, see `errors`", many.len()),
         };
-        Self { code, detail, errors, headers: Vec::new() }
+        Self {
+            code,
+            detail,
+            errors,
+            headers: Vec::new(),
+            cause: None,
+        }
     }
 
     /// An error of a header.
     pub(crate) fn header(name: &str, detail: &str) -> Self {
-        Self::new(Code::InvalidHeader, format!("the header `{name}` is not valid: {detail}"))
+        Self::new(
+            Code::InvalidHeader,
+            format!("the header `{name}` is not valid: {detail}"),
+        )
     }
 
     /// Adds a header.
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// A fault of the server. What caused it goes to the log, not to the client.
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+        let detail = "the server has a fault; its log says more about this request";
+        Self {
+            cause: Some(cause.into()),
+            ..Self::new(Code::Internal, detail)
+        }
     }
 
     /// The answer.

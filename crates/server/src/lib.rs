@@ -11,22 +11,34 @@
 //!
 //! Deliberately absent: business rules (in `repo` and `policy`) and storage.
 
+mod admin_token;
+mod app;
+mod body;
+mod call;
+mod cursor;
+mod dispatch;
+mod document;
+mod error;
+mod etag;
+mod fsck;
+mod listener;
 mod options;
+mod preference;
+mod process;
+mod query;
+mod reply;
+mod routes;
+mod server;
+mod transfer;
+mod url;
 
-pub use options::{DataDirectory, Ready, ServeError, ServeOptions, BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, LISTEN_DEFAULT};
-
-/// Serves until the process is told to stop (SIGTERM or SIGINT) or the disk fails. Blocks.
-///
-/// `on_ready` is called once, when requests are answered.
-///
-/// # Errors
-/// See [`ServeError`].
-pub fn serve(_options: &ServeOptions, _on_ready: impl FnOnce(&Ready)) -> Result<(), ServeError> { todo!() }
-
-/// Checks everything a data directory stores, while no server runs on it.
-///
-/// `progress` is told how many things were checked so far.
-///
-/// # Errors
-/// The directory cannot be opened.
-pub fn fsck(_data: &std::path::Path, _progress: &mut dyn FnMut(u64)) -> Result<confman_api::system::FsckReport, ServeError> { todo!() }
+pub use admin_token::ADMIN_TOKEN_FILE;
+pub use confman_repo::refs::OpenError;
+pub use error::Code;
+pub use fsck::fsck;
+pub use options::{
+    BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, Ready,
+    ServeError, ServeOptions,
+};
+pub use process::serve;
+pub use server::Server;

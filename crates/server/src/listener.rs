@@ -56,7 +56,9 @@ pub(crate) async fn run(listener: TcpListener, router: Router, stop: Cancellatio
             continue;
         };
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -68,7 +70,10 @@ pub(crate) async fn run(listener: TcpListener, router: Router, stop: Cancellatio
     }
     drop(listener);
     let limit = Duration::from_secs(DRAIN_SECONDS_MAX);
-    if tokio::time::timeout(limit, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(limit, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("requests were still running after {DRAIN_SECONDS_MAX} s and were cut off");
     }
 }

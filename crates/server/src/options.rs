@@ -78,7 +78,11 @@ impl std::fmt::Display for Ready {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "serving {} at {}", self.data.display(), self.url())?;
         if self.first_start {
-            write!(f, "; the administrator's token is in {}", self.admin_token_file.display())?;
+            write!(
+                f,
+                "; the administrator's token is in {}",
+                self.admin_token_file.display()
+            )?;
         }
         Ok(())
     }
@@ -98,7 +102,16 @@ pub enum ServeError {
     },
     /// The data directory cannot be opened: in use, damaged, of a newer format, ….
     #[error("cannot open the store")]
-    Open(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Open(#[source] confman_repo::refs::OpenError),
+    /// There is no such data directory.
+    #[error("cannot read the data directory `{}`", path.display())]
+    Data {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The administrator's token cannot be kept.
     #[error("cannot keep the administrator's token in `{}`", path.display())]
     AdminToken {

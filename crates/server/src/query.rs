@@ -25,7 +25,10 @@ impl Query {
         let mut query = Self::default();
         let raw = raw.unwrap_or_default();
         if raw.len() > QUERY_BYTES_MAX {
-            query.refuse(format!("the query has {} bytes, at most {QUERY_BYTES_MAX} are allowed", raw.len()));
+            query.refuse(format!(
+                "the query has {} bytes, at most {QUERY_BYTES_MAX} are allowed",
+                raw.len()
+            ));
             return query;
         }
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
@@ -50,7 +53,10 @@ impl Query {
 
     /// The text of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.pairs
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A parameter as a `T`.
@@ -58,7 +64,10 @@ impl Query {
         match self.text(name)?.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                let wrong = format!("the query parameter `{name}` is not valid: {}", chain(&error));
+                let wrong = format!(
+                    "the query parameter `{name}` is not valid: {}",
+                    chain(&error)
+                );
                 self.refuse(wrong);
                 None
             }
@@ -75,7 +84,9 @@ impl Query {
 
     /// A number from 1 to `max`, or `default`.
     pub(crate) fn count(&mut self, name: &str, default: usize, max: usize) -> usize {
-        let Some(text) = self.text(name) else { return default };
+        let Some(text) = self.text(name) else {
+            return default;
+        };
         match text.parse() {
             Ok(count) if (1..=max).contains(&count) => count,
             _ => {
@@ -107,7 +118,10 @@ impl Query {
 
     /// Notes something that is wrong.
     pub(crate) fn refuse(&mut self, wrong: impl Display) {
-        self.wrong.push(ProblemItem { detail: wrong.to_string(), ..ProblemItem::default() });
+        self.wrong.push(ProblemItem {
+            detail: wrong.to_string(),
+            ..ProblemItem::default()
+        });
     }
 
     /// Fails where anything was wrong.
@@ -115,7 +129,10 @@ impl Query {
         if self.wrong.is_empty() {
             return Ok(());
         }
-        Err(ApiError::listed(Code::InvalidQuery, std::mem::take(&mut self.wrong)))
+        Err(ApiError::listed(
+            Code::InvalidQuery,
+            std::mem::take(&mut self.wrong),
+        ))
     }
 }
 
@@ -124,7 +141,10 @@ fn unknown(name: &str, allowed: &[&str]) -> String {
     if allowed.is_empty() {
         return format!("there is no query parameter `{name}` here, nor any other");
     }
-    format!("there is no query parameter `{name}` here; there are {}", allowed.join(", "))
+    format!(
+        "there is no query parameter `{name}` here; there are {}",
+        allowed.join(", ")
+    )
 }
 
 /// Decodes `+` and %-escapes; `None` where an escape or the UTF-8 is broken.
@@ -163,10 +183,14 @@ mod tests {
         );
         assert_eq!(query.text("message"), Some("a b c"));
         let _ = query.count("limit", 10, 100);
-        let _ = query.parsed::<confman_repo::Revision>("rev");
+        let _ = query.parsed::<confman_repo::model::Revision>("rev");
         let _ = query.flag("values", true);
         let error = query.finish().unwrap_err();
-        let lines: Vec<&str> = error.errors.iter().map(|item| item.detail.as_str()).collect();
+        let lines: Vec<&str> = error
+            .errors
+            .iter()
+            .map(|item| item.detail.as_str())
+            .collect();
         insta::assert_snapshot!(lines.join("\n"), @"");
     }
 

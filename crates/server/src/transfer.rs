@@ -26,8 +26,7 @@ pub(crate) struct BodyReader {
 /// What became of the body after the reader had what it wanted.
 pub(crate) type Delivered = tokio::task::JoinHandle<Result<(), ApiError>>;
 
-/// Feeds `pieces` to a blocking reader. The task fails as the body does; it ends early, and well,
-/// where the reader is dropped before the end.
+/// Feeds `pieces` to a blocking reader. The task fails as the body does.
 pub(crate) fn reader(mut pieces: Pieces) -> (BodyReader, Delivered) {
     let (send, receive) = mpsc::channel(PIECES_WAITING_MAX);
     let (fail, failed) = oneshot::channel();
@@ -37,6 +36,9 @@ pub(crate) fn reader(mut pieces: Pieces) -> (BodyReader, Delivered) {
                 Ok(None) => return Ok(()),
                 Ok(Some(piece)) => {
                     if send.send(piece).await.is_err() {
+                        // Nobody wants the rest. It is taken all the same, because a client that
+                        // is cut off while it sends does not read the answer that says why.
+                        while pieces.next().await?.is_some() {}
                         return Ok(());
                     }
                 }
@@ -48,7 +50,11 @@ pub(crate) fn reader(mut pieces: Pieces) -> (BodyReader, Delivered) {
             }
         }
     });
-    let reader = BodyReader { pieces: receive, failed: Some(failed), current: Bytes::new() };
+    let reader = BodyReader {
+        pieces: receive,
+        failed: Some(failed),
+        current: Bytes::new(),
+    };
     (reader, delivered)
 }
 
@@ -59,13 +65,17 @@ impl Read for BodyReader {
                 Some(piece) => self.current = piece,
                 None => {
                     // The channel is closed after the failure was sent, so that it is there by now.
-                    let failure = self.failed.take().and_then(|mut failed| failed.try_recv().ok());
+                    let failure = self
+                        .failed
+                        .take()
+                        .and_then(|mut failed| failed.try_recv().ok());
                     return failure.map_or(Ok(0), Err);
                 }
             }
         }
         let count = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
+        self.current
+            .copy_to_slice(buffer.get_mut(..count).unwrap_or_default());
         Ok(count)
     }
 }
@@ -89,7 +99,13 @@ pub(crate) fn writer() -> (BodyWriter, Body) {
             None => Some((Err(io::Error::other("the answer broke off")), None)),
         }
     });
-    (BodyWriter { pieces: send, buffer: BytesMut::new() }, Body::from_stream(body))
+    (
+        BodyWriter {
+            pieces: send,
+            buffer: BytesMut::new(),
+        },
+        Body::from_stream(body),
+    )
 }
 
 impl BodyWriter {
@@ -164,7 +180,11 @@ mod tests {
             let (mut writer, body) = writer();
             let written = tokio::task::spawn_blocking(move || {
                 writer.write_all(&[7; 3 * PIECE_BYTES])?;
-                if finish { writer.finish() } else { writer.flush() }
+                if finish {
+                    writer.finish()
+                } else {
+                    writer.flush()
+                }
             });
             let collected = body.collect().await.map(|body| body.to_bytes().len());
             (written.await.unwrap().is_ok(), collected.ok())

@@ -11,7 +11,7 @@
 use std::str::FromStr;
 
 use axum::http::Method;
-use confman_repo::{DraftName, Key, Namespace, Revision, TagName};
+use confman_repo::model::{DraftName, Key, Namespace, Revision, TagName};
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +136,9 @@ impl Resource {
             Self::In(_, part) => match part {
                 Part::Entry(_) | Part::Tag(_) => &[Method::GET, Method::PUT, Method::DELETE],
                 Part::Draft(_) => &[Method::GET, Method::DELETE],
-                Part::Changes(_) | Part::Publish | Part::Rollback | Part::Fetch | Part::Push => POST,
+                Part::Changes(_) | Part::Publish | Part::Rollback | Part::Fetch | Part::Push => {
+                    POST
+                }
                 Part::Document
                 | Part::Config
                 | Part::ConfigKey(_)
@@ -180,7 +182,8 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
 /// Reads what follows `/v1/ns/`.
 fn in_namespace(segments: &[&str]) -> Result<Resource, PathError> {
     let Some(end) = segments.iter().position(|segment| *segment == "-") else {
-        let wrong = "the path of a namespace must end at `/-/`, as in `/v1/ns/teams/payments/-/config`";
+        let wrong =
+            "the path of a namespace must end at `/-/`, as in `/v1/ns/teams/payments/-/config`";
         return Err(PathError::Malformed(vec![wrong.to_owned()]));
     };
     let (namespace, rest) = segments.split_at(end);
@@ -230,16 +233,22 @@ fn part(segments: &[&str]) -> Result<Part, PathError> {
 /// Reads the name at the end of a path.
 fn name<T: FromStr<Err: std::error::Error>>(what: &str, segments: &[&str]) -> Result<T, PathError> {
     let text = segments.join("/");
-    text.parse().map_err(|error| PathError::Malformed(vec![in_path(what, &error)]))
+    text.parse()
+        .map_err(|error| PathError::Malformed(vec![in_path(what, &error)]))
 }
 
 fn in_path(what: &str, error: &dyn std::error::Error) -> String {
-    format!("the {what} in the path is not valid: {}", crate::error::chain(error))
+    format!(
+        "the {what} in the path is not valid: {}",
+        crate::error::chain(error)
+    )
 }
 
 /// Says whether an unknown path is at least well formed.
 fn nothing_at(segments: &[&str]) -> PathError {
-    let odd = segments.iter().find(|segment| matches!(**segment, "" | "." | ".."));
+    let odd = segments
+        .iter()
+        .find(|segment| matches!(**segment, "" | "." | ".."));
     match odd {
         // `/` alone has one empty segment and is merely nothing.
         None => PathError::Unknown,
@@ -268,8 +277,9 @@ fn decode(raw: &str) -> Result<String, String> {
             return Err("the path ends inside an escape; `%` is written `%25`".to_owned());
         };
         rest = tail;
-        let byte = hex_byte(escape)
-            .ok_or_else(|| "the path has a `%` that two hex digits do not follow; `%` is written `%25`".to_owned())?;
+        let byte = hex_byte(escape).ok_or_else(|| {
+            "the path has a `%` that two hex digits do not follow; `%` is written `%25`".to_owned()
+        })?;
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
             return Err(format!(
                 "the path has the escape `%{byte:02X}` for `{}`, which must be written as it is",
@@ -279,7 +289,10 @@ fn decode(raw: &str) -> Result<String, String> {
         bytes.push(byte);
     }
     String::from_utf8(bytes).map_err(|error| {
-        format!("the path is not UTF-8 after byte {} once decoded", error.utf8_error().valid_up_to())
+        format!(
+            "the path is not UTF-8 after byte {} once decoded",
+            error.utf8_error().valid_up_to()
+        )
     })
 }
 

@@ -1,0 +1,173 @@
+//! What all requests share, and the one bridge from asynchronous requests to `repo`, which blocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use confman_repo::model::ValueLimits;
+use confman_repo::model::value::VALUE_BYTES_CEILING;
+use confman_repo::{Actor, Repo};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{ApiError, Code};
+
+/// Most calls of `repo` at once. Writes spend most of their time waiting for the disk, together.
+pub const CALLS_MAX: usize = 256;
+/// Most fetches and pushes at once: each holds a thread as long as its network is slow.
+pub const TRANSFERS_MAX: usize = 32;
+/// How long a request waits for its turn.
+pub const TURN_SECONDS_MAX: u64 = 10;
+/// How long a request waits until the node has applied an index, or for a majority to agree.
+pub const FRESHNESS_SECONDS_MAX: u64 = 10;
+
+/// What all requests share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    repo: Arc<Repo>,
+    calls: Arc<Semaphore>,
+    transfers: Arc<Semaphore>,
+    stopping: CancellationToken,
+}
+
+impl App {
+    /// An app on an open store, whose waits end when `stopping` is cancelled.
+    pub(crate) fn new(repo: Arc<Repo>, stopping: CancellationToken) -> Self {
+        Self {
+            repo,
+            calls: Arc::new(Semaphore::new(CALLS_MAX)),
+            transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
+            stopping,
+        }
+    }
+
+    /// The store.
+    pub(crate) fn repo(&self) -> &Arc<Repo> {
+        &self.repo
+    }
+
+    /// Ends when the server is told to stop.
+    pub(crate) async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    /// The log index that an answer read from now on is not older than.
+    pub(crate) fn index(&self) -> u64 {
+        self.repo.node().view().index()
+    }
+
+    /// Calls `repo` on a thread that may block.
+    pub(crate) async fn blocking<T, F>(&self, call: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Arc<Repo>) -> Result<T, ApiError> + Send + 'static,
+    {
+        let turn = turn(&self.calls).await?;
+        self.on_thread(turn, call).await
+    }
+
+    /// As [`Self::blocking`], for what takes as long as a network wants.
+    pub(crate) async fn transfer<T, F>(&self, call: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Arc<Repo>) -> Result<T, ApiError> + Send + 'static,
+    {
+        let turn = turn(&self.transfers).await?;
+        self.on_thread(turn, call).await
+    }
+
+    /// Starts what writes an answer's body while it is being sent.
+    pub(crate) async fn send<F>(&self, call: F) -> Result<(), ApiError>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let turn = turn(&self.transfers).await?;
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || {
+            span.in_scope(call);
+            drop(turn);
+        });
+        Ok(())
+    }
+
+    async fn on_thread<T, F>(&self, turn: OwnedSemaphorePermit, call: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Arc<Repo>) -> Result<T, ApiError> + Send + 'static,
+    {
+        let repo = Arc::clone(&self.repo);
+        let span = tracing::Span::current();
+        // The permit goes with the call: a client that leaves does not make room for another while
+        // its call still runs.
+        let running = tokio::task::spawn_blocking(move || {
+            let outcome = span.in_scope(|| call(&repo));
+            drop(turn);
+            outcome
+        });
+        running
+            .await
+            .unwrap_or_else(|error| Err(ApiError::internal(format!("a call panicked: {error}"))))
+    }
+
+    /// Whose token this is.
+    pub(crate) async fn authenticate(&self, token: String) -> Result<Actor, ApiError> {
+        self.blocking(move |repo| Ok(repo.authenticate(&token)?))
+            .await
+    }
+
+    /// Waits until this node has applied `index`.
+    pub(crate) async fn wait_for_index(&self, index: u64) -> Result<(), ApiError> {
+        if self.index() >= index {
+            return Ok(());
+        }
+        let mut applied = self.repo.node().applied();
+        let reached = tokio::select! {
+            waited = applied.wait_for(|applied| *applied >= index) => waited.is_ok(),
+            () = tokio::time::sleep(Duration::from_secs(FRESHNESS_SECONDS_MAX)) => false,
+            () = self.stopping() => false,
+        };
+        if reached {
+            return Ok(());
+        }
+        let detail = format!(
+            "this node has applied index {} and did not reach {index} in {FRESHNESS_SECONDS_MAX} s",
+            self.index()
+        );
+        Err(ApiError::new(Code::Behind, detail))
+    }
+
+    /// Waits until this node has applied everything that was acknowledged anywhere before.
+    pub(crate) async fn linearize(&self) -> Result<(), ApiError> {
+        let limit = Duration::from_secs(FRESHNESS_SECONDS_MAX);
+        self.blocking(move |repo| {
+            let confirmed = repo.node().linearize(limit);
+            confirmed.map(drop).map_err(|error| {
+                ApiError::new(
+                    Code::Unavailable,
+                    format!("no majority confirmed what is newest: {error}"),
+                )
+            })
+        })
+        .await
+    }
+
+    /// What a value may be before its namespace is asked, which may allow less.
+    pub(crate) fn value_limits() -> ValueLimits {
+        ValueLimits {
+            value_bytes_max: VALUE_BYTES_CEILING,
+            ..ValueLimits::default()
+        }
+    }
+}
+
+async fn turn(gate: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+    let limit = Duration::from_secs(TURN_SECONDS_MAX);
+    match tokio::time::timeout(limit, Arc::clone(gate).acquire_owned()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(_)) | Err(_) => {
+            let detail = format!(
+                "the server was busy with other requests for {TURN_SECONDS_MAX} s; try again later"
+            );
+            Err(ApiError::new(Code::Busy, detail))
+        }
+    }
+}

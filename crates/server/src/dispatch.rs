@@ -1,0 +1,217 @@
+//! From a request to its handler and back: every route is on this screen.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::response::Response;
+use confman_api::{HEADER_INDEX, HEADER_REQUEST_ID};
+use futures::FutureExt;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::call::{CONSISTENCY, Call};
+use crate::error::{ApiError, Code};
+use crate::preference;
+use crate::query::Query;
+use crate::reply::{Here, Reply};
+use crate::routes::{
+    commits, config, drafts, entries, history, namespaces, operations, publish, sync, system, tags,
+};
+use crate::url::{self, Part, PathError, Resource};
+
+/// Answers a request, whatever happens.
+pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response {
+    let request_id = Uuid::now_v7().to_string();
+    let method = request.method().clone();
+    let begun = Instant::now();
+    let index = app.index();
+    let resource = url::parse(request.uri().path());
+    let route = resource.as_ref().map_or("-", Resource::template);
+    let span = tracing::info_span!("request", id = %request_id);
+    let answered = AssertUnwindSafe(answer(&app, resource, request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await
+        .unwrap_or_else(|_| Err(ApiError::internal("a handler panicked")));
+    let mut response = match answered {
+        Ok(reply) => reply.into_response(),
+        Err(error) => {
+            let code = error.code.as_str();
+            if let Some(cause) = &error.cause {
+                span.in_scope(|| tracing::error!(route, code, "{method} {route} failed: {cause}"));
+            }
+            error.into_response(&request_id)
+        }
+    };
+    if method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    let headers = response.headers_mut();
+    headers
+        .entry(HEADER_INDEX)
+        .or_insert_with(|| HeaderValue::from(index));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(HeaderName::from_static(HEADER_REQUEST_ID), value);
+    }
+    let status = response.status().as_u16();
+    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(
+        || tracing::info!(%method, route, status, ms, "{method} {route} {status} in {ms} ms"),
+    );
+    response
+}
+
+async fn answer(
+    app: &App,
+    resource: Result<Resource, PathError>,
+    request: Request,
+) -> Result<Reply, ApiError> {
+    let resource = resource.map_err(no_resource)?;
+    let method = match *request.method() {
+        // Answered as GET; the body is dropped at the end.
+        Method::HEAD => Method::GET,
+        ref other => other.clone(),
+    };
+    if !resource.methods().contains(&method) {
+        return Err(not_answered(&resource, &method));
+    }
+    if resource.is_public() {
+        return open(app, &resource);
+    }
+    let (parts, body) = request.into_parts();
+    let actor = app
+        .authenticate(preference::bearer(&parts.headers)?)
+        .await?;
+    if let Some(index) = preference::min_index(&parts.headers)? {
+        app.wait_for_index(index).await?;
+    }
+    let here = Here {
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+    };
+    if is_linearizable(here.query.as_deref())? {
+        app.linearize().await?;
+    }
+    let mut session = app.repo().session(actor);
+    if let Some(key) = preference::idempotency_key(&parts.headers)? {
+        session = session.idempotent(&key);
+    }
+    let call = Call::new(app.clone(), session, parts.headers, here, body);
+    route(call, resource, &method).await
+}
+
+/// Every route that needs an actor.
+async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply, ApiError> {
+    let (namespace, part) = match resource {
+        Resource::Health | Resource::Readiness | Resource::Version => {
+            return open(&call.app, &resource);
+        }
+        Resource::Whoami => return system::whoami(call).await,
+        Resource::Fsck => return system::fsck(call).await,
+        Resource::Operations => return operations::list(call).await,
+        Resource::Namespaces => {
+            return match *method {
+                Method::POST => namespaces::create(call).await,
+                _ => namespaces::list(call).await,
+            };
+        }
+        Resource::In(namespace, part) => (namespace, part),
+    };
+    match (part, method) {
+        (Part::Document, _) => namespaces::document(call, namespace).await,
+        (Part::Config, _) => config::document(call, namespace).await,
+        (Part::ConfigKey(key), _) => config::value(call, namespace, key).await,
+        (Part::Entries, _) => entries::list(call, namespace).await,
+        (Part::Entry(key), &Method::PUT) => entries::put(call, namespace, key).await,
+        (Part::Entry(key), &Method::DELETE) => entries::remove(call, namespace, key).await,
+        (Part::Entry(key), _) => entries::get(call, namespace, key).await,
+        (Part::Drafts, _) => drafts::list(call, namespace).await,
+        (Part::Draft(draft), &Method::DELETE) => drafts::remove(call, namespace, draft).await,
+        (Part::Draft(draft), _) => drafts::get(call, namespace, draft).await,
+        (Part::Changes(draft), _) => drafts::change(call, namespace, draft).await,
+        (Part::Publish, _) => publish::publish(call, namespace).await,
+        (Part::Rollback, _) => publish::rollback(call, namespace).await,
+        (Part::History(key), _) => history::of_key(call, namespace, key).await,
+        (Part::Blame, _) => history::blame(call, namespace).await,
+        (Part::Log, _) => commits::log(call, namespace).await,
+        (Part::Compare, _) => commits::compare(call, namespace).await,
+        (Part::Commit(revision), _) => commits::get(call, namespace, revision).await,
+        (Part::Tags, _) => tags::list(call, namespace).await,
+        (Part::Tag(tag), &Method::PUT) => tags::put(call, namespace, tag).await,
+        (Part::Tag(tag), &Method::DELETE) => tags::remove(call, namespace, tag).await,
+        (Part::Tag(tag), _) => tags::get(call, namespace, tag).await,
+        (Part::Fetch, _) => sync::fetch(call, namespace).await,
+        (Part::Push, _) => sync::push(call, namespace).await,
+        (Part::Import, _) => sync::import_state(call, namespace).await,
+    }
+}
+
+/// What is answered without a token.
+fn open(app: &App, resource: &Resource) -> Result<Reply, ApiError> {
+    match resource {
+        Resource::Readiness => system::readiness(app),
+        Resource::Version => system::version(app),
+        _ => Ok(system::health()),
+    }
+}
+
+fn no_resource(error: PathError) -> ApiError {
+    match error {
+        PathError::Malformed(wrong) => {
+            let items = wrong
+                .into_iter()
+                .map(|detail| confman_api::problem::ProblemItem {
+                    detail,
+                    ..Default::default()
+                });
+            ApiError::listed(Code::InvalidPath, items.collect())
+        }
+        PathError::Unknown => {
+            let detail =
+                "no route has this path; a namespace's routes are under `/v1/ns/NAMESPACE/-/`";
+            ApiError::new(Code::NoSuchRoute, detail)
+        }
+    }
+}
+
+fn not_answered(resource: &Resource, method: &Method) -> ApiError {
+    let mut allowed: Vec<&str> = resource.methods().iter().map(Method::as_str).collect();
+    if resource.methods().contains(&Method::GET) {
+        allowed.push("HEAD");
+    }
+    let allowed = allowed.join(", ");
+    let detail = format!("`{}` answers {allowed}, not {method}", resource.template());
+    let error = ApiError::new(Code::MethodNotAllowed, detail);
+    match HeaderValue::from_str(&allowed) {
+        Ok(value) => error.with(header::ALLOW, value),
+        Err(_) => error,
+    }
+}
+
+/// Reads `?consistency=`, leaving the rest of the query to the handler.
+fn is_linearizable(query: Option<&str>) -> Result<bool, ApiError> {
+    let raw = query.unwrap_or_default();
+    let ours: Vec<&str> = raw
+        .split('&')
+        .filter(|pair| pair.starts_with("consistency"))
+        .collect();
+    let mut query = Query::parse(Some(&ours.join("&")), &[CONSISTENCY]);
+    let linearizable = match query.text(CONSISTENCY) {
+        None | Some("local") => false,
+        Some("linearizable") => true,
+        Some(_) => {
+            query.refuse("the query parameter `consistency` is `local` or `linearizable`");
+            false
+        }
+    };
+    query.finish()?;
+    Ok(linearizable)
+}

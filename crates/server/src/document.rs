@@ -1,0 +1,14 @@
+//! The contract's documents, made of what `repo` answers, and back for what is written.
+
+pub(crate) mod commit;
+pub(crate) mod draft;
+pub(crate) mod entry;
+pub(crate) mod history;
+pub(crate) mod operation;
+pub(crate) mod sync;
+pub(crate) mod time;
+
+/// The public name of a publish request.
+pub(crate) fn request_id(number: Option<u64>) -> Option<String> {
+    number.map(|number| format!("pr-{number}"))
+}

@@ -1,0 +1,128 @@
+//! What each error of `repo` is over HTTP: one match without a wildcard, so that a new error cannot
+//! be forgotten.
+
+use axum::http::{HeaderValue, header};
+use confman_api::problem::ProblemItem;
+use confman_repo::{Error, KeyConflict, Problem};
+
+use super::{ApiError, Code, chain};
+
+/// After how many seconds asking again makes sense.
+const RETRY_SECONDS: &str = "1";
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            Error::NotFound { .. } => Self::new(Code::NotFound, detail),
+            Error::Unauthenticated => crate::preference::unknown_token(),
+            Error::Denied { .. } => Self::new(Code::Forbidden, detail),
+            Error::Invalid { what, problems } => invalid(&what, &problems),
+            Error::Exists { .. } => Self::new(Code::AlreadyExists, detail),
+            Error::Stale {
+                what,
+                name,
+                expected,
+                actual,
+            } => {
+                let state =
+                    |id: Option<_>| id.map_or_else(|| "absent".to_owned(), |id| format!("at {id}"));
+                let (expected, actual) = (state(expected), state(actual));
+                let detail = format!(
+                    "{what} `{name}` is {actual}, not {expected} as you have seen it; look at it again"
+                );
+                Self::new(Code::Stale, detail)
+            }
+            Error::Conflict { conflicts, .. } => {
+                let errors = conflicts.iter().map(conflict).collect();
+                Self {
+                    detail,
+                    ..Self::listed(Code::Conflict, errors)
+                }
+            }
+            Error::Unchanged { .. } => Self::new(Code::Unchanged, detail),
+            Error::AmbiguousPrefix { candidates, .. } => {
+                let errors = candidates
+                    .iter()
+                    .map(|id| ProblemItem {
+                        detail: format!("commit {id}"),
+                        ..ProblemItem::default()
+                    })
+                    .collect();
+                Self {
+                    detail,
+                    ..Self::listed(Code::AmbiguousRevision, errors)
+                }
+            }
+            Error::LimitExceeded { .. } => Self::new(Code::LimitExceeded, detail),
+            Error::Pack(source) => {
+                Self::new(Code::InvalidPack, format!("{detail}: {}", chain(&source)))
+            }
+            Error::RequestReused => Self::new(Code::IdempotencyKeyReused, detail),
+            Error::Contended { .. } => Self::new(Code::Contended, detail),
+            Error::Corrupt { ref source, .. } => {
+                let cause = chain(source.as_ref());
+                Self {
+                    cause: Some(cause),
+                    ..Self::new(
+                        Code::Corrupt,
+                        format!("{detail}; it is not served, run `confman fsck`"),
+                    )
+                }
+            }
+            Error::Busy => later(Self::new(Code::Busy, detail)),
+            Error::Unavailable { .. } => later(Self::new(Code::Unavailable, detail)),
+            Error::UnknownOutcome { .. } => later(Self::new(Code::UnknownOutcome, detail)),
+            Error::Bug { reason } => Self::internal(reason),
+        }
+    }
+}
+
+fn later(error: ApiError) -> ApiError {
+    error.with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
+}
+
+fn invalid(what: &str, problems: &[Problem]) -> ApiError {
+    let detail = match problems {
+        [only] => format!("{what} is not valid: {only}"),
+        many => format!(
+            "{what} is not valid: {} things are wrong, see `errors`",
+            many.len()
+        ),
+    };
+    let errors = problems.iter().map(item).collect();
+    ApiError {
+        detail,
+        ..ApiError::listed(Code::Invalid, errors)
+    }
+}
+
+fn item(problem: &Problem) -> ProblemItem {
+    let place = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok());
+    ProblemItem {
+        detail: problem.detail.clone(),
+        key: problem.key.as_ref().map(ToString::to_string),
+        pointer: problem.pointer.clone(),
+        line: place(problem.line),
+        column: place(problem.column),
+    }
+}
+
+fn conflict(conflict: &KeyConflict) -> ProblemItem {
+    let did = |side: &Option<_>| match (conflict.base.is_some(), side.is_some()) {
+        (false, _) => "added",
+        (true, true) => "changed",
+        (true, false) => "removed",
+    };
+    let detail = format!(
+        "`{}` was {} in what is published and {} in the draft",
+        conflict.key,
+        did(&conflict.ours),
+        did(&conflict.theirs)
+    );
+    ProblemItem {
+        detail,
+        key: Some(conflict.key.to_string()),
+        ..ProblemItem::default()
+    }
+}

@@ -1,0 +1,52 @@
+//! A server as a whole process: its runtime, and the signals that end it.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{CALLS_MAX, TRANSFERS_MAX};
+use crate::options::{Ready, ServeError, ServeOptions};
+use crate::server::Server;
+
+/// Threads for opening, closing and the system's own blocking calls.
+const OTHER_THREADS: usize = 8;
+
+/// Serves until the process is told to stop (SIGTERM or SIGINT) or the disk fails. Blocks.
+///
+/// `on_ready` is called once, when requests are answered.
+///
+/// # Errors
+/// See [`ServeError`].
+pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("confman-http")
+        .max_blocking_threads(CALLS_MAX + TRANSFERS_MAX + OTHER_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|source| ServeError::System {
+            action: "start threads",
+            source,
+        })?;
+    runtime.block_on(async {
+        let mut terminate = listen_for(SignalKind::terminate())?;
+        let mut interrupt = listen_for(SignalKind::interrupt())?;
+        let server = Server::start(options).await?;
+        on_ready(server.ready());
+        let stop = server.stop_token();
+        let ended = server.ended();
+        tokio::pin!(ended);
+        let told = tokio::select! {
+            outcome = &mut ended => return outcome,
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!("{told}: stopping");
+        stop.cancel();
+        ended.await
+    })
+}
+
+fn listen_for(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
+    signal(kind).map_err(|source| ServeError::System {
+        action: "listen for signals",
+        source,
+    })
+}

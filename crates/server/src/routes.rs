@@ -1,0 +1,14 @@
+//! Handlers: each reads what is asked, asks the session, and answers. They decide nothing.
+
+pub(crate) mod commits;
+pub(crate) mod config;
+pub(crate) mod drafts;
+pub(crate) mod entries;
+pub(crate) mod history;
+pub(crate) mod namespaces;
+pub(crate) mod operations;
+pub(crate) mod page;
+pub(crate) mod publish;
+pub(crate) mod sync;
+pub(crate) mod system;
+pub(crate) mod tags;

@@ -1,0 +1,92 @@
+//! What the server and the caller are, and whether everything is well.
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use confman_api::system::{FsckReport, Readiness, Version, Whoami};
+use data_encoding::HEXLOWER;
+
+use crate::app::App;
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::reply::Reply;
+
+/// The version of the HTTP contract.
+pub const API_VERSION: u32 = 1;
+
+/// The process answers.
+pub(crate) fn health() -> Reply {
+    Reply::body(Body::from("ok\n"), "text/plain; charset=utf-8")
+        .header(header::CACHE_CONTROL, "no-store")
+}
+
+/// Whether requests can be served, and why not.
+pub(crate) fn readiness(app: &App) -> Result<Reply, ApiError> {
+    let status = app.repo().node().status();
+    let problem = match (&status.failed, status.leader) {
+        (Some(reason), _) => Some(format!("the store takes no more writes: {reason}")),
+        (None, None) => Some("no leader is known".to_owned()),
+        (None, Some(_)) => None,
+    };
+    let ready = problem.is_none();
+    let readiness = Readiness {
+        ready,
+        node: status.node_id,
+        leader: status.leader,
+        index: status.applied,
+        operation: status.operation.map(|id| id.to_string()),
+        problem,
+    };
+    let code = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let reply = Reply::json(&readiness)?.status(code).index(status.applied);
+    Ok(reply.header(header::CACHE_CONTROL, "no-store"))
+}
+
+/// What the server is.
+pub(crate) fn version(app: &App) -> Result<Reply, ApiError> {
+    Reply::json(&Version {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        api: API_VERSION,
+        cluster_id: HEXLOWER.encode(&app.repo().node().status().cluster_id),
+    })
+}
+
+/// Who the caller is.
+pub(crate) async fn whoami(call: Call) -> Result<Reply, ApiError> {
+    call.no_query()?;
+    call.run(|session| {
+        let found = session.whoami()?;
+        Reply::json(&Whoami {
+            principal: found.principal,
+            name: found.display_name,
+            draft: found.draft.to_string(),
+        })
+    })
+    .await
+}
+
+/// Checks everything that is stored.
+pub(crate) async fn fsck(call: Call) -> Result<Reply, ApiError> {
+    call.no_query()?;
+    let session = call.session.clone();
+    call.app
+        .transfer(move |_| Reply::json(&report(session.fsck(&mut |_| {})?)))
+        .await
+}
+
+/// What a check found, as a document.
+pub(crate) fn report(found: confman_repo::FsckReport) -> FsckReport {
+    FsckReport {
+        objects: found
+            .objects
+            .iter()
+            .map(|(kind, count)| (kind.to_string(), *count))
+            .collect(),
+        operations: found.operations,
+        rows: found.rows,
+        problems: found.problems,
+    }
+}

@@ -1,0 +1,240 @@
+//! A running server: opened, bootstrapped, listening, watched, and closed in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use confman_repo::refs::{Node, NodeOptions};
+use confman_repo::{Repo, RepoOptions, SystemClock, Token};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin_token;
+use crate::app::App;
+use crate::dispatch;
+use crate::error::chain;
+use crate::listener;
+use crate::options::{DataDirectory, Ready, ServeError, ServeOptions};
+
+/// How often the node is asked whether its disk still takes writes.
+const LOOK_AT_DISK: Duration = Duration::from_millis(500);
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    ready: Ready,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Server {
+    /// Opens the store, makes the first administrator where it is new, and begins to answer.
+    ///
+    /// # Errors
+    /// See [`ServeError`]; nothing runs then.
+    pub async fn start(options: &ServeOptions) -> Result<Self, ServeError> {
+        let (data, throw_away) = match &options.data {
+            DataDirectory::At(path) => (path.clone(), None),
+            DataDirectory::ThrowAway => {
+                let directory = temporary_directory()?;
+                (directory.path().to_owned(), Some(directory))
+            }
+        };
+        // First, so that a port in use costs nothing and changes nothing.
+        let listener = listen(&options.listen).await?;
+        let opening = OpenStore {
+            directory: data.clone(),
+            cache_bytes: options.cache_bytes,
+            block_cache_bytes: options.block_cache_bytes,
+        };
+        let (repo, first_start) = on_thread(move || {
+            let repo = opening.open()?;
+            let first_start = bootstrap(&repo, &opening.directory)?;
+            Ok((repo, first_start))
+        })
+        .await?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| listen_error(&options.listen, source))?;
+        let ready = Ready {
+            address,
+            admin_token_file: admin_token::path(&data),
+            data,
+            first_start,
+        };
+        tracing::info!(address = %address, "{ready}");
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(repo, listener, stop.clone(), throw_away));
+        Ok(Self {
+            ready,
+            stop,
+            serving,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.ready.address
+    }
+
+    /// What whoever started it needs to know.
+    #[must_use]
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Tells the server to stop when this is cancelled.
+    #[must_use]
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Stops: no new connections, requests finish in bounded time, the store is closed.
+    ///
+    /// # Errors
+    /// The disk had failed.
+    pub async fn stop(self) -> Result<(), ServeError> {
+        self.stop.cancel();
+        self.ended().await
+    }
+
+    /// Waits until the server has ended: because it was told to, or because the disk failed.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn ended(self) -> Result<(), ServeError> {
+        self.serving
+            .await
+            .unwrap_or_else(|error| Err(ServeError::Failed(format!("it panicked: {error}"))))
+    }
+}
+
+/// The routes of a store, without a network: for tests and for other listeners.
+pub(crate) fn router(app: App) -> Router {
+    Router::new().fallback(dispatch::handle).with_state(app)
+}
+
+async fn serve(
+    repo: Arc<Repo>,
+    listener: TcpListener,
+    stop: CancellationToken,
+    throw_away: Option<TempDir>,
+) -> Result<(), ServeError> {
+    let app = App::new(Arc::clone(&repo), stop.clone());
+    let failed = tokio::select! {
+        () = listener::run(listener, router(app), stop.clone()) => None,
+        reason = disk_failure(&repo) => Some(reason),
+    };
+    // Waiting requests end, whatever the reason.
+    stop.cancel();
+    on_thread(move || {
+        repo.node().close();
+        drop(throw_away);
+        Ok(())
+    })
+    .await?;
+    match failed {
+        None => Ok(()),
+        Some(reason) => {
+            tracing::error!("the store takes no more writes: {reason}");
+            Err(ServeError::Failed(reason))
+        }
+    }
+}
+
+/// Ends when the node takes no more writes.
+async fn disk_failure(repo: &Repo) -> String {
+    let mut look = tokio::time::interval(LOOK_AT_DISK);
+    loop {
+        look.tick().await;
+        if let Some(reason) = repo.node().status().failed {
+            return reason;
+        }
+    }
+}
+
+async fn listen(address: &str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| listen_error(address, source))
+}
+
+fn listen_error(address: &str, source: std::io::Error) -> ServeError {
+    ServeError::Listen {
+        listen: address.to_owned(),
+        source,
+    }
+}
+
+fn temporary_directory() -> Result<TempDir, ServeError> {
+    tempfile::Builder::new()
+        .prefix("confman-")
+        .tempdir()
+        .map_err(|source| ServeError::System {
+            action: "make a temporary directory",
+            source,
+        })
+}
+
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServeError> + Send + 'static,
+) -> Result<T, ServeError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(ServeError::Failed(format!("it panicked: {error}"))))
+}
+
+/// How a store is opened.
+pub(crate) struct OpenStore {
+    pub(crate) directory: PathBuf,
+    pub(crate) cache_bytes: u64,
+    pub(crate) block_cache_bytes: usize,
+}
+
+impl OpenStore {
+    /// Opens it. Blocks while it recovers.
+    pub(crate) fn open(&self) -> Result<Arc<Repo>, ServeError> {
+        let node = Node::open(&NodeOptions {
+            directory: self.directory.clone(),
+            cache_bytes: self.cache_bytes,
+            block_cache_bytes: self.block_cache_bytes,
+        })
+        .map_err(ServeError::Open)?;
+        Ok(Repo::open(
+            Arc::new(node),
+            Arc::new(SystemClock),
+            RepoOptions::default(),
+        ))
+    }
+}
+
+/// Makes the first administrator of a new store, whose token is durable in its file before. Returns
+/// whether the store was new.
+pub(crate) fn bootstrap(repo: &Arc<Repo>, data: &Path) -> Result<bool, ServeError> {
+    if repo.node().status().operation.is_some() {
+        return Ok(false);
+    }
+    let file_error = |source| ServeError::AdminToken {
+        path: admin_token::path(data),
+        source,
+    };
+    let token = match admin_token::read(data).map_err(file_error)? {
+        Some(text) => Token::parse(&text).map_err(|_| {
+            file_error(std::io::Error::other(
+                "it holds no token; remove it and start again",
+            ))
+        })?,
+        None => {
+            let token = Token::generate().map_err(|error| ServeError::Bootstrap(chain(&error)))?;
+            admin_token::create(data, token.as_str()).map_err(file_error)?;
+            token
+        }
+    };
+    repo.bootstrap_with(&token)
+        .map_err(|error| ServeError::Bootstrap(chain(&error)))
+}
