@@ -27,12 +27,14 @@ pub mod store;
 pub mod testing;
 pub mod tree;
 
+pub use attestation::Attestation;
 pub use backend::{BackendError, MemoryBackend, ObjectBackend, Stored};
-pub use codec::DecodeError;
+pub use codec::{DecodeError, EncodeError};
 pub use commit::{Commit, Moment, Person};
 pub use encoding::{Encoded, Encoding};
 pub use id::{IdPrefix, ObjectId, ParseIdError};
 pub use meta::Meta;
 pub use object::{Kind, Object};
+pub use pack_dir::{PackDir, PackDirError};
 pub use record::Record;
 pub use store::{ReadError, ReadObjects, Stage, Store};

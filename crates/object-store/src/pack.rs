@@ -171,6 +171,24 @@ impl<W: Write> PackWriter<W> {
     }
 }
 
+impl Encoded {
+    /// Reads the bytes of one frame of a pack, all of them.
+    ///
+    /// # Errors
+    /// They are not one frame.
+    pub fn from_frame(frame: &Bytes) -> Result<Self, String> {
+        let short = || "ends inside of its frame".to_owned();
+        let (&[number, ref id @ ..], rest) = frame.split_first_chunk::<{ 1 + ID_BYTES }>().ok_or_else(short)?;
+        let kind = Kind::from_number(number).ok_or_else(|| format!("{number} is no kind of object"))?;
+        let (encoding, rest) = Encoding::read_header(rest)?;
+        let (len, payload) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+        if u32::from_le_bytes(*len) as usize != payload.len() {
+            return Err(format!("a payload of {} bytes, there are {}", u32::from_le_bytes(*len), payload.len()));
+        }
+        Ok(Self { kind, id: ObjectId::from_bytes(*id), encoding, payload: frame.slice_ref(payload) })
+    }
+}
+
 /// The whole pack of these objects.
 #[must_use]
 pub fn pack_of<'e>(objects: impl IntoIterator<Item = &'e Encoded>) -> Vec<u8> {
@@ -501,3 +519,6 @@ pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<(Kind, ObjectId)>, DecodeEr
 fn page_links(bytes: &[u8]) -> Result<Vec<(Kind, ObjectId)>, DecodeError> {
     Page::decode(Bytes::copy_from_slice(bytes)).map(|page| page.references())
 }
+
+#[cfg(test)]
+mod tests;

@@ -389,3 +389,6 @@ impl ReadObjects for Stage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

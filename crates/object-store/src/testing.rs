@@ -1,5 +1,9 @@
 //! The conformance suite that every backend passes unchanged, and the fuzz targets as functions.
 
 mod conformance;
+mod fuzz;
 
 pub use conformance::conformance;
+pub use fuzz::{
+    TARGETS, fuzz_attestation, fuzz_commit, fuzz_frame, fuzz_meta, fuzz_pack, fuzz_page, fuzz_record, fuzz_tlv,
+};
