@@ -11,6 +11,7 @@ use crate::json::{Json, Pointer};
 use crate::key::Key;
 
 pub use json::json_changes;
+pub(crate) use json::{identities, identity_of};
 pub use text::text_hunks;
 
 /// How one key differs between two states.
