@@ -15,4 +15,6 @@ pub mod git;
 pub mod working_copy;
 
 pub use client::{Client, ClientError, ClientOptions};
+/// What a working copy says about commits, for callers that do not know objects otherwise.
+pub use confman_object_store::{Commit, Moment, ObjectId, Person};
 pub use working_copy::{WorkingCopy, WorkingCopyError};

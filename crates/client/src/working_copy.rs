@@ -11,14 +11,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use confman_api::sync::Pushed;
-use confman_model::{DraftName, EntryDiff, Key, Namespace, Revision};
+use confman_model::{DraftName, Key, Namespace, Revision};
 use confman_object_store::{Commit, ObjectId, Person};
 
-use crate::client::Client;
-
+mod cloning;
+mod entries;
 mod error;
+mod history;
+mod index;
+mod journal;
+mod local;
+mod mirror;
+mod place;
+mod pulling;
+mod pushing;
+mod remote;
+mod rewrite;
+mod scan;
+mod snapshot;
+mod state;
 
+pub use entries::{BINARY_INLINE_BYTES_MAX, JSON_INLINE_BYTES_MAX, STRING_INLINE_BYTES_MAX};
 pub use error::{FileProblem, WorkingCopyError};
+pub use place::{DOCUMENT_FILE, ENTRIES_FILE, FILES_DIRECTORY};
+
+use mirror::Mirror;
+use state::State;
 
 /// Name of the private directory at the root of a working copy.
 pub const PRIVATE_DIRECTORY: &str = ".confman";
@@ -220,31 +238,36 @@ pub struct Blamed {
 #[derive(Debug)]
 pub struct WorkingCopy {
     root: PathBuf,
+    state: State,
+    mirror: Mirror,
 }
 
 impl WorkingCopy {
-    /// Clones namespaces into a directory that does not exist or is empty.
-    ///
-    /// # Errors
-    /// The directory is in use, the server refuses, or what it sends is not right; nothing is left then.
-    pub async fn clone(_client: &Client, _namespace: &Namespace, _target: &Path, _options: &CloneOptions, _report: Report<'_>) -> Result<Self, WorkingCopyError> {
-        todo!()
-    }
-
     /// Opens the working copy that `start` lies in, and finishes what an interrupted command began.
     ///
     /// # Errors
     /// There is none, it is of a newer format, or its private files are damaged.
-    pub fn discover(_start: &Path) -> Result<Self, WorkingCopyError> {
-        todo!()
+    pub fn discover(start: &Path) -> Result<Self, WorkingCopyError> {
+        let absolute = std::path::absolute(start).map_err(|error| WorkingCopyError::io("find", start, error))?;
+        for directory in absolute.ancestors() {
+            if directory.join(PRIVATE_DIRECTORY).is_dir() {
+                return Self::open(directory);
+            }
+        }
+        Err(WorkingCopyError::NotFound(start.to_path_buf()))
     }
 
     /// Opens the working copy whose root this is.
     ///
     /// # Errors
     /// As [`WorkingCopy::discover`].
-    pub fn open(_root: &Path) -> Result<Self, WorkingCopyError> {
-        todo!()
+    pub fn open(root: &Path) -> Result<Self, WorkingCopyError> {
+        // Before anything that an older version would misread is touched.
+        State::read(root)?;
+        journal::recover(root)?;
+        let state = State::read(root)?;
+        let mirror = Mirror::open(&root.join(PRIVATE_DIRECTORY))?;
+        Ok(Self { root: root.to_path_buf(), state, mirror })
     }
 
     /// Its root.
@@ -256,107 +279,56 @@ impl WorkingCopy {
     /// The server it was cloned from.
     #[must_use]
     pub fn server_url(&self) -> &str {
-        todo!()
+        &self.state.server
+    }
+
+    /// Identity of the cluster it was cloned from.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.state.cluster
     }
 
     /// The draft that `push` writes.
     #[must_use]
     pub fn draft(&self) -> &DraftName {
-        todo!()
+        &self.state.draft
+    }
+
+    /// The namespace whose directory is the root.
+    #[must_use]
+    pub fn root_namespace(&self) -> &Namespace {
+        &self.state.root
     }
 
     /// Its namespaces, outermost first.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Placed> {
-        todo!()
+        self.state.namespaces.iter().map(|namespace| self.state.placed(namespace)).collect()
     }
 
     /// The namespace whose directory a path lies in.
     ///
     /// # Errors
     /// The path lies outside.
-    pub fn namespace_at(&self, _path: &Path) -> Result<Namespace, WorkingCopyError> {
-        todo!()
+    pub fn namespace_at(&self, path: &Path) -> Result<Namespace, WorkingCopyError> {
+        let outside = || WorkingCopyError::Outside(path.to_path_buf());
+        let absolute = std::path::absolute(path).map_err(|error| WorkingCopyError::io("find", path, error))?;
+        let root = std::path::absolute(&self.root).map_err(|error| WorkingCopyError::io("find", &self.root, error))?;
+        let relative = absolute.strip_prefix(&root).map_err(|_| outside())?;
+        self.state
+            .namespaces
+            .iter()
+            .filter(|namespace| relative.starts_with(self.state.directory(&namespace.path)))
+            .max_by_key(|namespace| namespace.path.depth())
+            .map(|namespace| namespace.path.clone())
+            .ok_or_else(outside)
     }
 
-    /// The files against their base.
-    ///
-    /// # Errors
-    /// Reports everything that is wrong with the files at once.
-    pub fn status(&self) -> Result<Status, WorkingCopyError> {
-        todo!()
-    }
-
-    /// What differs between two sides of a namespace; only `keys` where any are given.
-    ///
-    /// # Errors
-    /// A side was not fetched, or the files are not valid.
-    pub fn diff(&self, _namespace: &Namespace, _from: &Side, _to: &Side, _keys: &[Key]) -> Result<Vec<EntryDiff>, WorkingCopyError> {
-        todo!()
-    }
-
-    /// The commit of a revision, as far as it was fetched.
-    ///
-    /// # Errors
-    /// It was not fetched, or is not one.
-    pub fn resolve_revision(&self, _namespace: &Namespace, _revision: &Revision) -> Result<ObjectId, WorkingCopyError> {
-        todo!()
-    }
-
-    /// Commits from a revision (the base where absent) back along first parents, newest first; ends
-    /// where the fetched history ends.
-    ///
-    /// # Errors
-    /// The revision was not fetched.
-    pub fn log(&self, _namespace: &Namespace, _revision: Option<&Revision>, _limit: usize) -> Result<Vec<Logged>, WorkingCopyError> {
-        todo!()
-    }
-
-    /// A commit and what it changed against its first parent.
-    ///
-    /// # Errors
-    /// It, its parent, or their trees were not fetched.
-    pub fn show(&self, _namespace: &Namespace, _revision: &Revision) -> Result<(Logged, Vec<EntryDiff>), WorkingCopyError> {
-        todo!()
-    }
-
-    /// Who last changed each key of the base, or those given.
-    ///
-    /// # Errors
-    /// The mirror cannot be read.
-    pub fn blame(&self, _namespace: &Namespace, _keys: &[Key]) -> Result<Vec<Blamed>, WorkingCopyError> {
-        todo!()
-    }
-
-    /// Gives keys (all where none are given) the entries of a side again. Returns what changed.
-    ///
-    /// # Errors
-    /// The side was not fetched, a key is neither in it nor in the files, or a file cannot be written.
-    pub fn restore(&mut self, _namespace: &Namespace, _keys: &[Key], _from: &Side) -> Result<Vec<Key>, WorkingCopyError> {
-        todo!()
-    }
-
-    /// Resolves conflicts in keys (all where none are given) by taking one side. Returns the keys.
-    ///
-    /// # Errors
-    /// A key has no conflict, or a file cannot be written.
-    pub fn resolve(&mut self, _namespace: &Namespace, _keys: &[Key], _take: Take) -> Result<Vec<Key>, WorkingCopyError> {
-        todo!()
-    }
-
-    /// Fetches what is new and merges it into the files, key by key and JSON path by JSON path.
-    ///
-    /// # Errors
-    /// The server refuses, what it sends is not right, or the files are not valid; nothing is changed then.
-    pub async fn pull(&mut self, _client: &Client, _report: Report<'_>) -> Result<Pulled, WorkingCopyError> {
-        todo!()
-    }
-
-    /// Commits the files on top of their base and sends that to the draft.
-    ///
-    /// # Errors
-    /// A conflict is left, the draft moved (pull first), or the server refuses.
-    pub async fn push(&mut self, _client: &Client, _options: &PushOptions) -> Result<PushedAll, WorkingCopyError> {
-        todo!()
+    /// Where the document of a namespace is kept as it was fetched.
+    fn document_copy(&self, directory: &Path) -> PathBuf {
+        self.root.join(cloning::document_copy(directory))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,6 +138,9 @@ pub enum WorkingCopyError {
     /// The mirror cannot be written.
     #[error("the local mirror cannot be written or read")]
     Backend(#[from] confman_object_store::BackendError),
+    /// The mirror cannot be opened.
+    #[error("the local mirror cannot be opened")]
+    Packs(#[from] confman_object_store::pack_dir::PackDirError),
     /// A file cannot be read or written.
     #[error("cannot {action} `{}`", path.display())]
     Io {

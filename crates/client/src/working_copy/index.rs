@@ -1,0 +1,95 @@
+//! What files were when they were read last, so that those that did not change are not read again.
+//!
+//! It is only a cache: without it, or with another version's, everything is read.
+//!
+//! INVARIANT: a file is believed unchanged only if it was last changed before the reading that is
+//! remembered began, by the clock of its own file system.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use confman_model::EntryType;
+use confman_object_store::ObjectId;
+use confman_object_store::tree::{Leaf, LeafValue};
+use serde::{Deserialize, Serialize};
+
+use super::PRIVATE_DIRECTORY;
+use super::journal::{Stamp, replace};
+use super::state::read_private;
+
+/// Name of the file in `.confman/`.
+const INDEX_FILE: &str = "index.json";
+/// Version of the file.
+const INDEX_FORMAT: u32 = 1;
+
+/// A file with a value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Known {
+    stamp: Stamp,
+    #[serde(rename = "type")]
+    entry_type: EntryType,
+    blob: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct IndexFile {
+    format: u32,
+    files: HashMap<PathBuf, Known>,
+}
+
+/// What is remembered, and what this reading adds.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    files: HashMap<PathBuf, Known>,
+    /// The file system's time when this reading began; nothing is remembered without it.
+    began: Option<i128>,
+    changed: bool,
+}
+
+impl Index {
+    /// Reads what is remembered about the working copy at `root`. Never fails: it is only a cache.
+    pub(super) fn load(root: &Path) -> Self {
+        let private = root.join(PRIVATE_DIRECTORY);
+        let files = read_private(&private.join(INDEX_FILE))
+            .ok()
+            .flatten()
+            .and_then(|text| serde_json::from_slice::<IndexFile>(&text).ok())
+            .filter(|index| index.format == INDEX_FORMAT)
+            .map(|index| index.files)
+            .unwrap_or_default();
+        let began = tempfile::NamedTempFile::new_in(&private)
+            .and_then(|file| file.as_file().metadata())
+            .ok()
+            .map(|metadata| Stamp::from_metadata(&metadata).modified);
+        Self { files, began, changed: false }
+    }
+
+    /// The leaf of the value in a file that has not changed since it was read.
+    pub(super) fn leaf(&self, path: &Path, entry_type: EntryType, stamp: &Stamp) -> Option<Leaf> {
+        let known = self.files.get(path).filter(|known| known.stamp == *stamp && known.entry_type == entry_type)?;
+        let id: ObjectId = known.blob.parse().ok()?;
+        let size = u32::try_from(stamp.size).ok()?;
+        let value = LeafValue::Blob { id, size };
+        Some(Leaf { entry_type: entry_type.number(), flags: 0, value, meta: None })
+    }
+
+    /// Remembers the value in a file, if it is large enough to matter and surely was not changed since.
+    pub(super) fn remember(&mut self, path: PathBuf, entry_type: EntryType, stamp: Stamp, leaf: &Leaf) {
+        let LeafValue::Blob { id, .. } = &leaf.value else { return };
+        if self.began.is_some_and(|began| stamp.modified < began) {
+            self.files.insert(path, Known { stamp, entry_type, blob: id.to_string() });
+            self.changed = true;
+        }
+    }
+
+    /// Writes down what was added. Failing to is no failure: it is only a cache.
+    pub(super) fn save(&self, root: &Path) {
+        if !self.changed {
+            return;
+        }
+        let file = IndexFile { format: INDEX_FORMAT, files: self.files.clone() };
+        if let Ok(text) = serde_json::to_vec(&file) {
+            let _ = replace(&root.join(PRIVATE_DIRECTORY).join(INDEX_FILE), &text);
+        }
+    }
+}

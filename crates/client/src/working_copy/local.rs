@@ -1,0 +1,279 @@
+//! What needs no server: status, diff, restore, resolve.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use confman_layout::{entry_key, read_entry, tree_key};
+use confman_model::{Entry, EntryDiff, Key, Namespace};
+use confman_object_store::tree::{self, Leaf, TreeKey};
+use confman_object_store::{Kind, ObjectId};
+
+use super::entries::{Form, Written};
+use super::error::WorkingCopyError;
+use super::index::Index;
+use super::journal::{self, Lock, Plan, list_files};
+use super::place::{DOCUMENT_FILE, FILES_DIRECTORY, inside};
+use super::rewrite::{Update, rewrite};
+use super::snapshot::Snapshot;
+use super::state::NamespaceState;
+use super::{KeyState, NamespaceStatus, Side, Status, Take, WorkingCopy};
+
+/// The contents of one side: what each key leads to.
+pub(super) type Leaves = BTreeMap<TreeKey, Leaf>;
+
+impl WorkingCopy {
+    /// The files against their base.
+    ///
+    /// # Errors
+    /// Reports everything that is wrong with the files at once.
+    pub fn status(&self) -> Result<Status, WorkingCopyError> {
+        let mut index = Index::load(&self.root);
+        let mut namespaces = Vec::new();
+        let mut problems = Vec::new();
+        for namespace in &self.state.namespaces {
+            match self.namespace_status(namespace, &mut index) {
+                Ok(status) => namespaces.push(status),
+                Err(WorkingCopyError::Invalid { problems: found }) => problems.extend(found),
+                Err(error) => return Err(error),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(WorkingCopyError::Invalid { problems });
+        }
+        index.save(&self.root);
+        Ok(Status { namespaces, rescued: journal::rescued(&self.root)? })
+    }
+
+    fn namespace_status(&self, namespace: &NamespaceState, index: &mut Index) -> Result<NamespaceStatus, WorkingCopyError> {
+        let directory = self.state.directory(&namespace.path);
+        let snapshot = Snapshot::read(&self.root, &directory, index)?;
+        let changes = self.changes(namespace, &snapshot)?;
+        Ok(NamespaceStatus {
+            placed: self.state.placed(namespace),
+            changes,
+            unused: self.unused_files(&directory, &snapshot)?,
+            document_edited: self.document_edited(&directory)?,
+        })
+    }
+
+    /// Keys that differ from the base, in order.
+    pub(super) fn changes(&self, namespace: &NamespaceState, snapshot: &Snapshot) -> Result<Vec<(Key, KeyState)>, WorkingCopyError> {
+        let base = self.leaves_of(namespace.base)?;
+        let mut changes: BTreeMap<Key, KeyState> =
+            snapshot.conflicts.iter().map(|key| (key.clone(), KeyState::Conflict)).collect();
+        for (key, leaf) in &snapshot.leaves {
+            let state = match base.get(key) {
+                None => KeyState::Added,
+                Some(before) if before != leaf => KeyState::Changed,
+                Some(_) => continue,
+            };
+            changes.insert(known_key(key)?, state);
+        }
+        for key in base.keys().filter(|key| !snapshot.leaves.contains_key(*key)) {
+            changes.entry(known_key(key)?).or_insert(KeyState::Removed);
+        }
+        Ok(changes.into_iter().collect())
+    }
+
+    pub(super) fn unused_files(&self, directory: &Path, snapshot: &Snapshot) -> Result<Vec<PathBuf>, WorkingCopyError> {
+        let used: HashSet<PathBuf> = snapshot.used_files().map(|path| directory.join(path)).collect();
+        let mut found = Vec::new();
+        let files = directory.join(FILES_DIRECTORY);
+        list_files(&inside(&self.root, &files)?, &files, &mut found)?;
+        found.retain(|path| !used.contains(path));
+        found.sort();
+        Ok(found)
+    }
+
+    fn document_edited(&self, directory: &Path) -> Result<bool, WorkingCopyError> {
+        let shown = inside(&self.root, &directory.join(DOCUMENT_FILE))?;
+        let fetched = self.document_copy(directory);
+        let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+        Ok(read(&shown) != read(&fetched))
+    }
+
+    /// The tree of a commit as a map; nothing for no commit.
+    pub(super) fn leaves_of(&self, commit: Option<ObjectId>) -> Result<Leaves, WorkingCopyError> {
+        let mut leaves = Leaves::new();
+        if let Some(commit) = commit {
+            let tree = self.mirror.objects().commit(&commit)?.tree;
+            tree::walk(self.mirror.objects(), &tree, b"", None, &mut |key, leaf| {
+                leaves.insert(key, leaf);
+                std::ops::ControlFlow::Continue(())
+            })?;
+        }
+        Ok(leaves)
+    }
+
+    /// What differs between two sides of a namespace; only `keys` where any are given.
+    ///
+    /// # Errors
+    /// A side was not fetched, or the files are not valid.
+    pub fn diff(&self, namespace: &Namespace, from: &Side, to: &Side, keys: &[Key]) -> Result<Vec<EntryDiff>, WorkingCopyError> {
+        let from = self.side(namespace, from)?;
+        let to = self.side(namespace, to)?;
+        let mut names: BTreeSet<&TreeKey> = from.leaves.keys().chain(to.leaves.keys()).collect();
+        if !keys.is_empty() {
+            let wanted: HashSet<&[u8]> = keys.iter().map(|key| key.as_str().as_bytes()).collect();
+            names.retain(|key| wanted.contains(key.as_bytes()));
+        }
+        let mut diffs = Vec::new();
+        for name in names {
+            if from.leaves.get(name) == to.leaves.get(name) {
+                continue;
+            }
+            let key = known_key(name)?;
+            let (old, new) = (self.side_entry(&from, name, &key)?, self.side_entry(&to, name, &key)?);
+            diffs.extend(EntryDiff::between(&key, old.as_ref(), new.as_ref()));
+        }
+        Ok(diffs)
+    }
+
+    fn side(&self, namespace: &Namespace, side: &Side) -> Result<SideContents, WorkingCopyError> {
+        let state = self.state.namespace(namespace)?;
+        let commit = match side {
+            Side::Files => {
+                let mut index = Index::load(&self.root);
+                let snapshot = Snapshot::read(&self.root, &self.state.directory(namespace), &mut index)?;
+                let mut leaves = snapshot.leaves.clone();
+                // What a key in conflict had before the pull is what the files say of it.
+                for key in &snapshot.conflicts {
+                    if let Some(leaf) = ours_leaf(&snapshot, key)? {
+                        leaves.insert(layout_key(key)?, leaf);
+                    }
+                }
+                return Ok(SideContents { leaves, snapshot: Some(snapshot) });
+            }
+            Side::Base => state.base,
+            Side::Revision(revision) => Some(self.resolve_revision(namespace, revision)?),
+        };
+        if let Some(commit) = commit {
+            let tree = self.mirror.objects().commit(&commit)?.tree;
+            if !self.mirror.has(Kind::Page, &tree)? {
+                let revision = commit.to_string();
+                return Err(WorkingCopyError::NotFetched { namespace: namespace.clone(), revision });
+            }
+        }
+        Ok(SideContents { leaves: self.leaves_of(commit)?, snapshot: None })
+    }
+
+    fn side_entry(&self, side: &SideContents, name: &TreeKey, key: &Key) -> Result<Option<Entry>, WorkingCopyError> {
+        match (side.leaves.get(name), &side.snapshot) {
+            (None, _) => Ok(None),
+            (Some(leaf), None) => self.stored_entry(leaf).map(Some),
+            (Some(_), Some(snapshot)) => match snapshot.file.lines.get(key).map(|line| &line.written) {
+                Some(Written::Conflict { ours: Some(form), .. }) => read(snapshot, key, form).map(Some),
+                _ => snapshot.entry(key),
+            },
+        }
+    }
+
+    /// The entry of a leaf of the mirror.
+    pub(super) fn stored_entry(&self, leaf: &Leaf) -> Result<Entry, WorkingCopyError> {
+        read_entry(self.mirror.objects(), leaf).map_err(|error| WorkingCopyError::Hostile(crate::client::chain(&error)))
+    }
+
+    /// Gives keys (all where none are given) the entries of a side again. Returns what changed.
+    ///
+    /// # Errors
+    /// The side was not fetched, a key is neither in it nor in the files, or a file cannot be written.
+    pub fn restore(&mut self, namespace: &Namespace, keys: &[Key], from: &Side) -> Result<Vec<Key>, WorkingCopyError> {
+        let lock = Lock::take(&self.root)?;
+        let side = self.side(namespace, from)?;
+        let directory = self.state.directory(namespace);
+        let snapshot = Snapshot::read(&self.root, &directory, &mut Index::load(&self.root))?;
+        let wanted: BTreeSet<Key> = if keys.is_empty() {
+            let stored = side.leaves.keys().map(known_key).collect::<Result<Vec<_>, _>>()?;
+            stored.into_iter().chain(snapshot.file.lines.keys().cloned()).collect()
+        } else {
+            keys.iter().cloned().collect()
+        };
+        let mut updates = BTreeMap::new();
+        for key in wanted {
+            let name = layout_key(&key)?;
+            let (before, now) = (side.leaves.get(&name), snapshot.leaves.get(&name));
+            if before.is_none() && !snapshot.file.lines.contains_key(&key) {
+                return Err(WorkingCopyError::NoSuchKey { namespace: namespace.clone(), key });
+            }
+            if before == now && !snapshot.conflicts.contains(&key) {
+                continue;
+            }
+            let update = match self.side_entry(&side, &name, &key)? {
+                Some(entry) => Update::Entry(entry),
+                None => Update::Remove,
+            };
+            updates.insert(key, update);
+        }
+        self.write(&lock, &directory, &snapshot, &updates)?;
+        Ok(updates.into_keys().collect())
+    }
+
+    /// Resolves conflicts in keys (all where none are given) by taking one side. Returns the keys.
+    ///
+    /// # Errors
+    /// A key has no conflict, or a file cannot be written.
+    pub fn resolve(&mut self, namespace: &Namespace, keys: &[Key], take: Take) -> Result<Vec<Key>, WorkingCopyError> {
+        let lock = Lock::take(&self.root)?;
+        self.state.namespace(namespace)?;
+        let directory = self.state.directory(namespace);
+        let snapshot = Snapshot::read(&self.root, &directory, &mut Index::load(&self.root))?;
+        let keys: Vec<Key> = if keys.is_empty() { snapshot.conflicts.clone() } else { keys.to_vec() };
+        let mut updates = BTreeMap::new();
+        for key in &keys {
+            let Some(Written::Conflict { base, ours, theirs }) = snapshot.file.lines.get(key).map(|line| &line.written)
+            else {
+                return Err(WorkingCopyError::NoConflict { namespace: namespace.clone(), key: key.clone() });
+            };
+            let form = match take {
+                Take::Ours => ours,
+                Take::Theirs => theirs,
+                Take::Base => base,
+            };
+            let update = match form {
+                Some(form) => Update::Entry(read(&snapshot, key, form)?),
+                None => Update::Remove,
+            };
+            updates.insert(key.clone(), update);
+        }
+        self.write(&lock, &directory, &snapshot, &updates)?;
+        Ok(keys)
+    }
+
+    fn write(&self, lock: &Lock, directory: &Path, snapshot: &Snapshot, updates: &BTreeMap<Key, Update>) -> Result<(), WorkingCopyError> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        let mut plan = Plan::new(&self.root, lock)?;
+        rewrite(&self.root, directory, &snapshot.file, updates, &mut plan)?;
+        plan.commit(&self.state)
+    }
+}
+
+/// One side of a comparison.
+struct SideContents {
+    leaves: Leaves,
+    /// Where the entries are read from, if not from the mirror.
+    snapshot: Option<Snapshot>,
+}
+
+fn read(snapshot: &Snapshot, key: &Key, form: &Form) -> Result<Entry, WorkingCopyError> {
+    snapshot.read_form(key, form)?.map_err(|problems| WorkingCopyError::Invalid { problems })
+}
+
+fn ours_leaf(snapshot: &Snapshot, key: &Key) -> Result<Option<Leaf>, WorkingCopyError> {
+    let Some(Written::Conflict { ours: Some(form), .. }) = snapshot.file.lines.get(key).map(|line| &line.written) else {
+        return Ok(None);
+    };
+    let entry = read(snapshot, key, form)?;
+    let (leaf, _) =
+        confman_layout::write_entry(&entry).map_err(|error| WorkingCopyError::Request(crate::client::chain(&error)))?;
+    Ok(Some(leaf))
+}
+
+pub(super) fn known_key(key: &TreeKey) -> Result<Key, WorkingCopyError> {
+    entry_key(key).map_err(|error| WorkingCopyError::Hostile(crate::client::chain(&error)))
+}
+
+pub(super) fn layout_key(key: &Key) -> Result<TreeKey, WorkingCopyError> {
+    tree_key(key).map_err(|error| WorkingCopyError::Request(crate::client::chain(&error)))
+}

@@ -1,0 +1,204 @@
+//! The files of a namespace as entries and leaves: what they say now.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use confman_layout::{tree_key, write_entry};
+use confman_model::{Entry, EntryType, EntryValue, Key, Value, ValueError};
+use confman_object_store::tree::{Leaf, TreeKey};
+use confman_object_store::Object;
+
+use super::entries::{EntriesFile, Form, Problems, Source, Written, lenient_limits};
+use super::error::{FileProblem, WorkingCopyError};
+use super::index::Index;
+use super::journal::Stamp;
+use super::place::{ENTRIES_FILE, inside};
+use super::scan;
+
+/// The files of one namespace.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    root: PathBuf,
+    /// The namespace's directory, relative to `root`.
+    directory: PathBuf,
+    pub(super) file: EntriesFile,
+    /// What each key without a conflict leads to.
+    pub(super) leaves: BTreeMap<TreeKey, Leaf>,
+    /// Keys with a conflict.
+    pub(super) conflicts: Vec<Key>,
+}
+
+impl Snapshot {
+    /// Reads the files of the namespace in `directory`. Files that `index` knows unchanged are not read.
+    pub(super) fn read(root: &Path, directory: &Path, index: &mut Index) -> Result<Self, WorkingCopyError> {
+        let relative = directory.join(ENTRIES_FILE);
+        let path = inside(root, &relative)?;
+        let bytes = std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let bytes = error.into_bytes();
+            let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default()).into_owned();
+            let (line, column) = scan::position(&before, valid);
+            let what = "the file is not UTF-8 from here on".to_owned();
+            WorkingCopyError::Invalid { problems: vec![FileProblem { file: relative.clone(), line, column, what }] }
+        })?;
+        let file = EntriesFile::parse(&relative, text).map_err(|problems| WorkingCopyError::Invalid { problems })?;
+        let mut snapshot = Self {
+            root: root.to_path_buf(),
+            directory: directory.to_path_buf(),
+            file,
+            leaves: BTreeMap::new(),
+            conflicts: Vec::new(),
+        };
+        let mut found = Vec::new();
+        for (key, line) in &snapshot.file.lines {
+            match &line.written {
+                Written::Conflict { .. } => snapshot.conflicts.push(key.clone()),
+                Written::Entry(form) => match snapshot.leaf(key, form, index)? {
+                    Ok(leaf) => {
+                        let key = tree_key(key).map_err(|error| WorkingCopyError::Request(error.to_string()))?;
+                        snapshot.leaves.insert(key, leaf);
+                    }
+                    Err(problems) => found.extend(problems),
+                },
+            }
+        }
+        if found.is_empty() { Ok(snapshot) } else { Err(WorkingCopyError::Invalid { problems: found }) }
+    }
+
+    /// The leaf of an entry, from the index where its file is unchanged.
+    fn leaf(&self, key: &Key, form: &Form, index: &mut Index) -> Result<Result<Leaf, Vec<FileProblem>>, WorkingCopyError> {
+        let plain = form.details == confman_model::Details::default();
+        let indexed = match (&form.source, form.entry_type) {
+            (Source::File(file), Some(entry_type)) if plain => Some((self.directory.join(file), entry_type)),
+            _ => None,
+        };
+        let mut stamp = None;
+        if let Some((path, entry_type)) = &indexed {
+            stamp = Stamp::of(&inside(&self.root, path)?)?;
+            if let Some(leaf) = stamp.and_then(|stamp| index.leaf(path, *entry_type, &stamp)) {
+                return Ok(Ok(leaf));
+            }
+        }
+        let entry = match self.read_form(key, form)? {
+            Ok(entry) => entry,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        let (leaf, _) = write_entry(&entry).map_err(|error| WorkingCopyError::Request(error.to_string()))?;
+        if let (Some((path, entry_type)), Some(stamp)) = (indexed, stamp) {
+            index.remember(path, entry_type, stamp, &leaf);
+        }
+        Ok(Ok(leaf))
+    }
+
+    /// The entry of a key; `None` where there is none, or a conflict.
+    pub(super) fn entry(&self, key: &Key) -> Result<Option<Entry>, WorkingCopyError> {
+        match self.file.lines.get(key).map(|line| &line.written) {
+            Some(Written::Entry(form)) => match self.read_form(key, form)? {
+                Ok(entry) => Ok(Some(entry)),
+                Err(problems) => Err(WorkingCopyError::Invalid { problems }),
+            },
+            Some(Written::Conflict { .. }) | None => Ok(None),
+        }
+    }
+
+    /// Reads the value of a form and checks it.
+    pub(super) fn read_form(&self, key: &Key, form: &Form) -> Result<Result<Entry, Vec<FileProblem>>, WorkingCopyError> {
+        let entries_path = self.directory.join(ENTRIES_FILE);
+        let mut problems = Problems::new(&entries_path, &self.file.text);
+        let value = match (&form.source, form.entry_type) {
+            (Source::Unset, _) | (_, None) => EntryValue::Unset,
+            (Source::Value(range), Some(entry_type)) => {
+                let text = self.file.text_at(range);
+                match Value::from_json(entry_type, text, &lenient_limits(text)) {
+                    Ok(value) => EntryValue::Value(value),
+                    Err(error) => {
+                        for problem in error.problems {
+                            // Inside a string the position is that of the unescaped text; its line is enough.
+                            let within = if text.starts_with('"') { 0 } else { problem.offset };
+                            problems.push(range.start + within, format!("key `{key}`: {}", problem.what));
+                        }
+                        return Ok(Err(problems.found));
+                    }
+                }
+            }
+            (Source::File(file), Some(entry_type)) => match self.read_file(key, file, entry_type)? {
+                Ok(Some(value)) => EntryValue::Value(value),
+                Ok(None) => {
+                    problems.push(form.at.start, format!("key `{key}`: there is no file `{file}`"));
+                    return Ok(Err(problems.found));
+                }
+                Err(found) => return Ok(Err(found)),
+            },
+        };
+        match Entry::new(value, form.details.clone()) {
+            Ok(entry) => Ok(Ok(entry)),
+            Err(error) => {
+                problems.push(form.at.start, format!("key `{key}`: {error}"));
+                Ok(Err(problems.found))
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "a failure of the disk, then problems of the file, then its absence")]
+    fn read_file(&self, key: &Key, file: &str, entry_type: EntryType) -> Result<Result<Option<Value>, Vec<FileProblem>>, WorkingCopyError> {
+        let relative = self.directory.join(file);
+        let path = inside(&self.root, &relative)?;
+        let limit = confman_model::value::VALUE_BYTES_CEILING;
+        let problem = |what: String| vec![FileProblem { file: relative.clone(), line: 1, column: 1, what }];
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => return Ok(Err(problem(format!("key `{key}`: this is not a regular file")))),
+            Ok(metadata) if metadata.len() > limit as u64 => {
+                let what = format!("key `{key}`: the file has {} bytes, at most {limit} are allowed", metadata.len());
+                return Ok(Err(problem(what)));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Ok(None)),
+            Err(error) => return Err(WorkingCopyError::io("look at", path, error)),
+        }
+        let bytes = std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
+        let limits = lenient_limits(std::str::from_utf8(&bytes).unwrap_or_default());
+        match Value::new(entry_type, bytes, &limits) {
+            Ok(value) => Ok(Ok(Some(value))),
+            Err(error) => Ok(Err(in_file(&relative, key, error))),
+        }
+    }
+
+    /// The objects of one key's entry.
+    pub(super) fn objects(&self, key: &Key) -> Result<Vec<Object>, WorkingCopyError> {
+        match self.entry(key)? {
+            None => Ok(Vec::new()),
+            Some(entry) => {
+                let (_, objects) = write_entry(&entry).map_err(|error| WorkingCopyError::Request(error.to_string()))?;
+                Ok(objects)
+            }
+        }
+    }
+
+    /// The files that entries use, relative to the namespace's directory.
+    pub(super) fn used_files(&self) -> impl Iterator<Item = &str> {
+        self.file.lines.values().flat_map(|line| line.written.forms()).filter_map(|form| match &form.source {
+            Source::File(path) => Some(path.as_str()),
+            Source::Value(_) | Source::Unset => None,
+        })
+    }
+
+    /// The root of the tree that the files make.
+    #[cfg(test)]
+    pub(super) fn root_id(&self) -> confman_object_store::ObjectId {
+        confman_object_store::tree::build(&self.leaves).root
+    }
+}
+
+fn in_file(file: &Path, key: &Key, error: ValueError) -> Vec<FileProblem> {
+    error
+        .problems
+        .into_iter()
+        .map(|problem| FileProblem {
+            file: file.to_path_buf(),
+            line: problem.line,
+            column: problem.column,
+            what: format!("key `{key}`: {}", problem.what),
+        })
+        .collect()
+}
