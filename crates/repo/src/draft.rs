@@ -2,13 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use confman_model::{DraftName, Key, Namespace, Value};
-use confman_object_store::ObjectId;
+use std::ops::ControlFlow;
+
+use confman_layout::{blob, entry_key, read_entry, tree_key, write_entry};
+use confman_model::entry::EntryValue;
+use confman_model::key::KEYS_PER_NAMESPACE_MAX;
+use confman_model::{Details, DraftName, Entry, EntryType, Key, Namespace, Value, ValueLimits};
+use confman_object_store::tree::{Leaf, TreeKey};
+use confman_object_store::{Kind, ObjectId, tree};
+use confman_policy::Permission;
 use confman_refs::Committed;
 
 use crate::entry::Stamp;
-use crate::error::Error;
+use crate::error::{Error, Problem, What};
+use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
+use crate::names;
 use crate::publish::{Published, Warning};
+use crate::seen::{Found, Seen, committed};
 use crate::session::Session;
 
 /// A draft.
@@ -80,6 +90,27 @@ pub enum ExpectedHead {
     At(ObjectId),
 }
 
+impl ExpectedHead {
+    /// Refuses a head that is not as the caller has seen it.
+    pub(crate) fn check(self, what: What, name: impl ToString, actual: Option<ObjectId>) -> Result<(), Error> {
+        let expected = match self {
+            Self::Any => return Ok(()),
+            Self::Absent => None,
+            Self::At(id) => Some(id),
+        };
+        if expected == actual { Ok(()) } else { Err(Error::Stale { what, name: name.to_string(), expected, actual }) }
+    }
+
+    /// As a part of what a request asks for.
+    pub(crate) fn part(self) -> Vec<u8> {
+        match self {
+            Self::Any => b"any".to_vec(),
+            Self::Absent => b"absent".to_vec(),
+            Self::At(id) => id.as_bytes().to_vec(),
+        }
+    }
+}
+
 /// Changes to a draft.
 #[derive(Clone, Debug)]
 pub struct ChangeDraft {
@@ -112,35 +143,377 @@ pub struct Drafted {
     pub warnings: Vec<Warning>,
 }
 
+impl ChangeDraft {
+    fn digest(&self, action: &str, namespace: &Namespace) -> [u8; 32] {
+        let mut digest = Digest::new(action)
+            .with(namespace.as_str())
+            .with(self.draft.as_str())
+            .with(self.expected_head.part())
+            .with(self.message.as_deref().unwrap_or("\0"));
+        for (key, edit) in &self.changes {
+            digest = digest.with(key.as_str());
+            digest = match edit {
+                EntryEdit::Remove => digest.with("remove"),
+                EntryEdit::Write { value, description, tags, media_type } => {
+                    let digest = match value {
+                        ValueEdit::Set(value) => digest.with(value.entry_type().name()).with(value.bytes()),
+                        ValueEdit::Unset => digest.with("unset"),
+                        ValueEdit::Keep => digest.with("keep"),
+                    };
+                    let tags = tags.as_ref().map(|tags| tags.iter().map(|tag| format!("{tag}\0")).collect::<String>());
+                    [description, &tags, media_type].into_iter().fold(digest, |digest, text| match text {
+                        Some(text) => digest.with("some").with(text),
+                        None => digest.with("none"),
+                    })
+                }
+            };
+        }
+        digest.finish()
+    }
+
+    fn message(&self) -> String {
+        match (&self.message, self.changes.first_key_value()) {
+            (Some(message), _) => message.clone(),
+            (None, Some((key, EntryEdit::Remove))) if self.changes.len() == 1 => format!("remove {key}"),
+            (None, Some((key, _))) if self.changes.len() == 1 => format!("change {key}"),
+            (None, _) => format!("change {} keys", self.changes.len()),
+        }
+    }
+
+    fn intent<'s>(&self, session: &'s Session, namespace: &Namespace, action: &'static str) -> Result<Intent<'s>, Error> {
+        if self.changes.is_empty() {
+            return Err(Error::invalid("change", "it changes no key; name at least one"));
+        }
+        let about = match action {
+            CHANGE => names::draft(namespace, &self.draft)?,
+            _ => names::published(namespace)?,
+        };
+        Ok(Intent {
+            action,
+            about,
+            digest: self.digest(action, namespace),
+            detail: serde_json::json!({ "namespace": namespace, "draft": self.draft, "keys": self.changes.len() }),
+            session,
+        })
+    }
+}
+
+const CHANGE: &str = "draft.change";
+const CHANGE_AND_PUBLISH: &str = "draft.change-and-publish";
+
 impl Session {
     /// The drafts of a namespace, by name.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`].
-    pub fn drafts(&self, _namespace: &Namespace) -> Result<Vec<Draft>, Error> { todo!() }
+    pub fn drafts(&self, namespace: &Namespace) -> Result<Vec<Draft>, Error> {
+        let seen = self.look()?;
+        seen.permit(namespace, Permission::ConfigReadDraft)?;
+        seen.draft_names(namespace).into_iter().map(|name| seen.draft(namespace, &name)).collect()
+    }
 
     /// A draft.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`].
-    pub fn draft(&self, _namespace: &Namespace, _name: &DraftName) -> Result<Draft, Error> { todo!() }
+    pub fn draft(&self, namespace: &Namespace, name: &DraftName) -> Result<Draft, Error> {
+        let seen = self.look()?;
+        seen.permit(namespace, Permission::ConfigReadDraft)?;
+        seen.draft(namespace, name)
+    }
 
     /// Removes a draft. Its commits stay in the history of operations.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`], [`Error::Stale`].
-    pub fn delete_draft(&self, _namespace: &Namespace, _name: &DraftName, _expected_head: ExpectedHead) -> Result<Committed, Error> { todo!() }
+    pub fn delete_draft(
+        &self,
+        namespace: &Namespace,
+        name: &DraftName,
+        expected_head: ExpectedHead,
+    ) -> Result<Committed, Error> {
+        let about = names::draft(namespace, name)?;
+        let intent = Intent {
+            action: "draft.delete",
+            about: about.clone(),
+            digest: Digest::new("draft.delete").with(about.as_str()).with(expected_head.part()).finish(),
+            detail: serde_json::json!({ "namespace": namespace, "draft": name }),
+            session: self,
+        };
+        let (_, committed) = intent.carry_out(|evaluation| {
+            evaluation.permit(namespace, Permission::ConfigWriteDraft)?;
+            let head = evaluation.draft_head(namespace, name)?;
+            expected_head.check(What::Draft, name, Some(head.id))?;
+            evaluation.set(about.clone(), None);
+            Ok(Outcome { previous: Some(head.id), ..Outcome::default() })
+        })?;
+        Ok(committed)
+    }
 
     /// Changes a draft.
     ///
     /// # Errors
     /// [`Error::Invalid`] with everything that is wrong, [`Error::NotFound`] for an entry to remove
     /// that is not there, [`Error::Stale`], [`Error::Denied`].
-    pub fn change_draft(&self, _namespace: &Namespace, _change: &ChangeDraft) -> Result<Drafted, Error> { todo!() }
+    pub fn change_draft(&self, namespace: &Namespace, change: &ChangeDraft) -> Result<Drafted, Error> {
+        let intent = change.intent(self, namespace, CHANGE)?;
+        let mut warnings = Vec::new();
+        let mut unchanged = None;
+        let done = intent.carry_out(|evaluation| {
+            let changed = evaluation.change(namespace, change)?;
+            warnings.clone_from(&changed.warnings);
+            if changed.tree == changed.old_tree
+                && let Some(head) = changed.on
+            {
+                // What is so already makes no commit; the error only ends the evaluation.
+                unchanged = Some((head.id, changed.tree, evaluation.index()));
+                return Err(Error::Unchanged { namespace: namespace.clone(), reason: "it is so already".to_owned() });
+            }
+            let commit = evaluation.draft_commit(namespace, &changed, change.message())?;
+            evaluation.set_commit(intent.about.clone(), commit.id);
+            Ok(Outcome { commit: Some(commit.id), ..Outcome::default() })
+        });
+        let (head, tree, committed, index) = match (done, unchanged) {
+            (Ok((outcome, committed)), _) => {
+                let head = outcome.commit.ok_or_else(|| Error::bug("a draft was changed without a commit"))?;
+                (head, self.look()?.tree_of(Some(&head))?, Some(committed), committed.index)
+            }
+            (Err(Error::Unchanged { .. }), Some((head, tree, index))) => (head, tree, None, index),
+            (Err(error), _) => return Err(error),
+        };
+        let (namespace, draft) = (namespace.clone(), change.draft.clone());
+        Ok(Drafted { namespace, draft, head, tree, committed, index, warnings })
+    }
 
     /// Changes a draft and publishes the changed keys in one step. What else is in the draft stays there.
     ///
     /// # Errors
     /// As [`Session::change_draft`] and [`Session::publish`].
-    pub fn change_and_publish(&self, _namespace: &Namespace, _change: &ChangeDraft) -> Result<Published, Error> { todo!() }
+    pub fn change_and_publish(&self, namespace: &Namespace, change: &ChangeDraft) -> Result<Published, Error> {
+        let intent = change.intent(self, namespace, CHANGE_AND_PUBLISH)?;
+        let mut warnings = Vec::new();
+        let (outcome, committed) = intent.carry_out(|evaluation| {
+            let changed = evaluation.change(namespace, change)?;
+            warnings.clone_from(&changed.warnings);
+            evaluation.publish_change(namespace, &change.draft, &changed, change.changes.keys(), change.message())
+        })?;
+        self.published(namespace, &outcome, committed, warnings)
+    }
+
+    /// What values a namespace accepts.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn value_limits(&self, namespace: &Namespace) -> Result<ValueLimits, Error> {
+        let seen = self.look()?;
+        seen.permit(namespace, Permission::NamespaceRead)?;
+        seen.value_limits(namespace)
+    }
+}
+
+/// A draft as it would become.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    /// The draft as it is.
+    pub draft: Option<Found>,
+    /// What the change builds on: the draft, or the published head where there is none.
+    pub on: Option<Found>,
+    pub old_tree: ObjectId,
+    pub tree: ObjectId,
+    pub warnings: Vec<Warning>,
+}
+
+impl Seen<'_> {
+    fn draft(&self, namespace: &Namespace, name: &DraftName) -> Result<Draft, Error> {
+        let head = self.draft_head(namespace, name)?;
+        let base = self.base_of(namespace, &head)?.map(|place| place.commit);
+        let mut keys = Vec::new();
+        tree::diff_each(self.objects(), &self.tree_of(base.as_ref())?, &head.commit.tree, &mut |change| {
+            keys.push(change.key);
+            ControlFlow::Continue(())
+        })?;
+        Ok(Draft {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            head: head.id,
+            tree: head.commit.tree,
+            base,
+            keys: keys.iter().map(entry_key).collect::<Result<_, _>>()?,
+            updated: committed(&head.commit),
+            message: head.commit.message.clone(),
+        })
+    }
+
+    /// What values the namespace accepts: its own settings, else the nearest above that states them.
+    pub(crate) fn value_limits(&self, namespace: &Namespace) -> Result<ValueLimits, Error> {
+        let mut limits = self.repo.options.value_limits.clone();
+        let mut settings = confman_model::Settings::default();
+        for link in self.chain(namespace)? {
+            if let Some(document) = self.document(&link)? {
+                settings = settings.or(&document.settings);
+            }
+        }
+        if let Some(bytes_max) = settings.value_bytes_max {
+            limits.value_bytes_max = bytes_max;
+        }
+        if let Some(schemes) = settings.secret_schemes {
+            limits.secret_schemes = schemes;
+        }
+        Ok(limits)
+    }
+}
+
+impl Evaluation<'_> {
+    /// Evaluates a change to a draft, up to the tree that it gives.
+    fn change(&mut self, namespace: &Namespace, change: &ChangeDraft) -> Result<Changed, Error> {
+        self.permit(namespace, Permission::ConfigWriteDraft)?;
+        let draft = self.head(&names::draft(namespace, &change.draft)?)?;
+        change.expected_head.check(What::Draft, &change.draft, draft.as_ref().map(|head| head.id))?;
+        let on = match &draft {
+            Some(head) => Some(head.clone()),
+            None => self.head(&names::published(namespace)?)?,
+        };
+        let old_tree = on.as_ref().map_or(self.repo.empty_tree, |on| on.commit.tree);
+        let (tree, warnings) = self.edit_entries(namespace, &old_tree, &change.changes)?;
+        Ok(Changed { draft, on, old_tree, tree, warnings })
+    }
+
+    /// Stages the next commit of a draft.
+    pub(crate) fn draft_commit(&mut self, namespace: &Namespace, changed: &Changed, message: String) -> Result<Found, Error> {
+        let mut commit = self.new_commit(namespace.to_string(), changed.tree, message)?;
+        if let Some(on) = &changed.on {
+            commit.parents = vec![on.id];
+            commit.generation = on.commit.generation + 1;
+        }
+        // The commits of one draft are one change.
+        if let Some(draft) = &changed.draft {
+            commit.change_id = draft.commit.change_id;
+        }
+        self.put_commit(commit)
+    }
+
+    /// Stages what a tree becomes by these edits, and says everything that is wrong with them.
+    fn edit_entries(
+        &mut self,
+        namespace: &Namespace,
+        tree: &ObjectId,
+        changes: &BTreeMap<Key, EntryEdit>,
+    ) -> Result<(ObjectId, Vec<Warning>), Error> {
+        let limits = self.value_limits(namespace)?;
+        let mut edits: BTreeMap<TreeKey, Option<Leaf>> = BTreeMap::new();
+        let mut problems = Vec::new();
+        let mut warnings = Vec::new();
+        for (key, edit) in changes {
+            let old = self.leaf(tree, key)?;
+            let EntryEdit::Write { value, description, tags, media_type } = edit else {
+                if old.is_none() {
+                    return Err(Error::not_found(What::Entry, format!("{namespace}:{key}")));
+                }
+                edits.insert(tree_key(key)?, None);
+                continue;
+            };
+            let old_entry = old.as_ref().map(|leaf| read_entry(self.objects(), leaf)).transpose()?;
+            let given = (description.as_ref(), tags.as_ref(), media_type.as_ref());
+            let entry = match written(key, value, given, old_entry, &limits) {
+                Ok(entry) => entry,
+                Err(mut found) => {
+                    problems.append(&mut found);
+                    continue;
+                }
+            };
+            if let Some(value) = entry.value() {
+                warnings.extend(value.warnings().iter().map(|warning| Warning { key: key.clone(), detail: warning.what.clone() }));
+            }
+            let (leaf, objects) = match write_entry(&entry) {
+                Ok(written) => written,
+                Err(error) => {
+                    problems.push(Problem::of_key(key, crate::error::chain(&error)));
+                    continue;
+                }
+            };
+            if old.as_ref() == Some(&leaf) {
+                continue;
+            }
+            for object in objects {
+                let replaces = old.as_ref().and_then(|old| if object.kind() == Kind::Meta { old.meta } else { blob(old) });
+                self.stage.put(object, replaces);
+            }
+            edits.insert(tree_key(key)?, Some(leaf));
+        }
+        if !problems.is_empty() {
+            return Err(Error::Invalid { what: format!("change to `{namespace}`"), problems });
+        }
+        if edits.is_empty() {
+            return Ok((*tree, warnings));
+        }
+        let tree = self.edit_tree(tree, &edits)?;
+        self.check_keys(&tree)?;
+        Ok((tree, warnings))
+    }
+
+    /// Refuses a tree with too many keys.
+    pub(crate) fn check_keys(&self, tree: &ObjectId) -> Result<(), Error> {
+        let keys = tree::count(&self.stage, tree)?;
+        if keys > KEYS_PER_NAMESPACE_MAX as u64 {
+            let limit = KEYS_PER_NAMESPACE_MAX as u64;
+            return Err(Error::LimitExceeded { what: "keys in the namespace", limit, actual: keys });
+        }
+        Ok(())
+    }
+}
+
+/// The entry that an edit makes of an old one.
+fn written(
+    key: &Key,
+    value: &ValueEdit,
+    (description, tags, media_type): (Option<&String>, Option<&BTreeSet<String>>, Option<&String>),
+    old: Option<Entry>,
+    limits: &ValueLimits,
+) -> Result<Entry, Vec<Problem>> {
+    let old_type = old.as_ref().and_then(Entry::value).map(Value::entry_type);
+    let (old_value, mut details) = match old {
+        Some(old) => {
+            let (value, details) = old.into_parts();
+            (Some(value), details)
+        }
+        None => (None, Details::default()),
+    };
+    let value = match (value, old_value) {
+        (ValueEdit::Unset, _) => EntryValue::Unset,
+        (ValueEdit::Set(value), _) => {
+            within(key, value, limits)?;
+            EntryValue::Value(value.clone())
+        }
+        (ValueEdit::Keep, Some(old)) => old,
+        (ValueEdit::Keep, None) => return Err(vec![Problem::of_key(key, "there is no entry yet; give it a value")]),
+    };
+    let new_type = match &value {
+        EntryValue::Value(value) => Some(value.entry_type()),
+        EntryValue::Unset => None,
+    };
+    if new_type != old_type {
+        details.media_type = None;
+    }
+    if let Some(description) = description {
+        details.description.clone_from(description);
+    }
+    if let Some(tags) = tags {
+        details.tags.clone_from(tags);
+    }
+    if let Some(media_type) = media_type {
+        details.media_type = Some(media_type.clone()).filter(|text| !text.is_empty());
+    }
+    Entry::new(value, details).map_err(|error| error.problems.iter().map(|problem| Problem::of_key(key, problem)).collect())
+}
+
+/// Refuses what the namespace does not accept, though it is a value.
+fn within(key: &Key, value: &Value, limits: &ValueLimits) -> Result<(), Vec<Problem>> {
+    let (bytes, limit) = (value.bytes().len(), limits.value_bytes_max);
+    if bytes > limit {
+        return Err(vec![Problem::of_key(key, format!("the value has {bytes} bytes, at most {limit} are allowed"))]);
+    }
+    if value.entry_type() == EntryType::SecretRef {
+        Value::new(EntryType::SecretRef, value.bytes(), limits).map_err(|error| Problem::of_value(key, &error))?;
+    }
+    Ok(())
 }

@@ -1,13 +1,21 @@
 //! Publishing a draft, and publishing an earlier state again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
-use confman_model::{DraftName, Key, Namespace, Revision};
-use confman_object_store::ObjectId;
+use confman_layout::{entry_key, read_entry, tree_key};
+use confman_model::{DraftName, Entry, Key, Namespace, Revision};
+use confman_object_store::tree::{Leaf, TreeKey};
+use confman_object_store::{ObjectId, ReadObjects, tree};
+use confman_policy::Permission;
 use confman_refs::Committed;
 
-use crate::draft::ExpectedHead;
-use crate::error::Error;
+use crate::draft::{Changed, ExpectedHead};
+use crate::error::{Error, KeyConflict, Problem, What};
+use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
+use crate::line::Place;
+use crate::names;
+use crate::seen::Found;
 use crate::session::Session;
 
 /// Something that is allowed but worth knowing.
@@ -79,12 +87,339 @@ impl Session {
     /// # Errors
     /// [`Error::Conflict`], [`Error::Unchanged`], [`Error::Stale`], [`Error::Denied`],
     /// [`Error::Invalid`] for keys that the draft does not change.
-    pub fn publish(&self, _namespace: &Namespace, _publish: &Publish) -> Result<Published, Error> { todo!() }
+    pub fn publish(&self, namespace: &Namespace, publish: &Publish) -> Result<Published, Error> {
+        let intent = Intent {
+            action: "publish",
+            about: names::published(namespace)?,
+            digest: Digest::new("publish")
+                .with(namespace.as_str())
+                .with(publish.draft.as_str())
+                .with(publish.expected_head.part())
+                .with(keys_part(publish.keys.as_ref()))
+                .with(publish.message.as_deref().unwrap_or("\0"))
+                .finish(),
+            detail: serde_json::json!({ "namespace": namespace, "draft": publish.draft }),
+            session: self,
+        };
+        let (outcome, committed) = intent.carry_out(|evaluation| {
+            evaluation.permit(namespace, Permission::ConfigPublish)?;
+            let head = evaluation.draft_head(namespace, &publish.draft)?;
+            publish.expected_head.check(What::Draft, &publish.draft, Some(head.id))?;
+            let message = publish.message.clone().unwrap_or_else(|| head.commit.message.clone());
+            let tree = head.commit.tree;
+            let proposal = Proposal { draft: &publish.draft, head, tree, keys: publish.keys.as_ref(), message };
+            evaluation.publish_draft(namespace, proposal)
+        })?;
+        self.published(namespace, &outcome, committed, Vec::new())
+    }
 
     /// Publishes the content of an earlier revision again, as a new commit with the old tree.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unchanged`], [`Error::Stale`], [`Error::Denied`],
     /// [`Error::Invalid`] where the revision was never published.
-    pub fn rollback(&self, _namespace: &Namespace, _rollback: &Rollback) -> Result<Published, Error> { todo!() }
+    pub fn rollback(&self, namespace: &Namespace, rollback: &Rollback) -> Result<Published, Error> {
+        let about = names::published(namespace)?;
+        let intent = Intent {
+            action: "rollback",
+            about: about.clone(),
+            digest: Digest::new("rollback")
+                .with(namespace.as_str())
+                .with(rollback.to.to_string())
+                .with(rollback.expected_head.part())
+                .with(keys_part(rollback.keys.as_ref()))
+                .with(rollback.message.as_deref().unwrap_or("\0"))
+                .finish(),
+            detail: serde_json::json!({ "namespace": namespace, "to": rollback.to }),
+            session: self,
+        };
+        let (outcome, committed) = intent.carry_out(|evaluation| {
+            evaluation.permit(namespace, Permission::ConfigRollback)?;
+            let head = evaluation.head(&about)?;
+            rollback.expected_head.check(What::Published, namespace, head.as_ref().map(|head| head.id))?;
+            let to = evaluation.resolve(namespace, &rollback.to)?;
+            let target = to.must()?;
+            if to.position.is_none() {
+                let detail = "it was never published; publish a draft instead";
+                return Err(Error::invalid(format!("revision `{}`", rollback.to), detail));
+            }
+            let (head, place) = evaluation.published(namespace)?.ok_or_else(|| Error::bug("a line without a head"))?;
+            let tree = match &rollback.keys {
+                None => to.tree,
+                Some(keys) => evaluation.with_keys_of(&head.commit.tree, &to.tree, keys)?,
+            };
+            if tree == head.commit.tree {
+                let reason = format!("the published content is that of {} already", rollback.to);
+                return Err(Error::Unchanged { namespace: namespace.clone(), reason });
+            }
+            let message = match &rollback.message {
+                Some(message) => message.clone(),
+                None => format!("roll back to {} ({target:?})", rollback.to),
+            };
+            let mut commit = evaluation.new_commit(namespace.to_string(), tree, message)?;
+            commit.parents = vec![head.id];
+            commit.generation = head.commit.generation + 1;
+            let commit = evaluation.put_commit(commit)?;
+            evaluation.publish(namespace, Some(&place), &commit)?;
+            Ok(Outcome { commit: Some(commit.id), previous: Some(head.id), ..Outcome::default() })
+        })?;
+        self.published(namespace, &outcome, committed, Vec::new())
+    }
+
+    /// What was published, from what it came to.
+    pub(crate) fn published(
+        &self,
+        namespace: &Namespace,
+        outcome: &Outcome,
+        committed: Committed,
+        warnings: Vec<Warning>,
+    ) -> Result<Published, Error> {
+        let seen = self.look()?;
+        let commit = outcome.commit.ok_or_else(|| Error::bug("something was published without a commit"))?;
+        let tree = seen.tree_of(Some(&commit))?;
+        let mut keys = Vec::new();
+        tree::diff_each(seen.objects(), &seen.tree_of(outcome.previous.as_ref())?, &tree, &mut |change| {
+            keys.push(change.key);
+            ControlFlow::Continue(())
+        })?;
+        Ok(Published {
+            namespace: namespace.clone(),
+            commit,
+            tree,
+            previous: outcome.previous,
+            committed,
+            keys: keys.iter().map(entry_key).collect::<Result<_, _>>()?,
+            merged: outcome.merged,
+            warnings,
+        })
+    }
+}
+
+fn keys_part(keys: Option<&BTreeSet<Key>>) -> String {
+    match keys {
+        None => "all".to_owned(),
+        Some(keys) => keys.iter().map(|key| format!("\0{key}")).collect(),
+    }
+}
+
+/// A draft to be published.
+struct Proposal<'p> {
+    draft: &'p DraftName,
+    /// Its head.
+    head: Found,
+    /// What it has: the head's tree, or that with more changes.
+    tree: ObjectId,
+    keys: Option<&'p BTreeSet<Key>>,
+    message: String,
+}
+
+/// What of a draft is published, and what stays.
+#[derive(Default)]
+struct Split {
+    published: BTreeMap<TreeKey, Option<Leaf>>,
+    rest: BTreeMap<TreeKey, Option<Leaf>>,
+    /// Whether keys that stay changed on both sides.
+    rest_conflicts: bool,
+}
+
+impl Evaluation<'_> {
+    /// Publishes changes that no commit of a draft has yet. Where the draft exists, the rest of it stays.
+    pub(crate) fn publish_change<'k>(
+        &mut self,
+        namespace: &Namespace,
+        draft: &DraftName,
+        changed: &Changed,
+        keys: impl Iterator<Item = &'k Key>,
+        message: String,
+    ) -> Result<Outcome, Error> {
+        self.permit(namespace, Permission::ConfigPublish)?;
+        if let Some(head) = &changed.draft {
+            let keys = keys.cloned().collect();
+            let proposal = Proposal { draft, head: head.clone(), tree: changed.tree, keys: Some(&keys), message };
+            return self.publish_draft(namespace, proposal);
+        }
+        if changed.tree == changed.old_tree {
+            return Err(Error::Unchanged { namespace: namespace.clone(), reason: "it is published so already".to_owned() });
+        }
+        let published = self.published(namespace)?;
+        let mut commit = self.new_commit(namespace.to_string(), changed.tree, message)?;
+        follow(&mut commit, published.as_ref().map(|(head, _)| head));
+        let commit = self.put_commit(commit)?;
+        self.publish(namespace, published.as_ref().map(|(_, place)| place), &commit)?;
+        let previous = published.map(|(head, _)| head.id);
+        Ok(Outcome { commit: Some(commit.id), previous, ..Outcome::default() })
+    }
+
+    fn publish_draft(&mut self, namespace: &Namespace, proposal: Proposal<'_>) -> Result<Outcome, Error> {
+        let Proposal { draft, head, tree, keys, message } = proposal;
+        let published = self.published(namespace)?;
+        let base = self.base_of(namespace, &head)?;
+        let split = self.split(namespace, base.as_ref(), published.as_ref(), &tree, keys)?;
+        let ours = published.as_ref().map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
+        if split.published.is_empty() {
+            let reason = format!("draft `{draft}` has nothing that is not published already");
+            return Err(Error::Unchanged { namespace: namespace.clone(), reason });
+        }
+        let new_tree = self.edit_tree(&ours, &split.published)?;
+        self.check_keys(&new_tree)?;
+        let moved = base.map(|base| base.commit) != published.as_ref().map(|(head, _)| head.id);
+
+        let mut commit = self.new_commit(namespace.to_string(), new_tree, message)?;
+        follow(&mut commit, published.as_ref().map(|(head, _)| head));
+        commit.change_id = head.commit.change_id;
+        if tree == head.commit.tree {
+            commit.author = head.commit.author.clone();
+            commit.author_time = head.commit.author_time;
+            commit.origin = Some(head.id);
+        }
+        let commit = self.put_commit(commit)?;
+        self.publish(namespace, published.as_ref().map(|(_, place)| place), &commit)?;
+        self.keep_rest(namespace, draft, &head, &tree, &commit, &split)?;
+        Ok(Outcome { commit: Some(commit.id), previous: published.map(|(head, _)| head.id), merged: moved, ..Outcome::default() })
+    }
+
+    /// Merges a draft into what is published, and divides its changes by `keys`.
+    fn split(
+        &self,
+        namespace: &Namespace,
+        base: Option<&Place>,
+        published: Option<&(Found, Place)>,
+        theirs: &ObjectId,
+        keys: Option<&BTreeSet<Key>>,
+    ) -> Result<Split, Error> {
+        let base_tree = self.tree_of(base.map(|place| place.commit).as_ref())?;
+        let ours = published.map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
+        // The tree without keys may be nowhere but in memory.
+        let objects = Both { stage: &self.stage, reader: self.objects() };
+        let merged = tree::merge(&objects, &base_tree, &ours, theirs)?;
+        let wanted: Option<BTreeSet<TreeKey>> =
+            keys.map(|keys| keys.iter().map(tree_key).collect::<Result<_, _>>()).transpose()?;
+        let is_wanted = |key: &TreeKey| wanted.as_ref().is_none_or(|wanted| wanted.contains(key));
+
+        let (in_the_way, elsewhere): (Vec<_>, Vec<_>) =
+            merged.conflicts.into_iter().partition(|conflict| is_wanted(&conflict.key));
+        if !in_the_way.is_empty() {
+            let entry = |leaf: Option<Leaf>| -> Result<Option<Entry>, Error> {
+                Ok(leaf.map(|leaf| read_entry(&objects, &leaf)).transpose()?)
+            };
+            let conflicts = in_the_way
+                .into_iter()
+                .map(|conflict| {
+                    Ok(KeyConflict {
+                        key: entry_key(&conflict.key)?,
+                        base: entry(conflict.base)?,
+                        ours: entry(conflict.ours)?,
+                        theirs: entry(conflict.theirs)?,
+                    })
+                })
+                .collect::<Result<_, Error>>()?;
+            return Err(Error::Conflict { namespace: namespace.clone(), conflicts });
+        }
+        let (published, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            merged.edits.into_iter().partition(|(key, _)| is_wanted(key));
+        let idle: Vec<Problem> = keys
+            .into_iter()
+            .flatten()
+            .filter(|key| tree_key(key).is_ok_and(|key| !published.contains_key(&key)))
+            .map(|key| Problem::of_key(key, "the draft does not change it"))
+            .collect();
+        if !idle.is_empty() && !published.is_empty() {
+            return Err(Error::Invalid { what: "list of keys to publish".to_owned(), problems: idle });
+        }
+        Ok(Split { published, rest, rest_conflicts: !elsewhere.is_empty() })
+    }
+
+    /// Removes a draft of which everything is published, else puts the rest of it on top of the new head.
+    fn keep_rest(
+        &mut self,
+        namespace: &Namespace,
+        draft: &DraftName,
+        head: &Found,
+        tree: &ObjectId,
+        published: &Found,
+        split: &Split,
+    ) -> Result<(), Error> {
+        let name = names::draft(namespace, draft)?;
+        if split.rest.is_empty() && !split.rest_conflicts {
+            self.set(name, None);
+            return Ok(());
+        }
+        let mut commit = (*head.commit).clone();
+        if split.rest_conflicts {
+            // Moved to the new head, the draft would undo what changed underneath without anybody
+            // having seen it. It keeps its base; what is published is the same on both sides from now on.
+            if *tree == head.commit.tree {
+                return Ok(());
+            }
+            commit.tree = *tree;
+            follow(&mut commit, Some(head));
+        } else {
+            commit.tree = self.edit_tree(&published.commit.tree, &split.rest)?;
+            follow(&mut commit, Some(published));
+        }
+        commit.committer = self.person();
+        commit.commit_time = self.moment();
+        let commit = self.put_commit(commit)?;
+        self.set_commit(name, commit.id);
+        Ok(())
+    }
+
+    /// `tree` with what `source` has for these keys.
+    fn with_keys_of(&mut self, tree: &ObjectId, source: &ObjectId, keys: &BTreeSet<Key>) -> Result<ObjectId, Error> {
+        let mut edits = BTreeMap::new();
+        for key in keys {
+            let (old, new) = (self.leaf(tree, key)?, self.leaf(source, key)?);
+            if old.is_none() && new.is_none() {
+                return Err(Error::not_found(What::Entry, key));
+            }
+            if old != new {
+                edits.insert(tree_key(key)?, new);
+            }
+        }
+        if edits.is_empty() { Ok(*tree) } else { self.edit_tree(tree, &edits) }
+    }
+}
+
+/// Puts a commit on top of another.
+fn follow(commit: &mut confman_object_store::Commit, parent: Option<&Found>) {
+    commit.parents = parent.iter().map(|parent| parent.id).collect();
+    commit.generation = parent.map_or(1, |parent| parent.commit.generation + 1);
+}
+
+/// New objects, and those that are there.
+struct Both<'a> {
+    stage: &'a confman_object_store::Stage,
+    reader: &'a confman_object_store::Stage,
+}
+
+impl ReadObjects for Both<'_> {
+    fn try_read(
+        &self,
+        kind: confman_object_store::Kind,
+        id: &ObjectId,
+    ) -> Result<Option<bytes::Bytes>, confman_object_store::ReadError> {
+        match self.stage.try_read(kind, id)? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.reader.try_read(kind, id),
+        }
+    }
+
+    fn page(&self, id: &ObjectId) -> Result<std::sync::Arc<tree::Page>, confman_object_store::ReadError> {
+        match self.stage.page(id) {
+            Err(confman_object_store::ReadError::Missing { .. }) => self.reader.page(id),
+            answer => answer,
+        }
+    }
+
+    fn encoding(
+        &self,
+        kind: confman_object_store::Kind,
+        id: &ObjectId,
+    ) -> Result<Option<confman_object_store::Encoding>, confman_object_store::ReadError> {
+        self.stage.encoding(kind, id)
+    }
+
+    fn commit(&self, id: &ObjectId) -> Result<std::sync::Arc<confman_object_store::Commit>, confman_object_store::ReadError> {
+        self.stage.commit(id)
+    }
 }
