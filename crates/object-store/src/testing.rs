@@ -1,7 +1,11 @@
 //! The conformance suite that every backend passes unchanged, and the fuzz targets as functions.
 
 mod conformance;
+#[cfg(test)]
+mod fixtures;
 mod fuzz;
+#[cfg(test)]
+mod laws;
 
 pub use conformance::conformance;
 pub use fuzz::{
