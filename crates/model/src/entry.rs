@@ -305,7 +305,7 @@ mod tests {
             .map(|text| with(text).unwrap_err().to_string())
             .collect();
         assert_snapshot!(report.join("\n"), @r#"
-        media type the empty text is not `type/subtype`, as in `image/png`
+        media type `` (empty) is not `type/subtype`, as in `image/png`
         media type `/` is not `type/subtype`, as in `image/png`
         media type `text/` is not `type/subtype`, as in `image/png`
         media type `/plain` is not `type/subtype`, as in `image/png`

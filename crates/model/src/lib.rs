@@ -37,6 +37,8 @@ pub mod entry_type;
 pub mod json;
 pub mod key;
 pub mod merge;
+#[cfg(test)]
+mod names_tests;
 pub mod namespace;
 mod quoted;
 pub mod resolver;

@@ -12,7 +12,7 @@ pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return f.write_str("the empty text");
+            return f.write_str("`` (empty)");
         }
         f.write_str("`")?;
         for (count, c) in self.0.chars().enumerate() {

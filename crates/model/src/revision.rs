@@ -50,7 +50,7 @@ pub enum RevisionError {
     Empty,
     /// The number after `published~` or `#` is not one.
     #[error(
-        "revision {} needs a number without sign or leading zeros after `{after}`",
+        "revision {} needs a whole number below 2^64, without sign or leading zeros, after `{after}`",
         Quoted(text)
     )]
     Number {

@@ -495,7 +495,7 @@ mod tests {
     #[test]
     fn bad_numbers_say_why() {
         assert_snapshot!(refused(EntryType::Number, &[b"", b"1 ", b"01", b"1e999", b"\"1\"", b"1\n", b"\xff"]), @r#"
-        not a valid value of type number: the empty text is not a JSON number
+        not a valid value of type number: `` (empty) is not a JSON number
         not a valid value of type number: `1 ` is not a JSON number
         not a valid value of type number: `01` has a leading zero; leave it out
         not a valid value of type number: `1e999` is beyond what a double can hold, about 1.8e308
@@ -508,7 +508,7 @@ mod tests {
     #[test]
     fn bad_booleans_say_why() {
         assert_snapshot!(refused(EntryType::Boolean, &[b"", b"True", b"1", b"true\n"]), @r#"
-        not a valid value of type boolean: the empty text is neither `true` nor `false`
+        not a valid value of type boolean: `` (empty) is neither `true` nor `false`
         not a valid value of type boolean: `True` is neither `true` nor `false`
         not a valid value of type boolean: `1` is neither `true` nor `false`
         not a valid value of type boolean: `true\n` is neither `true` nor `false`

@@ -254,14 +254,14 @@ fn everything_that_breaks_a_rule_is_reported_at_once() {
 }"#;
     assert_snapshot!(refused(text), @"
     line 4, column 22 (at `/roles/admin/1`): `ann` is in the list already
-    line 4, column 29 (at `/roles/admin/2`): the empty text cannot name a principal or group, which has no white space
+    line 4, column 29 (at `/roles/admin/2`): `` (empty) cannot name a principal or group, which has no white space
     line 4, column 33 (at `/roles/admin/3`): `b b` cannot name a principal or group, which has no white space
     line 7, column 21 (at `/settings/minApprovers`): 0 is not allowed, only 1 to 100; to need no approval, set `requireApproval` to false
-    line 8, column 18 (at `/settings/approvers`): the empty text cannot name a principal or group, which has no white space
+    line 8, column 18 (at `/settings/approvers`): `` (empty) cannot name a principal or group, which has no white space
     line 9, column 20 (at `/settings/environment`): it does not name an environment: `Prod` has `P` at character 1; allowed are a-z, 0-9, `.`, `_` and `-`
     line 10, column 22 (at `/settings/valueBytesMax`): 16777217 is not allowed, only 1 to 16777216
     line 11, column 32 (at `/settings/secretSchemes/1`): `Env` is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
-    line 11, column 39 (at `/settings/secretSchemes/2`): the empty text is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
+    line 11, column 39 (at `/settings/secretSchemes/2`): `` (empty) is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
     line 12, column 30 (at `/settings/autoApprove/0/name`): a rule needs a name, by which records cite it
     line 12, column 21 (at `/settings/autoApprove/0`): a rule without conditions would approve everything; state `keys`, `changes`, `roles` or `tags`
     line 12, column 58 (at `/settings/autoApprove/1/keys/0`): it is empty, so it can never hold

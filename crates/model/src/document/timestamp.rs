@@ -13,7 +13,7 @@ pub(super) fn seconds(text: &str) -> Option<i64> {
         .iter()
         .filter_map(|at| text.get(*at..*at + 1))
         .collect();
-    if separators.to_ascii_uppercase() != "--T::" {
+    if !separators.eq_ignore_ascii_case("--T::") {
         return None;
     }
     let east = zone_minutes(without_fraction(text.get(19..)?)?)?;

@@ -297,7 +297,7 @@ mod tests {
             .map(|token| Number::parse(token).unwrap_err())
             .collect();
         assert_snapshot!(report.join("\n"), @"
-        the empty text is not a JSON number
+        `` (empty) is not a JSON number
         `-` is not a JSON number
         `+1` has a plus sign; leave it out
         `01` has a leading zero; leave it out

@@ -241,10 +241,10 @@ impl Merger {
                             });
                         }
                     }
-                    (Some(base_part), None, Some(their_part)) => {
-                        if !their_part.same_meaning(base_part) {
-                            self.collide(&at);
-                        }
+                    (Some(base_part), None, Some(their_part))
+                        if !their_part.same_meaning(base_part) =>
+                    {
+                        self.collide(&at);
                     }
                     _ => {}
                 }
