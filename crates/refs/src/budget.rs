@@ -64,3 +64,31 @@ impl Drop for Taken {
         self.budget.returned.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_given_out_once_and_come_back() {
+        let budget = Arc::new(Budget::new(100));
+        let first = budget.take(70, Duration::ZERO).unwrap();
+        assert!(budget.take(31, Duration::ZERO).is_none());
+        let second = budget.take(30, Duration::ZERO).unwrap();
+        drop(first);
+        assert!(budget.take(1000, Duration::ZERO).is_none());
+        drop(second);
+        assert!(budget.take(1000, Duration::ZERO).is_some());
+    }
+
+    #[test]
+    fn one_who_waits_gets_what_another_gives_back() {
+        let budget = Arc::new(Budget::new(100));
+        let taken = budget.take(100, Duration::ZERO).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| budget.take(50, Duration::from_secs(30)).is_some());
+            drop(taken);
+            assert!(waiting.join().unwrap());
+        });
+    }
+}

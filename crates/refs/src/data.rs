@@ -8,6 +8,8 @@
 
 pub(crate) mod applied;
 pub(crate) mod apply;
+#[cfg(test)]
+mod laws;
 pub(crate) mod operations;
 pub(crate) mod requests;
 pub(crate) mod rows;

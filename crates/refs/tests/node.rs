@@ -410,3 +410,39 @@ fn closed_node_takes_nothing_and_still_reads() {
     assert!(node.view().get("a").is_some());
     assert!(node.operation_at(1).unwrap().is_some());
 }
+
+/// Bytes of all files of a directory.
+fn bytes_of(directory: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+#[test]
+fn log_stays_small_while_much_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path());
+    for number in 0..250_u64 {
+        let mut bytes = vec![0; 1 << 20];
+        blake3::Hasher::new()
+            .update(&number.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut bytes);
+        let (object, target) = blob(bytes);
+        let mut transaction = empty(number);
+        transaction.objects.push(object);
+        let expect = Expect::from_seen(node.view().get("big"));
+        transaction.edits.push(RefEdit {
+            name: name("big"),
+            expect,
+            new: Some(target),
+        });
+        node.transact(transaction).unwrap();
+    }
+    let log = bytes_of(&directory.path().join("raft"));
+    assert!(log < 200 << 20, "{} MiB", log >> 20);
+    node.close();
+    let log = bytes_of(&directory.path().join("raft"));
+    assert!(log < 1 << 20, "{} KiB", log >> 10);
+}

@@ -4,16 +4,14 @@
 //! INVARIANT: what an entry does and answers depends on the log alone: not on a clock, not on chance, not on which
 //! entries share its batch. So everything a batch has not written yet is looked up in the batch first.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use confman_object_store::tree::{self, Leaf, LeafValue, TreeKey};
-use confman_object_store::{
-    Encoded, Encoding, Kind, Object, ObjectBackend, ObjectId, ReadObjects, Stage,
-};
+use confman_object_store::{Encoded, Encoding, Kind, Object, ObjectId, ReadObjects, Stage};
 use imbl::OrdMap;
 use openraft::EntryPayload;
 use rocksdb::{WriteBatch, WriteOptions};
@@ -61,6 +59,8 @@ impl std::fmt::Debug for Applier {
 struct Batch<'a> {
     families: Families<'a>,
     writes: WriteBatch,
+    /// Objects to be kept. They are added to `writes` together, so that each finds its dictionary.
+    admitted: Vec<Encoded>,
     /// Bytes of objects by kind and id.
     objects: HashMap<(Kind, ObjectId), Bytes>,
     requests: HashMap<RequestId, Remembered>,
@@ -75,6 +75,7 @@ impl<'a> Batch<'a> {
         Self {
             families,
             writes: WriteBatch::default(),
+            admitted: Vec::new(),
             objects: HashMap::new(),
             requests: HashMap::new(),
             pages: None,
@@ -190,7 +191,7 @@ impl Applier {
                 self.applied.cluster.get_or_insert(cluster);
                 return Ok(Answer::Nothing);
             }
-            Proposal::Stage(stage) => self.stage(data, batch, at, stage)?,
+            Proposal::Stage(stage) => self.stage(data, batch, stage)?,
             Proposal::Transact(transact) => self.transact(data, batch, at, transact)?,
         };
         Ok(outcome.unwrap_or_else(Answer::Refused))
@@ -200,17 +201,18 @@ impl Applier {
         let empty = Batch::new(batch.families);
         let Batch {
             mut writes,
+            mut admitted,
             pages,
             membership_moved,
             ..
         } = std::mem::replace(batch, empty);
         if let Some(pages) = pages {
-            let born = self.applied.last.map_or(0, |last| last.index);
-            let pages = pages.encode().map_err(io::Error::other)?;
-            data.backend
-                .put_into(&mut writes, &pages, born)
-                .map_err(io::Error::other)?;
+            admitted.extend(pages.encode().map_err(io::Error::other)?);
         }
+        let born = self.applied.last.map_or(0, |last| last.index);
+        data.backend
+            .put_into(&mut writes, &admitted, born)
+            .map_err(io::Error::other)?;
         writes.put_cf(batch.families.meta, APPLIED, self.applied.encode());
         if membership_moved {
             let record = record::encode_stored_membership(MEMBERSHIP, &self.membership);
@@ -226,13 +228,7 @@ impl Applier {
     }
 
     /// Keeps a piece of a staged transaction.
-    fn stage(
-        &mut self,
-        data: &Data,
-        batch: &mut Batch<'_>,
-        at: LogId,
-        stage: proposal::Stage,
-    ) -> Outcome {
+    fn stage(&mut self, data: &Data, batch: &mut Batch<'_>, stage: proposal::Stage) -> Outcome {
         let time_ms = stage.time_ms.max(self.applied.time_ms);
         self.sessions
             .expire(&batch.families, &mut batch.writes, time_ms);
@@ -256,7 +252,7 @@ impl Applier {
         self.sessions
             .put(&batch.families, &mut batch.writes, stage.session);
         match stage.piece {
-            Piece::Objects(objects) => put_objects(data, batch, objects, opened, at.index)?,
+            Piece::Objects(objects) => put_objects(batch, objects, opened),
             Piece::Body(part) => {
                 batch.writes.put_cf(
                     batch.families.sessions,
@@ -332,7 +328,7 @@ impl Applier {
                 return Ok(Err(Refusal::MissingObject(target)));
             }
         }
-        put_objects(data, batch, transact.objects, opened, at.index)?;
+        put_objects(batch, transact.objects, opened);
         let committed = self.commit(data, batch, at, transact.request, time_ms, body)?;
         let remembered = Remembered {
             order: self.applied.requests,
@@ -442,9 +438,7 @@ impl Applier {
             encoding: Encoding::Raw,
             payload: object.bytes().clone(),
         };
-        data.backend
-            .put_into(&mut batch.writes, &[encoded], at.index)
-            .map_err(io::Error::other)?;
+        batch.admitted.push(encoded);
         let place = Place {
             id,
             index: at.index,
@@ -597,41 +591,12 @@ fn open_objects(
 }
 
 /// Adds verified objects to the batch.
-///
-/// One that is in the store already and comes as a difference keeps the form it has: what is its
-/// dictionary now may be written as a difference to it.
-fn put_objects(
-    data: &Data,
-    batch: &mut Batch<'_>,
-    mut objects: Vec<Encoded>,
-    opened: Vec<Object>,
-    born: u64,
-) -> io::Result<()> {
-    let mut before = HashSet::new();
-    objects.retain(|encoded| {
-        let key = (encoded.kind, encoded.id);
-        let again = batch.objects.contains_key(&key) || !before.insert(key);
-        encoded.encoding.base().is_none() || !again
-    });
-    for encoded in &mut objects {
-        if encoded.encoding.base().is_some()
-            && let Some(stored) = data
-                .backend
-                .get(encoded.kind, &encoded.id)
-                .map_err(io::Error::other)?
-        {
-            encoded.encoding = stored.encoding;
-            encoded.payload = stored.payload;
-        }
-    }
-    data.backend
-        .put_into(&mut batch.writes, &objects, born)
-        .map_err(io::Error::other)?;
+fn put_objects(batch: &mut Batch<'_>, objects: Vec<Encoded>, opened: Vec<Object>) {
+    batch.admitted.extend(objects);
     for object in opened {
         batch.bytes += object.bytes().len();
         batch
             .objects
             .insert((object.kind(), object.id()), object.bytes().clone());
     }
-    Ok(())
 }

@@ -189,3 +189,30 @@ impl Oldest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use confman_object_store::ObjectId;
+
+    use super::*;
+
+    #[test]
+    fn request_counts_until_it_is_too_old_or_too_many_came_after_it() {
+        let operation = ObjectId::from_bytes([0; 32]);
+        let committed = Committed {
+            operation,
+            index: 1,
+            term: 1,
+            time_ms: 1000,
+        };
+        let remembered = Remembered {
+            order: 5,
+            body: [0; 32],
+            committed,
+        };
+        assert!(remembered.counts(1000 + REQUEST_REMEMBERED_MS, 6));
+        assert!(!remembered.counts(1001 + REQUEST_REMEMBERED_MS, 6));
+        assert!(remembered.counts(1000, 5 + REQUESTS_REMEMBERED_MAX));
+        assert!(!remembered.counts(1000, 6 + REQUESTS_REMEMBERED_MAX));
+    }
+}
