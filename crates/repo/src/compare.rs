@@ -1,8 +1,13 @@
 //! What differs between two revisions.
 
-use confman_model::{DiffKind, Key, Namespace, Revision};
+use std::ops::ControlFlow;
 
-use crate::entry::TreeEntry;
+use confman_layout::{entry_key, read_entry, tree_key};
+use confman_model::{DiffKind, EntryDiff, Key, Namespace, Revision};
+use confman_object_store::ReadObjects;
+use confman_object_store::tree::{self, Change};
+
+use crate::entry::{TreeEntry, Values};
 use crate::error::Error;
 use crate::revision::ResolvedRevision;
 use crate::session::Session;
@@ -40,9 +45,43 @@ impl Session {
     /// As [`Session::resolve`], for either side.
     pub fn compare(
         &self,
-        _from: (&Namespace, &Revision),
-        _to: (&Namespace, &Revision),
-        _after: Option<&Key>,
-        _limit: usize,
-    ) -> Result<Comparison, Error> { todo!() }
+        from: (&Namespace, &Revision),
+        to: (&Namespace, &Revision),
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Comparison, Error> {
+        let seen = self.look()?;
+        let from = seen.resolve(from.0, from.1)?;
+        let to = seen.resolve(to.0, to.1)?;
+        let after = after.map(tree_key).transpose()?;
+        let mut found: Vec<Change> = Vec::new();
+        let mut more = false;
+        tree::diff_each(seen.objects(), &from.tree, &to.tree, &mut |change| {
+            if after.as_ref().is_some_and(|after| change.key <= *after) {
+                return ControlFlow::Continue(());
+            }
+            if found.len() == limit {
+                more = true;
+                return ControlFlow::Break(());
+            }
+            found.push(change);
+            ControlFlow::Continue(())
+        })?;
+        let changes =
+            found.iter().map(|change| read_change(seen.objects(), change)).collect::<Result<Vec<_>, Error>>()?;
+        let next = if more { changes.last().map(|change| change.key.clone()) } else { None };
+        Ok(Comparison { from, to, changes, next })
+    }
+}
+
+fn read_change(objects: &dyn ReadObjects, change: &Change) -> Result<EntryChange, Error> {
+    let key = entry_key(&change.key)?;
+    let entry = |leaf: &Option<tree::Leaf>| leaf.as_ref().map(|leaf| read_entry(objects, leaf)).transpose();
+    let (old, new) = (entry(&change.old)?, entry(&change.new)?);
+    let diff = EntryDiff::between(&key, old.as_ref(), new.as_ref());
+    let kind = diff.map(|diff| diff.kind).ok_or_else(|| Error::bug(format!("two leaves of `{key}` are one entry")))?;
+    let side = |leaf: &Option<tree::Leaf>| {
+        leaf.as_ref().map(|leaf| TreeEntry::read(objects, key.clone(), leaf, Values::With)).transpose()
+    };
+    Ok(EntryChange { kind, old: side(&change.old)?, new: side(&change.new)?, key })
 }

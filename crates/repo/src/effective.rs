@@ -1,11 +1,22 @@
 //! What holds in a namespace: its own entries and those it inherits, resolved against one view.
 
+use std::ops::ControlFlow;
+
+use confman_layout::{entry_key, is_tombstone};
+use confman_model::resolver::{self, Layer, Tombstone};
 use confman_model::{Key, Namespace, Revision};
-use confman_object_store::ObjectId;
+use confman_object_store::tree::Leaf;
+use confman_object_store::{ObjectId, ReadObjects, tree};
 
 use crate::entry::{TreeEntry, Values};
-use crate::error::Error;
+use crate::error::{Error, What};
+use crate::line::Place;
+use crate::names;
+use crate::seen::Seen;
 use crate::session::Session;
+
+/// Context of the hash of a basis.
+const BASIS_CONTEXT: &str = "confman 2026 basis v1";
 
 /// Where an effective value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,18 +71,181 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::effective`].
-    pub fn basis(&self, _namespace: &Namespace, _revision: &Revision) -> Result<ObjectId, Error> { todo!() }
+    pub fn basis(&self, namespace: &Namespace, revision: &Revision) -> Result<ObjectId, Error> {
+        Ok(self.look()?.basis(namespace, revision)?.id())
+    }
 
     /// All that holds in a namespace. For a revision other than `published` and drafts, the namespaces
     /// above are taken as of the time of that revision.
     ///
     /// # Errors
     /// [`Error::NotFound`] and what [`Session::resolve`] says.
-    pub fn effective(&self, _namespace: &Namespace, _revision: &Revision, _values: Values) -> Result<Effective, Error> { todo!() }
+    pub fn effective(&self, namespace: &Namespace, revision: &Revision, values: Values) -> Result<Effective, Error> {
+        let seen = self.look()?;
+        let basis = seen.basis(namespace, revision)?;
+        let layers = basis.links.iter().map(|link| seen.layer(link)).collect::<Result<Vec<_>, Error>>()?;
+        let resolved = resolver::effective(&layers).map_err(Error::bug)?;
+        let entries = resolved
+            .values
+            .iter()
+            .map(|found| {
+                let from = basis.provenance(found.namespace)?;
+                let entry = TreeEntry::read(seen.objects(), found.key.clone(), &found.entry.0, values)?;
+                Ok(EffectiveEntry { entry, from })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Effective { namespace: namespace.clone(), basis: basis.id(), entries, index: seen.index() })
+    }
 
     /// One effective value.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none, or a tombstone hides it.
-    pub fn effective_value(&self, _namespace: &Namespace, _revision: &Revision, _key: &Key) -> Result<EffectiveValue, Error> { todo!() }
+    pub fn effective_value(&self, namespace: &Namespace, revision: &Revision, key: &Key) -> Result<EffectiveValue, Error> {
+        let seen = self.look()?;
+        let basis = seen.basis(namespace, revision)?;
+        let not_found = || Error::not_found(What::Entry, format!("{namespace}:{key}"));
+        let mut found = Vec::new();
+        for link in &basis.links {
+            if let Some(leaf) = seen.leaf(&link.tree, key)? {
+                found.push((link, leaf));
+            }
+        }
+        let mut found = found.into_iter();
+        let (nearest, leaf) = found.next().filter(|(_, leaf)| !is_tombstone(leaf)).ok_or_else(not_found)?;
+        let read = |link: &Link, leaf: &Leaf| -> Result<EffectiveEntry, Error> {
+            let entry = TreeEntry::read(seen.objects(), key.clone(), leaf, Values::With)?;
+            Ok(EffectiveEntry { entry, from: basis.provenance(&link.namespace)? })
+        };
+        let version = match &nearest.place {
+            Some(place) => seen.line(&nearest.namespace)?.version_at(key.as_str().as_bytes(), place)?,
+            None => None,
+        };
+        Ok(EffectiveValue {
+            namespace: namespace.clone(),
+            basis: basis.id(),
+            entry: read(nearest, &leaf)?,
+            version: version.map(|version| version.row.version),
+            overrides: found.map(|(link, leaf)| read(link, &leaf)).collect::<Result<_, Error>>()?,
+            index: seen.index(),
+        })
+    }
+}
+
+/// A leaf, for the resolver: values are not loaded to find out which one wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OwnLeaf(Leaf);
+
+impl Tombstone for OwnLeaf {
+    fn is_unset(&self) -> bool {
+        is_tombstone(&self.0)
+    }
+}
+
+/// A namespace of a chain, and what is read of it.
+struct Link {
+    namespace: Namespace,
+    commit: Option<ObjectId>,
+    tree: ObjectId,
+    /// Where the commit is on the namespace's line.
+    place: Option<Place>,
+}
+
+/// The ordered commits behind an effective document.
+struct Basis {
+    links: Vec<Link>,
+}
+
+impl Basis {
+    fn id(&self) -> ObjectId {
+        let mut hasher = blake3::Hasher::new_derive_key(BASIS_CONTEXT);
+        for link in &self.links {
+            hasher.update(&(link.namespace.as_str().len() as u64).to_le_bytes());
+            hasher.update(link.namespace.as_str().as_bytes());
+            hasher.update(link.commit.as_ref().map_or([0; 32], |commit| *commit.as_bytes()).as_slice());
+        }
+        ObjectId::from_bytes(*hasher.finalize().as_bytes())
+    }
+
+    fn provenance(&self, namespace: &Namespace) -> Result<Provenance, Error> {
+        let link = self.links.iter().find(|link| link.namespace == *namespace);
+        let commit = link.and_then(|link| link.commit);
+        let commit = commit.ok_or_else(|| Error::bug(format!("a value of `{namespace}` comes from no commit")))?;
+        Ok(Provenance { namespace: namespace.clone(), commit })
+    }
+}
+
+impl Seen<'_> {
+    fn basis(&self, namespace: &Namespace, revision: &Revision) -> Result<Basis, Error> {
+        let at = self.resolve(namespace, revision)?;
+        let place = match at.position {
+            Some(position) => Some(self.line(namespace)?.must(position)?),
+            None => None,
+        };
+        // What is published now, and drafts, stand on what is published now above them; everything else
+        // on what was published above at its time.
+        let as_of = match revision {
+            Revision::Published | Revision::Draft(_) => None,
+            Revision::Time(text) => Some(crate::time::parse(text, self.repo.clock.now_ms().max(self.view.time_ms()))?),
+            _ => place.map(|place| place.effective_ms),
+        };
+        let own = Link { namespace: namespace.clone(), commit: at.commit, tree: at.tree, place };
+        let mut inherits = self.inherits(namespace, as_of)?;
+        let mut links = vec![own];
+        for above in namespace.ancestors().skip(1) {
+            if !inherits {
+                break;
+            }
+            // Entries are inherited by everybody who may read the child: that is what inheriting is for.
+            links.push(self.link(above.clone(), as_of)?);
+            inherits = self.inherits(&above, as_of)?;
+        }
+        Ok(Basis { links })
+    }
+
+    /// What a namespace has published, now or as of a time.
+    fn link(&self, namespace: Namespace, as_of: Option<i64>) -> Result<Link, Error> {
+        let place = match (self.published(&namespace)?, as_of) {
+            (None, _) => None,
+            (Some((_, head)), None) => Some(head),
+            (Some((_, head)), Some(time_ms)) => self.line(&namespace)?.at_time(head.position, time_ms)?,
+        };
+        let commit = place.map(|place| place.commit);
+        Ok(Link { tree: self.tree_of(commit.as_ref())?, namespace, commit, place })
+    }
+
+    /// Whether a namespace inherits, as its document says, or said at a time. Before its first document,
+    /// which can be younger than the history brought into it, the first one counts.
+    fn inherits(&self, namespace: &Namespace, as_of: Option<i64>) -> Result<bool, Error> {
+        let name = names::policy(namespace)?;
+        let mut head = self.head(&name)?.ok_or_else(|| Error::not_found(What::Namespace, namespace))?;
+        if let Some(time_ms) = as_of {
+            while head.commit.commit_time.ms > time_ms
+                && let Some(parent) = head.commit.parents.first()
+            {
+                head = self.found(*parent)?;
+            }
+        }
+        Ok(self.repo.document(&head.id)?.inherit)
+    }
+
+    /// The own entries of a namespace, values not loaded.
+    fn layer(&self, link: &Link) -> Result<Layer<OwnLeaf>, Error> {
+        let mut entries = Vec::new();
+        let mut wrong = None;
+        tree::walk(self.objects() as &dyn ReadObjects, &link.tree, &[], None, &mut |key, leaf| match entry_key(&key) {
+            Ok(key) => {
+                entries.push((key, OwnLeaf(leaf)));
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                wrong = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        match wrong {
+            Some(error) => Err(error.into()),
+            None => Ok(Layer { namespace: link.namespace.clone(), entries }),
+        }
+    }
 }

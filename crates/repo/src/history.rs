@@ -1,10 +1,15 @@
 //! The versions of a key, and who last changed what.
 
+use std::collections::BTreeMap;
+
+use confman_layout::{read_entry, tree_key};
 use confman_model::{Entry, Key, Namespace, Revision};
-use confman_object_store::{ObjectId, Person};
+use confman_object_store::{ObjectId, Person, ReadObjects};
+use confman_policy::Permission;
 
 use crate::entry::Stamp;
-use crate::error::Error;
+use crate::error::{Error, What};
+use crate::seen::{Seen, committed, subject};
 use crate::session::Session;
 
 /// A published version of a key.
@@ -74,11 +79,100 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotFound`] where the key was never published.
-    pub fn history(&self, _namespace: &Namespace, _key: &Key, _after: Option<u64>, _limit: usize) -> Result<History, Error> { todo!() }
+    pub fn history(&self, namespace: &Namespace, key: &Key, after: Option<u64>, limit: usize) -> Result<History, Error> {
+        let seen = self.look()?;
+        seen.permit(namespace, Permission::ConfigReadPublished)?;
+        let line = seen.line(namespace)?;
+        let after = after.map(|position| line.must(position)).transpose()?;
+        let mut found = line.versions(tree_key(key)?.as_bytes(), after.as_ref(), limit.saturating_add(1))?;
+        if found.is_empty() && after.is_none() {
+            return Err(Error::not_found(What::Entry, format!("{namespace}:{key}")));
+        }
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = if more { found.last().map(|version| version.row.position) } else { None };
+        let mut terms = Terms::default();
+        let versions = found
+            .into_iter()
+            .map(|version| {
+                let place = line.must(version.row.position)?;
+                let commit = seen.objects().commit(&place.commit)?;
+                Ok(Version {
+                    version: version.row.version,
+                    entry: version.row.leaf.map(|leaf| read_entry(seen.objects(), &leaf)).transpose()?,
+                    published: committed(&commit),
+                    request: commit.request,
+                    commit: place.commit,
+                    position: place.position,
+                    message: subject(&commit.message),
+                    term: terms.at(&seen, version.index)?,
+                    index: version.index,
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(History { namespace: namespace.clone(), key: key.clone(), versions, next })
+    }
 
     /// For each key of a published revision, the commit that gave it its value.
     ///
     /// # Errors
     /// As [`Session::resolve`]; [`Error::Invalid`] where the revision was never published.
-    pub fn blame(&self, _namespace: &Namespace, _revision: &Revision, _prefix: &str, _after: Option<&Key>, _limit: usize) -> Result<Blame, Error> { todo!() }
+    pub fn blame(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Blame, Error> {
+        let seen = self.look()?;
+        let at = seen.resolve(namespace, revision)?;
+        if at.commit.is_none() {
+            return Ok(Blame { lines: Vec::new(), next: None });
+        }
+        let line = seen.line(namespace)?;
+        let place = match at.position {
+            Some(position) => line.must(position)?,
+            None => return Err(Error::invalid(format!("revision `{revision}`"), "it was never published, so nobody published its values")),
+        };
+        let (leaves, next) = seen.leaves(&at.tree, prefix, after, limit)?;
+        let lines = leaves
+            .into_iter()
+            .map(|(key, _)| {
+                let version = line.version_at(key.as_str().as_bytes(), &place)?;
+                let version = version.ok_or_else(|| Error::bug(format!("`{namespace}:{key}` is published without a version")))?;
+                let made = line.must(version.row.position)?;
+                let commit = seen.objects().commit(&made.commit)?;
+                Ok(BlameLine {
+                    key,
+                    version: version.row.version,
+                    commit: made.commit,
+                    author: commit.author.clone(),
+                    at_ms: commit.commit_time.ms,
+                    message: subject(&commit.message),
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Blame { lines, next })
+    }
+}
+
+/// Raft terms by log index, each looked up once.
+#[derive(Default)]
+struct Terms(BTreeMap<u64, u64>);
+
+impl Terms {
+    fn at(&mut self, seen: &Seen<'_>, index: u64) -> Result<u64, Error> {
+        // Terms never fall, so what lies between two equal ones is equal.
+        let below = self.0.range(..=index).next_back().map(|(_, term)| *term);
+        let above = self.0.range(index..).next().map(|(_, term)| *term);
+        if let (Some(below), Some(above)) = (below, above)
+            && below == above
+        {
+            return Ok(below);
+        }
+        let term = seen.term_at(index)?;
+        self.0.insert(index, term);
+        Ok(term)
+    }
 }

@@ -2,10 +2,16 @@
 
 use confman_model::Namespace;
 use confman_object_store::ObjectId;
+use confman_policy::Permission;
 use confman_refs::Operation;
 
 use crate::error::Error;
+use crate::names;
+use crate::seen::Seen;
 use crate::session::Session;
+
+/// Most operations looked at for one page; a filter that matches few gives short pages.
+const OPERATIONS_SCANNED_MAX: u64 = 10_000;
 
 /// Which operations are wanted; all conditions hold.
 #[derive(Clone, Debug, Default)]
@@ -45,5 +51,65 @@ impl Session {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn operations(&self, _filter: &OperationFilter, _after: Option<u64>, _limit: usize) -> Result<Operations, Error> { todo!() }
+    pub fn operations(&self, filter: &OperationFilter, after: Option<u64>, limit: usize) -> Result<Operations, Error> {
+        let seen = self.look()?;
+        let newest = seen.view.sequence();
+        let mut page = Operations { operations: Vec::new(), next: None, filtered: false };
+        let first = after.map_or(newest, |after| after.saturating_sub(1).min(newest));
+        let last = first.saturating_sub(OPERATIONS_SCANNED_MAX - 1).max(1);
+        for sequence in (last..=first).rev() {
+            let Some((id, operation)) = seen.repo.node.operation_at(sequence)? else {
+                return Err(Error::bug(format!("operation {sequence} of {newest} is missing")));
+            };
+            if page.operations.len() == limit {
+                page.next = Some(sequence + 1);
+                return Ok(page);
+            }
+            let logged = LoggedOperation { namespace: namespace_of(&operation), id, operation };
+            if !filter.matches(&logged) {
+                continue;
+            }
+            if seen.may_read(&logged)? {
+                page.operations.push(logged);
+            } else {
+                page.filtered = true;
+            }
+        }
+        if last > 1 && first > 0 {
+            page.next = Some(last);
+        }
+        Ok(page)
+    }
+}
+
+/// The namespace that an operation is about: that of the refs it moved, or the one above all of them.
+fn namespace_of(operation: &Operation) -> Option<Namespace> {
+    let mut found: Option<Namespace> = None;
+    for edit in &operation.edits {
+        let namespace = names::namespace_of(edit.name.as_str())?;
+        found = Some(match found {
+            None => namespace,
+            Some(found) => found.ancestors().find(|above| above.contains(&namespace)).unwrap_or_else(Namespace::root),
+        });
+    }
+    found
+}
+
+impl OperationFilter {
+    fn matches(&self, logged: &LoggedOperation) -> bool {
+        let within = |wanted: &Namespace| logged.namespace.as_ref().is_some_and(|namespace| wanted.contains(namespace));
+        self.namespace.as_ref().is_none_or(within)
+            && self.actor.as_ref().is_none_or(|actor| *actor == logged.operation.actor)
+            && self.action.as_ref().is_none_or(|action| *action == logged.operation.action)
+    }
+}
+
+impl Seen<'_> {
+    /// Who may read drafts of a namespace may read what happened in it; the rest is for admins of `/`.
+    fn may_read(&self, logged: &LoggedOperation) -> Result<bool, Error> {
+        match &logged.namespace {
+            Some(namespace) if self.document(namespace)?.is_some() => self.may(namespace, Permission::ConfigReadDraft),
+            _ => self.may(&Namespace::root(), Permission::RolesManage),
+        }
+    }
 }

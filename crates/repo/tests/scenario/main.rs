@@ -1,0 +1,15 @@
+//! What people do, on a real node in a temporary directory with a clock that stands still.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod audit;
+mod drafts;
+mod effective;
+mod history;
+mod model;
+mod namespaces;
+mod publishing;
+mod revisions;
+mod sync;
+mod test_repo;
+mod values;
