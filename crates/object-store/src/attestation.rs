@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::codec::{self, DecodeError, EncodeError, Field, Lines, SHORT_TEXT_BYTES_MAX, TlvReader, TlvWriter, check_text};
+use crate::codec::{
+    self, DecodeError, EncodeError, Field, Lines, SHORT_TEXT_BYTES_MAX, TlvReader, TlvWriter,
+    check_text,
+};
 use crate::id::ObjectId;
 use crate::object::{Kind, Object};
 
@@ -85,7 +88,11 @@ impl Attestation {
     /// What the subject is.
     #[must_use]
     pub fn subject_kind(&self) -> Kind {
-        if self.predicate == CHECKPOINT { Kind::Operation } else { Kind::Commit }
+        if self.predicate == CHECKPOINT {
+            Kind::Operation
+        } else {
+            Kind::Commit
+        }
     }
 
     /// Checks every limit.
@@ -100,14 +107,22 @@ impl Attestation {
             (KEY_ID, &self.key_id, "key id"),
         ] {
             if text.is_empty() {
-                return fail(tag, format!("the {what} is empty, 1 to {SHORT_TEXT_BYTES_MAX} bytes are allowed"));
+                return fail(
+                    tag,
+                    format!("the {what} is empty, 1 to {SHORT_TEXT_BYTES_MAX} bytes are allowed"),
+                );
             }
-            check_text(text, SHORT_TEXT_BYTES_MAX, Lines::One).or_else(|(_, reason)| fail(tag, reason))?;
+            check_text(text, SHORT_TEXT_BYTES_MAX, Lines::One)
+                .or_else(|(_, reason)| fail(tag, reason))?;
         }
-        check_text(&self.ref_name, SHORT_TEXT_BYTES_MAX, Lines::One).or_else(|(_, reason)| fail(REF_NAME, reason))?;
+        check_text(&self.ref_name, SHORT_TEXT_BYTES_MAX, Lines::One)
+            .or_else(|(_, reason)| fail(REF_NAME, reason))?;
         if !(1..=SIGNATURE_BYTES_MAX).contains(&self.signature.len()) {
             let len = self.signature.len();
-            return fail(SIGNATURE, format!("a signature of {len} bytes, 1 to {SIGNATURE_BYTES_MAX} are allowed"));
+            return fail(
+                SIGNATURE,
+                format!("a signature of {len} bytes, 1 to {SIGNATURE_BYTES_MAX} are allowed"),
+            );
         }
         codec::check_unknown(NAME, &[], &self.unknown)?;
         codec::check_size(NAME, &self.encode(), ATTESTATION_BYTES_MAX)

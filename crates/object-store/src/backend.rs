@@ -64,7 +64,12 @@ pub trait ObjectBackend: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// The disk fails.
-    fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError>;
+    fn ids(
+        &self,
+        kind: Kind,
+        first: &ObjectId,
+        limit: usize,
+    ) -> Result<Vec<ObjectId>, BackendError>;
 }
 
 /// Keeps objects in memory, for tests, stages and proofs.
@@ -75,7 +80,10 @@ pub struct MemoryBackend {
 
 impl MemoryBackend {
     fn lock_failed<T>(_: PoisonError<T>) -> BackendError {
-        BackendError::Io { action: "lock its memory", source: "a writer panicked".into() }
+        BackendError::Io {
+            action: "lock its memory",
+            source: "a writer panicked".into(),
+        }
     }
 }
 
@@ -87,16 +95,40 @@ impl ObjectBackend for MemoryBackend {
 
     fn put(&self, objects: &[Encoded], born: u64) -> Result<(), BackendError> {
         let mut kept = self.objects.write().map_err(Self::lock_failed)?;
-        let settled = chain::settle(&|kind, id| Ok(kept.get(&(kind, *id)).cloned()), objects, born)?;
-        for Encoded { kind, id, encoding, payload } in settled {
-            kept.insert((kind, id), Stored { born, encoding, payload });
+        let settled = chain::settle(
+            &|kind, id| Ok(kept.get(&(kind, *id)).cloned()),
+            objects,
+            born,
+        )?;
+        for Encoded {
+            kind,
+            id,
+            encoding,
+            payload,
+        } in settled
+        {
+            kept.insert(
+                (kind, id),
+                Stored {
+                    born,
+                    encoding,
+                    payload,
+                },
+            );
         }
         Ok(())
     }
 
-    fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+    fn ids(
+        &self,
+        kind: Kind,
+        first: &ObjectId,
+        limit: usize,
+    ) -> Result<Vec<ObjectId>, BackendError> {
         let objects = self.objects.read().map_err(Self::lock_failed)?;
-        let of_kind = objects.range((kind, *first)..).take_while(|((k, _), _)| *k == kind);
+        let of_kind = objects
+            .range((kind, *first)..)
+            .take_while(|((k, _), _)| *k == kind);
         Ok(of_kind.map(|((_, id), _)| *id).take(limit).collect())
     }
 }

@@ -30,7 +30,11 @@ pub(crate) enum ChainError {
 }
 
 /// Reads an object, verified. `None` where it is not there.
-pub(crate) fn open(get: &Lookup<'_>, kind: Kind, id: &ObjectId) -> Result<Option<Object>, ChainError> {
+pub(crate) fn open(
+    get: &Lookup<'_>,
+    kind: Kind,
+    id: &ObjectId,
+) -> Result<Option<Object>, ChainError> {
     match open_whole(get, kind, id) {
         Ok(object) => Ok(Some(object)),
         Err(ChainError::Missing) => Ok(None),
@@ -44,7 +48,9 @@ fn open_whole(get: &Lookup<'_>, kind: Kind, id: &ObjectId) -> Result<Object, Cha
     while let Some(at) = next {
         let corrupt = |reason: String| ChainError::Corrupt { id: *id, reason };
         if chain.len() > usize::from(DELTA_DEPTH_MAX) {
-            return Err(corrupt(format!("its chain of dictionaries is longer than {DELTA_DEPTH_MAX}")));
+            return Err(corrupt(format!(
+                "its chain of dictionaries is longer than {DELTA_DEPTH_MAX}"
+            )));
         }
         let stored = match get(kind, &at).map_err(ChainError::Backend)? {
             Some(stored) => stored,
@@ -52,13 +58,21 @@ fn open_whole(get: &Lookup<'_>, kind: Kind, id: &ObjectId) -> Result<Object, Cha
             None => return Err(corrupt(format!("its dictionary {at} is not there"))),
         };
         next = stored.encoding.base();
-        chain.push(Encoded { kind, id: at, encoding: stored.encoding, payload: stored.payload });
+        chain.push(Encoded {
+            kind,
+            id: at,
+            encoding: stored.encoding,
+            payload: stored.payload,
+        });
     }
     // Every link is held to its id, so that the error names the one that is wrong.
     let mut base: Option<Object> = None;
     for encoded in chain.iter().rev() {
         let opened = encoded.open(base.as_ref().map(|base| base.bytes().as_ref()));
-        base = Some(opened.map_err(|reason| ChainError::Corrupt { id: encoded.id, reason })?);
+        base = Some(opened.map_err(|reason| ChainError::Corrupt {
+            id: encoded.id,
+            reason,
+        })?);
     }
     base.ok_or(ChainError::Missing)
 }
@@ -67,14 +81,25 @@ fn open_whole(get: &Lookup<'_>, kind: Kind, id: &ObjectId) -> Result<Object, Cha
 ///
 /// # Errors
 /// An object is encoded against one that is neither there nor before it, or cannot be read at all.
-pub(crate) fn settle(get: &Lookup<'_>, objects: &[Encoded], born: u64) -> Result<Vec<Encoded>, BackendError> {
+pub(crate) fn settle(
+    get: &Lookup<'_>,
+    objects: &[Encoded],
+    born: u64,
+) -> Result<Vec<Encoded>, BackendError> {
     let mut settled: Vec<Encoded> = Vec::with_capacity(objects.len());
     let mut places: HashMap<(Kind, ObjectId), usize> = HashMap::new();
     for object in objects {
-        let with_settled = |kind: Kind, id: &ObjectId| match places.get(&(kind, *id)).and_then(|at| settled.get(*at)) {
-            Some(Encoded { encoding, payload, .. }) => {
-                Ok(Some(Stored { born, encoding: *encoding, payload: payload.clone() }))
-            }
+        let with_settled = |kind: Kind, id: &ObjectId| match places
+            .get(&(kind, *id))
+            .and_then(|at| settled.get(*at))
+        {
+            Some(Encoded {
+                encoding, payload, ..
+            }) => Ok(Some(Stored {
+                born,
+                encoding: *encoding,
+                payload: payload.clone(),
+            })),
             None => get(kind, id),
         };
         let keep = settle_one(&with_settled, object)?;
@@ -94,17 +119,27 @@ fn settle_one(get: &Lookup<'_>, object: &Encoded) -> Result<Encoded, BackendErro
     let new_here = match get(kind, &id) {
         Ok(None) => true,
         Ok(Some(before)) if matches!(open(get, kind, &id), Ok(Some(_))) => {
-            return Ok(Encoded { kind, id, encoding: before.encoding, payload: before.payload });
+            return Ok(Encoded {
+                kind,
+                id,
+                encoding: before.encoding,
+                payload: before.payload,
+            });
         }
         Ok(Some(_)) | Err(BackendError::Corrupt { .. }) => false,
         Err(e) => return Err(e),
     };
     let Some(dictionary) = get(kind, &base)? else {
-        return Err(corrupt(format!("its dictionary {base} is neither in the store nor before it")));
+        return Err(corrupt(format!(
+            "its dictionary {base} is neither in the store nor before it"
+        )));
     };
     let depth = dictionary.encoding.depth() + 1;
     if new_here && depth <= DELTA_DEPTH_MAX {
-        return Ok(Encoded { encoding: Encoding::Delta { len, base, depth }, ..object.clone() });
+        return Ok(Encoded {
+            encoding: Encoding::Delta { len, base, depth },
+            ..object.clone()
+        });
     }
     // Too deep here, or in the place of one that cannot be read and that others may be written against.
     match open(get, kind, &base) {
@@ -112,8 +147,12 @@ fn settle_one(get: &Lookup<'_>, object: &Encoded) -> Result<Encoded, BackendErro
             let object = object.open(Some(dictionary.bytes())).map_err(corrupt)?;
             Ok(Encoded::new(&object))
         }
-        Ok(None) | Err(ChainError::Missing) => Err(corrupt(format!("its dictionary {base} is not there"))),
-        Err(ChainError::Corrupt { id, reason }) => Err(corrupt(format!("its dictionary {base} is corrupt: {id}: {reason}"))),
+        Ok(None) | Err(ChainError::Missing) => {
+            Err(corrupt(format!("its dictionary {base} is not there")))
+        }
+        Err(ChainError::Corrupt { id, reason }) => Err(corrupt(format!(
+            "its dictionary {base} is corrupt: {id}: {reason}"
+        ))),
         Err(ChainError::Backend(e)) => Err(e),
     }
 }

@@ -55,13 +55,21 @@ impl EncodeError {
     /// Blames a field.
     #[must_use]
     pub fn field(kind: &'static str, tag: u8, reason: impl Into<String>) -> Self {
-        Self { kind, tag: Some(tag), reason: reason.into() }
+        Self {
+            kind,
+            tag: Some(tag),
+            reason: reason.into(),
+        }
     }
 
     /// Blames the whole.
     #[must_use]
     pub fn whole(kind: &'static str, reason: impl Into<String>) -> Self {
-        Self { kind, tag: None, reason: reason.into() }
+        Self {
+            kind,
+            tag: None,
+            reason: reason.into(),
+        }
     }
 }
 
@@ -80,14 +88,33 @@ pub enum Lines {
 /// What is wrong, with the byte at which it is wrong.
 pub fn check_text(text: &str, bytes_max: usize, lines: Lines) -> Result<(), (usize, String)> {
     if text.len() > bytes_max {
-        return Err((bytes_max, format!("text of {} bytes, at most {bytes_max} are allowed", text.len())));
+        return Err((
+            bytes_max,
+            format!(
+                "text of {} bytes, at most {bytes_max} are allowed",
+                text.len()
+            ),
+        ));
     }
     let allowed = |c: char| lines == Lines::Many && matches!(c, '\n' | '\t');
-    match text.char_indices().find(|(_, c)| c.is_control() && !allowed(*c)) {
+    match text
+        .char_indices()
+        .find(|(_, c)| c.is_control() && !allowed(*c))
+    {
         None => Ok(()),
         Some((at, c)) => {
-            let but = if lines == Lines::Many { " other than line feed and tab" } else { "" };
-            Err((at, format!("control character U+{:04X}; none{but} is allowed", u32::from(c))))
+            let but = if lines == Lines::Many {
+                " other than line feed and tab"
+            } else {
+                ""
+            };
+            Err((
+                at,
+                format!(
+                    "control character U+{:04X}; none{but} is allowed",
+                    u32::from(c)
+                ),
+            ))
         }
     }
 }
@@ -103,7 +130,10 @@ impl TlvWriter {
     /// Begins an object of this kind: a [`Kind`](crate::Kind), or a number above 31 for what is not an object.
     #[must_use]
     pub fn new(kind: impl Into<u8>) -> Self {
-        Self { kind: kind.into(), fields: BTreeMap::new() }
+        Self {
+            kind: kind.into(),
+            fields: BTreeMap::new(),
+        }
     }
 
     /// Sets a field, unless `bytes` is empty.
@@ -149,7 +179,11 @@ impl TlvWriter {
     /// The bytes.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
-        let total = self.fields.values().map(|bytes| FIELD_HEADER_BYTES + bytes.len()).sum::<usize>();
+        let total = self
+            .fields
+            .values()
+            .map(|bytes| FIELD_HEADER_BYTES + bytes.len())
+            .sum::<usize>();
         let mut out = Vec::with_capacity(HEADER_BYTES + total);
         out.extend_from_slice(&[MAGIC, self.kind, FORMAT, 0]);
         for (tag, bytes) in self.fields {
@@ -171,7 +205,11 @@ pub fn check_len(kind: &'static str, bytes: &[u8], bytes_max: usize) -> Result<(
         return Ok(());
     }
     let reason = format!("{} bytes, at most {bytes_max} are allowed", bytes.len());
-    Err(DecodeError { kind, offset: bytes_max, reason })
+    Err(DecodeError {
+        kind,
+        offset: bytes_max,
+        reason,
+    })
 }
 
 /// Checks the form of what was encoded: its length, and the number of its fields.
@@ -191,7 +229,11 @@ pub fn check_size(kind: &'static str, encoded: &[u8], bytes_max: usize) -> Resul
 ///
 /// # Errors
 /// The first that is not.
-pub fn check_unknown(kind: &'static str, known: &[u8], unknown: &[(u8, Bytes)]) -> Result<(), EncodeError> {
+pub fn check_unknown(
+    kind: &'static str,
+    known: &[u8],
+    unknown: &[(u8, Bytes)],
+) -> Result<(), EncodeError> {
     let mut last = None;
     for (tag, bytes) in unknown {
         let at_fault = if tag % 2 == 0 {
@@ -206,7 +248,11 @@ pub fn check_unknown(kind: &'static str, known: &[u8], unknown: &[(u8, Bytes)]) 
             last = Some(*tag);
             continue;
         };
-        return Err(EncodeError::field(kind, *tag, format!("{at_fault}; tag {tag} breaks this")));
+        return Err(EncodeError::field(
+            kind,
+            *tag,
+            format!("{at_fault}; tag {tag} breaks this"),
+        ));
     }
     Ok(())
 }
@@ -231,7 +277,11 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn error(&self, at: usize, reason: impl Into<String>) -> DecodeError {
         let reason = format!("field {}: {}", self.tag, reason.into());
-        DecodeError { kind: self.kind, offset: self.offset + at, reason }
+        DecodeError {
+            kind: self.kind,
+            offset: self.offset + at,
+            reason,
+        }
     }
 
     /// Exactly `N` bytes.
@@ -239,8 +289,12 @@ impl<'a> Field<'a> {
     /// # Errors
     /// Another length.
     pub fn array<const N: usize>(&self) -> Result<[u8; N], DecodeError> {
-        <[u8; N]>::try_from(self.bytes)
-            .map_err(|_| self.error(0, format!("{} bytes, exactly {N} are needed", self.bytes.len())))
+        <[u8; N]>::try_from(self.bytes).map_err(|_| {
+            self.error(
+                0,
+                format!("{} bytes, exactly {N} are needed", self.bytes.len()),
+            )
+        })
     }
 
     /// An unsigned number, 8 bytes, little-endian.
@@ -273,7 +327,10 @@ impl<'a> Field<'a> {
     /// A length that is not a multiple of an id's, or too many.
     pub fn ids(&self, count_max: usize) -> Result<Vec<ObjectId>, DecodeError> {
         let items = self.items::<ID_BYTES>(count_max)?;
-        Ok(items.iter().map(|bytes| ObjectId::from_bytes(*bytes)).collect())
+        Ok(items
+            .iter()
+            .map(|bytes| ObjectId::from_bytes(*bytes))
+            .collect())
     }
 
     /// Items of a fixed width, one after the other, at most `count_max`.
@@ -314,7 +371,10 @@ impl<'a> Field<'a> {
             }
             let len = usize::from(*len);
             let Some(bytes) = rest.get(..len) else {
-                return Err(self.error(at, format!("text of {len} bytes, only {} are left", rest.len())));
+                return Err(self.error(
+                    at,
+                    format!("text of {len} bytes, only {} are left", rest.len()),
+                ));
             };
             texts.push(self.text_of(bytes, at + 1, bytes_max, Lines::One)?);
             at += 1 + len;
@@ -322,13 +382,24 @@ impl<'a> Field<'a> {
         Ok(texts)
     }
 
-    fn text_of(&self, bytes: &[u8], at: usize, bytes_max: usize, lines: Lines) -> Result<String, DecodeError> {
+    fn text_of(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        bytes_max: usize,
+        lines: Lines,
+    ) -> Result<String, DecodeError> {
         if bytes.len() > bytes_max {
-            let reason = format!("text of {} bytes, at most {bytes_max} are allowed", bytes.len());
+            let reason = format!(
+                "text of {} bytes, at most {bytes_max} are allowed",
+                bytes.len()
+            );
             return Err(self.error(at + bytes_max, reason));
         }
-        let text = std::str::from_utf8(bytes).map_err(|e| self.error(at + e.valid_up_to(), "not UTF-8"))?;
-        check_text(text, bytes_max, lines).map_err(|(within, reason)| self.error(at + within, reason))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|e| self.error(at + e.valid_up_to(), "not UTF-8"))?;
+        check_text(text, bytes_max, lines)
+            .map_err(|(within, reason)| self.error(at + within, reason))?;
         Ok(text.to_owned())
     }
 }
@@ -360,16 +431,32 @@ impl<'a> TlvReader<'a> {
     /// # Errors
     /// Another kind or version, a field that is cut, empty or out of order, too many fields.
     pub fn new(kind: &'static str, kind_number: u8, bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let fail = |offset: usize, reason: String| DecodeError { kind, offset, reason };
-        for (at, (want, what)) in
-            [(MAGIC, "the first byte"), (kind_number, "the kind"), (FORMAT, "the format"), (0, "the fourth byte")]
-                .into_iter()
-                .enumerate()
+        let fail = |offset: usize, reason: String| DecodeError {
+            kind,
+            offset,
+            reason,
+        };
+        for (at, (want, what)) in [
+            (MAGIC, "the first byte"),
+            (kind_number, "the kind"),
+            (FORMAT, "the format"),
+            (0, "the fourth byte"),
+        ]
+        .into_iter()
+        .enumerate()
         {
             match bytes.get(at) {
-                None => return Err(fail(at, format!("ends inside of the {HEADER_BYTES} header bytes"))),
+                None => {
+                    return Err(fail(
+                        at,
+                        format!("ends inside of the {HEADER_BYTES} header bytes"),
+                    ));
+                }
                 Some(have) if *have != want => {
-                    return Err(fail(at, format!("{what} is {have:#04x}, {want:#04x} is needed")));
+                    return Err(fail(
+                        at,
+                        format!("{what} is {have:#04x}, {want:#04x} is needed"),
+                    ));
                 }
                 Some(_) => {}
             }
@@ -377,7 +464,9 @@ impl<'a> TlvReader<'a> {
         let mut fields: Vec<Field<'a>> = Vec::new();
         let mut at = HEADER_BYTES;
         while at < bytes.len() {
-            let Some((head, rest)) = bytes.get(at..).and_then(|left| left.split_first_chunk::<FIELD_HEADER_BYTES>())
+            let Some((head, rest)) = bytes
+                .get(at..)
+                .and_then(|left| left.split_first_chunk::<FIELD_HEADER_BYTES>())
             else {
                 return Err(fail(at, "ends inside of a tag and length".to_owned()));
             };
@@ -385,23 +474,45 @@ impl<'a> TlvReader<'a> {
             if let Some(last) = fields.last()
                 && last.tag >= tag
             {
-                let reason = format!("tag {tag} after tag {}; tags ascend, each at most once", last.tag);
+                let reason = format!(
+                    "tag {tag} after tag {}; tags ascend, each at most once",
+                    last.tag
+                );
                 return Err(fail(at, reason));
             }
             if fields.len() == FIELDS_MAX {
-                return Err(fail(at, format!("more fields than the {FIELDS_MAX} allowed")));
+                return Err(fail(
+                    at,
+                    format!("more fields than the {FIELDS_MAX} allowed"),
+                ));
             }
             let len = u32::from_le_bytes(len);
             if len == 0 {
-                return Err(fail(at + 1, format!("field {tag} is empty; an empty value has no field")));
+                return Err(fail(
+                    at + 1,
+                    format!("field {tag} is empty; an empty value has no field"),
+                ));
             }
             let Some(value) = usize::try_from(len).ok().and_then(|len| rest.get(..len)) else {
-                return Err(fail(at + 1, format!("field {tag} has {len} bytes, only {} are left", rest.len())));
+                return Err(fail(
+                    at + 1,
+                    format!("field {tag} has {len} bytes, only {} are left", rest.len()),
+                ));
             };
-            fields.push(Field { kind, tag, offset: at + FIELD_HEADER_BYTES, bytes: value });
+            fields.push(Field {
+                kind,
+                tag,
+                offset: at + FIELD_HEADER_BYTES,
+                bytes: value,
+            });
             at += FIELD_HEADER_BYTES + value.len();
         }
-        Ok(Self { kind, bytes, fields, taken: [false; FIELDS_MAX] })
+        Ok(Self {
+            kind,
+            bytes,
+            fields,
+            taken: [false; FIELDS_MAX],
+        })
     }
 
     /// The field with this tag, if it is there.
@@ -421,7 +532,11 @@ impl<'a> TlvReader<'a> {
         let end = self.bytes.len();
         self.take(tag).ok_or_else(|| DecodeError {
             kind: self.kind,
-            offset: self.fields.iter().find(|f| f.tag > tag).map_or(end, |f| f.offset - FIELD_HEADER_BYTES),
+            offset: self
+                .fields
+                .iter()
+                .find(|f| f.tag > tag)
+                .map_or(end, |f| f.offset - FIELD_HEADER_BYTES),
             reason: format!("field {tag} ({what}) is missing"),
         })
     }
@@ -440,7 +555,10 @@ impl<'a> TlvReader<'a> {
                 return Err(DecodeError {
                     kind: self.kind,
                     offset: field.offset - FIELD_HEADER_BYTES,
-                    reason: format!("field {} is unknown and even: it must be understood", field.tag),
+                    reason: format!(
+                        "field {} is unknown and even: it must be understood",
+                        field.tag
+                    ),
                 });
             }
             unknown.push((field.tag, Bytes::copy_from_slice(field.bytes)));
@@ -451,10 +569,16 @@ impl<'a> TlvReader<'a> {
     /// Blames the field that a value's own check blames.
     #[must_use]
     pub fn blame(&self, error: EncodeError) -> DecodeError {
-        let field = error.tag.and_then(|tag| self.fields.iter().find(|field| field.tag == tag));
+        let field = error
+            .tag
+            .and_then(|tag| self.fields.iter().find(|field| field.tag == tag));
         match field {
             Some(field) => field.error(0, error.reason),
-            None => DecodeError { kind: self.kind, offset: 0, reason: error.reason },
+            None => DecodeError {
+                kind: self.kind,
+                offset: 0,
+                reason: error.reason,
+            },
         }
     }
 
@@ -466,8 +590,17 @@ impl<'a> TlvReader<'a> {
         if encoded == self.bytes {
             return Ok(());
         }
-        let offset = self.bytes.iter().zip(encoded).take_while(|(a, b)| a == b).count();
-        Err(DecodeError { kind: self.kind, offset, reason: "not what encoding it again gives".to_owned() })
+        let offset = self
+            .bytes
+            .iter()
+            .zip(encoded)
+            .take_while(|(a, b)| a == b)
+            .count();
+        Err(DecodeError {
+            kind: self.kind,
+            offset,
+            reason: "not what encoding it again gives".to_owned(),
+        })
     }
 }
 
@@ -479,14 +612,25 @@ mod tests {
 
     fn check(bytes: &[u8]) -> String {
         match TlvReader::new("thing", KIND, bytes) {
-            Ok(reader) => format!("{:?}", reader.fields.iter().map(|f| (f.tag, f.bytes)).collect::<Vec<_>>()),
+            Ok(reader) => format!(
+                "{:?}",
+                reader
+                    .fields
+                    .iter()
+                    .map(|f| (f.tag, f.bytes))
+                    .collect::<Vec<_>>()
+            ),
             Err(e) => e.to_string(),
         }
     }
 
     #[test]
     fn fields_are_sorted_and_empty_ones_left_out() {
-        let bytes = TlvWriter::new(KIND).field(9, b"z").field(2, b"").unknown(&[(3, Bytes::from_static(b"u"))]).finish();
+        let bytes = TlvWriter::new(KIND)
+            .field(9, b"z")
+            .field(2, b"")
+            .unknown(&[(3, Bytes::from_static(b"u"))])
+            .finish();
         assert_eq!(bytes, b"C\x28\x01\x00\x03\x01\0\0\0u\x09\x01\0\0\0z");
         assert_eq!(check(&bytes), "[(3, [117]), (9, [122])]");
     }
@@ -520,7 +664,11 @@ mod tests {
 
     #[test]
     fn unknown_even_fields_are_refused_and_odd_ones_kept() {
-        let bytes = TlvWriter::new(KIND).field(1, b"a").field(2, b"b").field(4, b"c").finish();
+        let bytes = TlvWriter::new(KIND)
+            .field(1, b"a")
+            .field(2, b"b")
+            .field(4, b"c")
+            .finish();
         let mut reader = TlvReader::new("thing", KIND, &bytes).unwrap();
         assert_eq!(reader.take(2).unwrap().bytes(), b"b");
         insta::assert_snapshot!(reader.rest().unwrap_err(), @"not a canonical thing at byte 16: field 4 is unknown and even: it must be understood");
@@ -534,7 +682,11 @@ mod tests {
         let text = |bytes: &[u8], lines| {
             let bytes = TlvWriter::new(KIND).field(2, bytes).finish();
             let mut reader = TlvReader::new("thing", KIND, &bytes).unwrap();
-            reader.take(2).unwrap().text(5, lines).map_err(|e| e.to_string())
+            reader
+                .take(2)
+                .unwrap()
+                .text(5, lines)
+                .map_err(|e| e.to_string())
         };
         assert_eq!(text(b"a\n\tb", Lines::Many), Ok("a\n\tb".to_owned()));
         insta::assert_snapshot!(text(b"a\nb", Lines::One).unwrap_err(), @"not a canonical thing at byte 10: field 2: control character U+000A; none is allowed");

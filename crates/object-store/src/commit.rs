@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::codec::{
-    self, DecodeError, EncodeError, Field, Lines, SHORT_TEXT_BYTES_MAX, TlvReader, TlvWriter, check_text,
+    self, DecodeError, EncodeError, Field, Lines, SHORT_TEXT_BYTES_MAX, TlvReader, TlvWriter,
+    check_text,
 };
 use crate::id::ObjectId;
 use crate::object::{Kind, Object};
@@ -65,7 +66,11 @@ impl Person {
     fn decode(field: Field<'_>) -> Result<Self, DecodeError> {
         let texts = field.texts(3, SHORT_TEXT_BYTES_MAX)?;
         match <[String; 3]>::try_from(texts) {
-            Ok([principal, name, email]) => Ok(Self { principal, name, email }),
+            Ok([principal, name, email]) => Ok(Self {
+                principal,
+                name,
+                email,
+            }),
             Err(_) => Err(field.error(0, "a person is three texts: principal, name, mail address")),
         }
     }
@@ -90,7 +95,10 @@ impl Moment {
 
     fn decode(field: Field<'_>) -> Result<Self, DecodeError> {
         let [ms @ .., low, high] = field.array::<10>()?;
-        Ok(Self { ms: i64::from_le_bytes(ms), offset_minutes: i16::from_le_bytes([low, high]) })
+        Ok(Self {
+            ms: i64::from_le_bytes(ms),
+            offset_minutes: i16::from_le_bytes([low, high]),
+        })
     }
 }
 
@@ -172,34 +180,60 @@ impl Commit {
     pub fn check(&self) -> Result<(), EncodeError> {
         let fail = |tag, reason: String| Err(EncodeError::field(NAME, tag, reason));
         if self.parents.len() > COMMIT_PARENTS_MAX {
-            let reason = format!("{} parents, at most {COMMIT_PARENTS_MAX} are allowed", self.parents.len());
+            let reason = format!(
+                "{} parents, at most {COMMIT_PARENTS_MAX} are allowed",
+                self.parents.len()
+            );
             return fail(PARENTS, reason);
         }
         if self.generation == 0 {
             return fail(GENERATION, "generation 0, the first is 1".to_owned());
         }
         if self.parents.is_empty() && self.generation != 1 {
-            return fail(GENERATION, format!("generation {} without parents, it is 1 then", self.generation));
+            return fail(
+                GENERATION,
+                format!(
+                    "generation {} without parents, it is 1 then",
+                    self.generation
+                ),
+            );
         }
         if !self.parents.is_empty() && self.generation == 1 {
-            return fail(GENERATION, "generation 1 with parents, it is at least 2 then".to_owned());
+            return fail(
+                GENERATION,
+                "generation 1 with parents, it is at least 2 then".to_owned(),
+            );
         }
         if !self.schemas.is_sorted_by(|a, b| a < b) {
-            return fail(SCHEMAS, "schemas are in ascending order, each once".to_owned());
+            return fail(
+                SCHEMAS,
+                "schemas are in ascending order, each once".to_owned(),
+            );
         }
         if self.schemas.len() > COMMIT_SCHEMAS_MAX {
-            let reason = format!("{} schemas, at most {COMMIT_SCHEMAS_MAX} are allowed", self.schemas.len());
+            let reason = format!(
+                "{} schemas, at most {COMMIT_SCHEMAS_MAX} are allowed",
+                self.schemas.len()
+            );
             return fail(SCHEMAS, reason);
         }
         if let Some(source) = &self.source
             && !(1..=COMMIT_SOURCE_BYTES_MAX).contains(&source.len())
         {
-            let reason = format!("a source of {} bytes, 1 to {COMMIT_SOURCE_BYTES_MAX} are allowed", source.len());
+            let reason = format!(
+                "a source of {} bytes, 1 to {COMMIT_SOURCE_BYTES_MAX} are allowed",
+                source.len()
+            );
             return fail(SOURCE, reason);
         }
         for (tag, text, bytes_max, lines) in [
             (NAMESPACE, &self.namespace, SHORT_TEXT_BYTES_MAX, Lines::One),
-            (MESSAGE, &self.message, COMMIT_MESSAGE_BYTES_MAX, Lines::Many),
+            (
+                MESSAGE,
+                &self.message,
+                COMMIT_MESSAGE_BYTES_MAX,
+                Lines::Many,
+            ),
         ] {
             check_text(text, bytes_max, lines).or_else(|(_, reason)| fail(tag, reason))?;
         }
@@ -218,24 +252,30 @@ impl Commit {
         let mut fields = TlvReader::new(NAME, Kind::Commit.into(), bytes)?;
         let commit = Self {
             tree: fields.require(TREE, "tree")?.id()?,
-            parents: fields.take(PARENTS).map_or(Ok(Vec::new()), |f| f.ids(COMMIT_PARENTS_MAX))?,
+            parents: fields
+                .take(PARENTS)
+                .map_or(Ok(Vec::new()), |f| f.ids(COMMIT_PARENTS_MAX))?,
             generation: fields.require(GENERATION, "generation")?.u64()?,
-            namespace: fields
-                .take(NAMESPACE)
-                .map_or(Ok(String::new()), |f| f.text(SHORT_TEXT_BYTES_MAX, Lines::One))?,
+            namespace: fields.take(NAMESPACE).map_or(Ok(String::new()), |f| {
+                f.text(SHORT_TEXT_BYTES_MAX, Lines::One)
+            })?,
             author: Person::decode(fields.require(AUTHOR, "author")?)?,
             author_time: Moment::decode(fields.require(AUTHOR_TIME, "author's time")?)?,
             committer: Person::decode(fields.require(COMMITTER, "committer")?)?,
             commit_time: Moment::decode(fields.require(COMMIT_TIME, "committer's time")?)?,
             change_id: fields.require(CHANGE_ID, "change id")?.array()?,
-            message: fields
-                .take(MESSAGE)
-                .map_or(Ok(String::new()), |f| f.text(COMMIT_MESSAGE_BYTES_MAX, Lines::Many))?,
+            message: fields.take(MESSAGE).map_or(Ok(String::new()), |f| {
+                f.text(COMMIT_MESSAGE_BYTES_MAX, Lines::Many)
+            })?,
             request: fields.take(REQUEST).map(|f| f.u64()).transpose()?,
             origin: fields.take(ORIGIN).map(|f| f.id()).transpose()?,
             policy: fields.take(POLICY).map(|f| f.id()).transpose()?,
-            schemas: fields.take(SCHEMAS).map_or(Ok(Vec::new()), |f| f.ids(COMMIT_SCHEMAS_MAX))?,
-            source: fields.take(SOURCE).map(|f| Bytes::copy_from_slice(f.bytes())),
+            schemas: fields
+                .take(SCHEMAS)
+                .map_or(Ok(Vec::new()), |f| f.ids(COMMIT_SCHEMAS_MAX))?,
+            source: fields
+                .take(SOURCE)
+                .map(|f| Bytes::copy_from_slice(f.bytes())),
             unknown: fields.rest()?,
         };
         commit.check().map_err(|e| fields.blame(e))?;
@@ -246,6 +286,9 @@ impl Commit {
     /// The commits it only mentions: origin, policy and schemas. They live by refs of their own and may be
     /// out of a reader's reach, so a pack need not have them.
     pub fn mentions(&self) -> impl Iterator<Item = ObjectId> {
-        self.origin.into_iter().chain(self.policy).chain(self.schemas.iter().copied())
+        self.origin
+            .into_iter()
+            .chain(self.policy)
+            .chain(self.schemas.iter().copied())
     }
 }

@@ -122,6 +122,8 @@ impl FromStr for IdPrefix {
         if !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(ParseIdError::Digit(text.to_owned()));
         }
-        Ok(Self { digits: text.to_owned() })
+        Ok(Self {
+            digits: text.to_owned(),
+        })
     }
 }

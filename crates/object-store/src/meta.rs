@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::codec::{self, DecodeError, EncodeError, Lines, SHORT_TEXT_BYTES_MAX, TlvReader, TlvWriter, check_text};
+use crate::codec::{
+    self, DecodeError, EncodeError, Lines, SHORT_TEXT_BYTES_MAX, TlvReader, TlvWriter, check_text,
+};
 use crate::object::{Kind, Object};
 
 /// Largest encoded meta.
@@ -40,7 +42,10 @@ impl Meta {
     pub fn encode(&self) -> Vec<u8> {
         TlvWriter::new(Kind::Meta)
             .field(DESCRIPTION, &self.description)
-            .field(TAGS, codec::join_texts(self.tags.iter().map(String::as_str)))
+            .field(
+                TAGS,
+                codec::join_texts(self.tags.iter().map(String::as_str)),
+            )
             .optional(MEDIA_TYPE, self.media_type.as_ref())
             .unknown(&self.unknown)
             .finish()
@@ -64,20 +69,32 @@ impl Meta {
         check_text(&self.description, DESCRIPTION_BYTES_MAX, Lines::Many)
             .or_else(|(_, reason)| fail(DESCRIPTION, reason))?;
         if self.tags.len() > TAGS_MAX {
-            return fail(TAGS, format!("{} tags, at most {TAGS_MAX} are allowed", self.tags.len()));
+            return fail(
+                TAGS,
+                format!("{} tags, at most {TAGS_MAX} are allowed", self.tags.len()),
+            );
         }
         for tag in &self.tags {
             if tag.is_empty() {
-                return fail(TAGS, format!("an empty tag, 1 to {TAG_BYTES_MAX} bytes are allowed"));
+                return fail(
+                    TAGS,
+                    format!("an empty tag, 1 to {TAG_BYTES_MAX} bytes are allowed"),
+                );
             }
             check_text(tag, TAG_BYTES_MAX, Lines::One).or_else(|(_, reason)| fail(TAGS, reason))?;
         }
         if !self.tags.is_sorted_by(|a, b| a < b) {
-            return fail(TAGS, "tags are in ascending order of their bytes, each once".to_owned());
+            return fail(
+                TAGS,
+                "tags are in ascending order of their bytes, each once".to_owned(),
+            );
         }
         if let Some(media_type) = &self.media_type {
             if media_type.is_empty() {
-                return fail(MEDIA_TYPE, format!("an empty media type, 1 to {SHORT_TEXT_BYTES_MAX} bytes are allowed"));
+                return fail(
+                    MEDIA_TYPE,
+                    format!("an empty media type, 1 to {SHORT_TEXT_BYTES_MAX} bytes are allowed"),
+                );
             }
             check_text(media_type, SHORT_TEXT_BYTES_MAX, Lines::One)
                 .or_else(|(_, reason)| fail(MEDIA_TYPE, reason))?;
@@ -94,11 +111,16 @@ impl Meta {
         codec::check_len(NAME, bytes, META_BYTES_MAX)?;
         let mut fields = TlvReader::new(NAME, Kind::Meta.into(), bytes)?;
         let meta = Self {
-            description: fields
-                .take(DESCRIPTION)
-                .map_or(Ok(String::new()), |f| f.text(DESCRIPTION_BYTES_MAX, Lines::Many))?,
-            tags: fields.take(TAGS).map_or(Ok(Vec::new()), |f| f.texts(TAGS_MAX, TAG_BYTES_MAX))?,
-            media_type: fields.take(MEDIA_TYPE).map(|f| f.text(SHORT_TEXT_BYTES_MAX, Lines::One)).transpose()?,
+            description: fields.take(DESCRIPTION).map_or(Ok(String::new()), |f| {
+                f.text(DESCRIPTION_BYTES_MAX, Lines::Many)
+            })?,
+            tags: fields
+                .take(TAGS)
+                .map_or(Ok(Vec::new()), |f| f.texts(TAGS_MAX, TAG_BYTES_MAX))?,
+            media_type: fields
+                .take(MEDIA_TYPE)
+                .map(|f| f.text(SHORT_TEXT_BYTES_MAX, Lines::One))
+                .transpose()?,
             unknown: fields.rest()?,
         };
         meta.check().map_err(|e| fields.blame(e))?;

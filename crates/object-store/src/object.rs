@@ -120,7 +120,11 @@ impl Object {
     #[must_use]
     pub fn new(kind: Kind, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self { kind, id: ObjectId::of(kind, &bytes), bytes }
+        Self {
+            kind,
+            id: ObjectId::of(kind, &bytes),
+            bytes,
+        }
     }
 
     /// What it is.

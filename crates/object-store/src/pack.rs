@@ -85,7 +85,9 @@ pub enum PackError {
         reason: String,
     },
     /// An object refers to one that is neither earlier in the pack nor known here.
-    #[error("{kind} {id} refers to {missing_kind} {missing}, which is neither earlier in the pack nor known here")]
+    #[error(
+        "{kind} {id} refers to {missing_kind} {missing}, which is neither earlier in the pack nor known here"
+    )]
     MissingLink {
         /// Kind of the referring object.
         kind: Kind,
@@ -124,7 +126,12 @@ impl<W: Write> PackWriter<W> {
     /// # Errors
     /// The writer fails.
     pub fn new(out: W) -> std::io::Result<Self> {
-        let mut writer = Self { out, hasher: blake3::Hasher::new_derive_key(HASH_CONTEXT), count: 0, bytes: 0 };
+        let mut writer = Self {
+            out,
+            hasher: blake3::Hasher::new_derive_key(HASH_CONTEXT),
+            count: 0,
+            bytes: 0,
+        };
         writer.write_hashed(&HEADER)?;
         Ok(writer)
     }
@@ -178,14 +185,26 @@ impl Encoded {
     /// They are not one frame.
     pub fn from_frame(frame: &Bytes) -> Result<Self, String> {
         let short = || "ends inside of its frame".to_owned();
-        let (&[number, ref id @ ..], rest) = frame.split_first_chunk::<{ 1 + ID_BYTES }>().ok_or_else(short)?;
-        let kind = Kind::from_number(number).ok_or_else(|| format!("{number} is no kind of object"))?;
+        let (&[number, ref id @ ..], rest) = frame
+            .split_first_chunk::<{ 1 + ID_BYTES }>()
+            .ok_or_else(short)?;
+        let kind =
+            Kind::from_number(number).ok_or_else(|| format!("{number} is no kind of object"))?;
         let (encoding, rest) = Encoding::read_header(rest)?;
         let (len, payload) = rest.split_first_chunk::<4>().ok_or_else(short)?;
         if u32::from_le_bytes(*len) as usize != payload.len() {
-            return Err(format!("a payload of {} bytes, there are {}", u32::from_le_bytes(*len), payload.len()));
+            return Err(format!(
+                "a payload of {} bytes, there are {}",
+                u32::from_le_bytes(*len),
+                payload.len()
+            ));
         }
-        Ok(Self { kind, id: ObjectId::from_bytes(*id), encoding, payload: frame.slice_ref(payload) })
+        Ok(Self {
+            kind,
+            id: ObjectId::from_bytes(*id),
+            encoding,
+            payload: frame.slice_ref(payload),
+        })
     }
 }
 
@@ -230,9 +249,20 @@ impl<R: Read> PackReader<R> {
             done: false,
         };
         let header = reader.array::<{ HEADER.len() }>()?;
-        if let Some(at) = header.iter().zip(HEADER).position(|(have, want)| *have != want) {
-            let reason = if at < 4 { "a pack begins with CFPK" } else { "version 1 is the only one known here" };
-            return Err(PackError::Format { offset: at as u64, reason: reason.to_owned() });
+        if let Some(at) = header
+            .iter()
+            .zip(HEADER)
+            .position(|(have, want)| *have != want)
+        {
+            let reason = if at < 4 {
+                "a pack begins with CFPK"
+            } else {
+                "version 1 is the only one known here"
+            };
+            return Err(PackError::Format {
+                offset: at as u64,
+                reason: reason.to_owned(),
+            });
         }
         Ok(reader)
     }
@@ -262,7 +292,10 @@ impl<R: Read> PackReader<R> {
             reason: format!("{number} is no kind of object, and no trailer, which is {TRAILER}"),
         })?;
         if self.count == self.limits.objects_max {
-            return Err(PackError::Limit { what: "objects", limit: self.limits.objects_max });
+            return Err(PackError::Limit {
+                what: "objects",
+                limit: self.limits.objects_max,
+            });
         }
         let id = ObjectId::from_bytes(self.array::<ID_BYTES>()?);
         let encoding = self.encoding()?;
@@ -271,12 +304,20 @@ impl<R: Read> PackReader<R> {
         self.check_lengths(kind, encoding, payload_len, length_at)?;
         let payload = self.payload(payload_len)?;
         self.count += 1;
-        Ok(Some(Encoded { kind, id, encoding, payload }))
+        Ok(Some(Encoded {
+            kind,
+            id,
+            encoding,
+            payload,
+        }))
     }
 
     fn encoding(&mut self) -> Result<Encoding, PackError> {
         let start = self.offset;
-        let fail = |reason: String| PackError::Format { offset: start, reason };
+        let fail = |reason: String| PackError::Format {
+            offset: start,
+            reason,
+        };
         let mut header = [0; ENCODING_HEADER_BYTES_MAX];
         let [first] = self.array::<1>()?;
         let len = Encoding::header_len(first).map_err(fail)?;
@@ -284,12 +325,19 @@ impl<R: Read> PackReader<R> {
             *to = first;
             self.fill(rest.get_mut(..len - 1).unwrap_or_default())?;
         }
-        let (encoding, _) = Encoding::read_header(header.get(..len).unwrap_or_default()).map_err(fail)?;
+        let (encoding, _) =
+            Encoding::read_header(header.get(..len).unwrap_or_default()).map_err(fail)?;
         Ok(encoding)
     }
 
     /// Holds what a frame declares to the limits, before anything of that size is asked for.
-    fn check_lengths(&mut self, kind: Kind, encoding: Encoding, payload_len: u32, at: u64) -> Result<(), PackError> {
+    fn check_lengths(
+        &mut self,
+        kind: Kind,
+        encoding: Encoding,
+        payload_len: u32,
+        at: u64,
+    ) -> Result<(), PackError> {
         let bytes_max = match kind {
             Kind::Blob => u64::from(self.limits.blob_bytes_max).min(kind.bytes_max() as u64),
             _ => kind.bytes_max() as u64,
@@ -301,20 +349,32 @@ impl<R: Read> PackReader<R> {
             return Err(PackError::Format { offset: at, reason });
         }
         if encoding != Encoding::Raw && payload_len > raw_len {
-            let reason = format!("a frame of {payload_len} bytes for {raw_len} bytes; raw is shorter");
+            let reason =
+                format!("a frame of {payload_len} bytes for {raw_len} bytes; raw is shorter");
             return Err(PackError::Format { offset: at, reason });
         }
         if self.offset + payload_len > self.limits.wire_bytes_max {
-            return Err(PackError::Limit { what: "bytes on the wire", limit: self.limits.wire_bytes_max });
+            return Err(PackError::Limit {
+                what: "bytes on the wire",
+                limit: self.limits.wire_bytes_max,
+            });
         }
         self.raw_bytes += raw_len;
         if self.raw_bytes > self.limits.raw_bytes_max {
-            return Err(PackError::Limit { what: "bytes after decompression", limit: self.limits.raw_bytes_max });
+            return Err(PackError::Limit {
+                what: "bytes after decompression",
+                limit: self.limits.raw_bytes_max,
+            });
         }
-        let fair = (self.offset + payload_len).saturating_mul(self.limits.ratio_max).saturating_add(RATIO_FREE_BYTES);
+        let fair = (self.offset + payload_len)
+            .saturating_mul(self.limits.ratio_max)
+            .saturating_add(RATIO_FREE_BYTES);
         if self.raw_bytes > fair {
             let what = "bytes after decompression for each byte on the wire";
-            return Err(PackError::Limit { what, limit: self.limits.ratio_max });
+            return Err(PackError::Limit {
+                what,
+                limit: self.limits.ratio_max,
+            });
         }
         Ok(())
     }
@@ -328,14 +388,22 @@ impl<R: Read> PackReader<R> {
     fn trailer(&mut self, start: u64) -> Result<(), PackError> {
         let count = u64::from_le_bytes(self.array::<8>()?);
         if count != self.count {
-            let reason = format!("the trailer counts {count} objects, there were {}", self.count);
-            return Err(PackError::Format { offset: start + 1, reason });
+            let reason = format!(
+                "the trailer counts {count} objects, there were {}",
+                self.count
+            );
+            return Err(PackError::Format {
+                offset: start + 1,
+                reason,
+            });
         }
         let want = self.hasher.finalize();
         let offset = self.offset;
         let have = self.array::<HASH_BYTES>()?;
         if want != have {
-            let reason = "the hash of what came before is another; something was changed on the way".to_owned();
+            let reason =
+                "the hash of what came before is another; something was changed on the way"
+                    .to_owned();
             return Err(PackError::Format { offset, reason });
         }
         self.done = true;
@@ -351,9 +419,17 @@ impl<R: Read> PackReader<R> {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), PackError> {
         let wire_bytes_max = self.limits.wire_bytes_max;
         if self.offset.saturating_add(bytes.len() as u64) > wire_bytes_max {
-            return Err(PackError::Limit { what: "bytes on the wire", limit: wire_bytes_max });
+            return Err(PackError::Limit {
+                what: "bytes on the wire",
+                limit: wire_bytes_max,
+            });
         }
-        self.input.read_exact(bytes).map_err(|source| PackError::Io { offset: self.offset, source })?;
+        self.input
+            .read_exact(bytes)
+            .map_err(|source| PackError::Io {
+                offset: self.offset,
+                source,
+            })?;
         self.hasher.update(bytes);
         self.offset += bytes.len() as u64;
         Ok(())
@@ -382,13 +458,21 @@ pub fn admit<R: Read>(
     knows: &dyn Fn(Kind, &ObjectId) -> bool,
 ) -> Result<Admitted, PackError> {
     let mut reader = PackReader::new(input, limits)?;
-    let mut quarantine = Quarantine { bases, knows, places: HashMap::new(), objects: Vec::new() };
+    let mut quarantine = Quarantine {
+        bases,
+        knows,
+        places: HashMap::new(),
+        objects: Vec::new(),
+    };
     let mut encoded = Vec::new();
     while let Some(frame) = reader.next_frame()? {
         quarantine.take_in(&frame)?;
         encoded.push(frame);
     }
-    Ok(Admitted { objects: quarantine.objects, encoded })
+    Ok(Admitted {
+        objects: quarantine.objects,
+        encoded,
+    })
 }
 
 /// What has arrived of a pack.
@@ -414,14 +498,22 @@ impl Quarantine<'_> {
         let object = frame.open(base.as_deref()).map_err(wrong)?;
         let links = links(kind, object.bytes()).map_err(|e| wrong(e.to_string()))?;
         for (missing_kind, missing) in links {
-            if !self.places.contains_key(&(missing_kind, missing)) && !(self.knows)(missing_kind, &missing) {
-                return Err(PackError::MissingLink { kind, id, missing_kind, missing });
+            if !self.places.contains_key(&(missing_kind, missing))
+                && !(self.knows)(missing_kind, &missing)
+            {
+                return Err(PackError::MissingLink {
+                    kind,
+                    id,
+                    missing_kind,
+                    missing,
+                });
             }
         }
         if kind == Kind::Commit {
             self.check_generation(&object)?;
         }
-        self.places.insert((kind, id), (self.objects.len(), frame.encoding.depth()));
+        self.places
+            .insert((kind, id), (self.objects.len(), frame.encoding.depth()));
         self.objects.push(object);
         Ok(())
     }
@@ -433,7 +525,9 @@ impl Quarantine<'_> {
         if let Some((place, depth)) = self.places.get(&(kind, *base)) {
             if *depth >= frame.encoding.depth() {
                 let stated = frame.encoding.depth();
-                return Err(wrong(format!("it states depth {stated}, its dictionary {base} in the pack has {depth}")));
+                return Err(wrong(format!(
+                    "it states depth {stated}, its dictionary {base} in the pack has {depth}"
+                )));
             }
             return match self.objects.get(*place) {
                 Some(object) => Ok(object.bytes().clone()),
@@ -444,19 +538,28 @@ impl Quarantine<'_> {
         let vouched_for = (self.knows)(kind, base);
         match self.bases.try_read(kind, base) {
             Ok(Some(bytes)) if vouched_for => Ok(bytes),
-            Ok(_) => Err(wrong(format!("its dictionary {base} is neither earlier in the pack nor known here"))),
+            Ok(_) => Err(wrong(format!(
+                "its dictionary {base} is neither earlier in the pack nor known here"
+            ))),
             Err(e) => Err(wrong(format!("its dictionary cannot be read: {e}"))),
         }
     }
 
     /// One more than the largest of the parents, as far as they can be read here.
     fn check_generation(&self, object: &Object) -> Result<(), PackError> {
-        let wrong = |reason: String| PackError::Object { kind: Kind::Commit, id: object.id(), reason };
+        let wrong = |reason: String| PackError::Object {
+            kind: Kind::Commit,
+            id: object.id(),
+            reason,
+        };
         let commit = Commit::decode(object.bytes()).map_err(|e| wrong(e.to_string()))?;
         let mut largest = 0;
         let mut all_read = true;
         for parent in &commit.parents {
-            match self.generation(parent).map_err(|e| wrong(format!("its parent {parent}: {e}")))? {
+            match self
+                .generation(parent)
+                .map_err(|e| wrong(format!("its parent {parent}: {e}")))?
+            {
                 Some(generation) => largest = largest.max(generation),
                 None => all_read = false,
             }
@@ -469,12 +572,21 @@ impl Quarantine<'_> {
         if fits {
             return Ok(());
         }
-        Err(wrong(format!("it has generation {}, one more than {largest}, the largest of its parents, is needed", commit.generation)))
+        Err(wrong(format!(
+            "it has generation {}, one more than {largest}, the largest of its parents, is needed",
+            commit.generation
+        )))
     }
 
     fn generation(&self, id: &ObjectId) -> Result<Option<u64>, ReadError> {
-        if let Some(object) = self.places.get(&(Kind::Commit, *id)).and_then(|(place, _)| self.objects.get(*place)) {
-            return Ok(Commit::decode(object.bytes()).ok().map(|commit| commit.generation));
+        if let Some(object) = self
+            .places
+            .get(&(Kind::Commit, *id))
+            .and_then(|(place, _)| self.objects.get(*place))
+        {
+            return Ok(Commit::decode(object.bytes())
+                .ok()
+                .map(|commit| commit.generation));
         }
         match self.bases.commit(id) {
             Ok(commit) => Ok(Some(commit.generation)),
@@ -497,8 +609,13 @@ pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<(Kind, ObjectId)>, DecodeEr
         Kind::Meta => Meta::decode(bytes).map(|_| Vec::new()),
         Kind::Commit => {
             let commit = Commit::decode(bytes)?;
-            let parents = commit.parents.into_iter().map(|parent| (Kind::Commit, parent));
-            Ok(std::iter::once((Kind::Page, commit.tree)).chain(parents).collect())
+            let parents = commit
+                .parents
+                .into_iter()
+                .map(|parent| (Kind::Commit, parent));
+            Ok(std::iter::once((Kind::Page, commit.tree))
+                .chain(parents)
+                .collect())
         }
         Kind::Record => {
             let record = Record::decode(bytes)?;

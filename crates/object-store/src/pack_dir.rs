@@ -87,7 +87,10 @@ impl PackDir {
             }
         }
         packs.sort_by_key(|pack: &Pack| pack.number);
-        Ok(Self { dir, packs: RwLock::new(packs) })
+        Ok(Self {
+            dir,
+            packs: RwLock::new(packs),
+        })
     }
 
     /// The directory.
@@ -113,9 +116,17 @@ impl PackDir {
             for object in objects {
                 let start = writer.position();
                 writer.write(object)?;
-                places.push(Place::new(object.kind, object.id, start, writer.position() - start));
+                places.push(Place::new(
+                    object.kind,
+                    object.id,
+                    start,
+                    writer.position() - start,
+                ));
             }
-            let file = writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+            let file = writer
+                .finish()?
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?;
             file.sync_all()?;
             Ok(file)
         };
@@ -123,12 +134,22 @@ impl PackDir {
         let (number, path) = self.give_name(&temporary, born, after)?;
         let index = Index::new(places, &file).map_err(failed("read", &path))?;
         save_index(&index, &path)?;
-        Ok(Pack { number, born, file, index })
+        Ok(Pack {
+            number,
+            born,
+            file,
+            index,
+        })
     }
 
     /// Gives the finished pack the first free number. A link fails where the name is taken; a rename would
     /// replace what another process has put there.
-    fn give_name(&self, temporary: &Path, born: u64, after: u64) -> Result<(u64, PathBuf), PackDirError> {
+    fn give_name(
+        &self,
+        temporary: &Path,
+        born: u64,
+        after: u64,
+    ) -> Result<(u64, PathBuf), PackDirError> {
         let mut number = after;
         loop {
             number += 1;
@@ -150,7 +171,9 @@ impl PackDir {
         for name in [PACK, INDEX] {
             let path = self.dir.join(format!("{name}.{TEMPORARY}"));
             match fs::remove_file(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &path)(e)),
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove", &path)(e));
+                }
                 _ => {}
             }
         }
@@ -167,20 +190,30 @@ impl ObjectBackend for PackDir {
         let mut packs = self.packs.write().map_err(lock_failed)?;
         let settled = chain::settle(&|kind, id| get(&packs, kind, id), objects, born)?;
         let mut seen = BTreeSet::new();
-        let once: Vec<Encoded> =
-            settled.into_iter().filter(|object| seen.insert((object.kind, object.id))).collect();
+        let once: Vec<Encoded> = settled
+            .into_iter()
+            .filter(|object| seen.insert((object.kind, object.id)))
+            .collect();
         if once.is_empty() {
             return Ok(());
         }
         let after = packs.last().map_or(0, |pack| pack.number);
         let pack = self
             .write_pack(&once, born, after)
-            .map_err(|e| BackendError::Io { action: "write a pack", source: e.into() })?;
+            .map_err(|e| BackendError::Io {
+                action: "write a pack",
+                source: e.into(),
+            })?;
         packs.push(pack);
         Ok(())
     }
 
-    fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+    fn ids(
+        &self,
+        kind: Kind,
+        first: &ObjectId,
+        limit: usize,
+    ) -> Result<Vec<ObjectId>, BackendError> {
         let packs = self.packs.read().map_err(lock_failed)?;
         let mut ids = BTreeSet::new();
         for pack in packs.iter() {
@@ -191,19 +224,37 @@ impl ObjectBackend for PackDir {
 }
 
 fn get(packs: &[Pack], kind: Kind, id: &ObjectId) -> Result<Option<Stored>, BackendError> {
-    let Some((pack, place)) = packs.iter().rev().find_map(|pack| Some((pack, pack.index.find(kind, id)?))) else {
+    let Some((pack, place)) = packs
+        .iter()
+        .rev()
+        .find_map(|pack| Some((pack, pack.index.find(kind, id)?)))
+    else {
         return Ok(None);
     };
     let mut frame = vec![0; place.len()];
     pack.file
         .read_exact_at(&mut frame, place.offset())
-        .map_err(|e| BackendError::Io { action: "read a pack", source: e.into() })?;
-    let corrupt = |reason: String| BackendError::Corrupt { kind, id: *id, reason };
+        .map_err(|e| BackendError::Io {
+            action: "read a pack",
+            source: e.into(),
+        })?;
+    let corrupt = |reason: String| BackendError::Corrupt {
+        kind,
+        id: *id,
+        reason,
+    };
     let encoded = Encoded::from_frame(&frame.into()).map_err(corrupt)?;
     if (encoded.kind, encoded.id) != (kind, *id) {
-        return Err(corrupt(format!("its place in pack {} has {} {}", pack.number, encoded.kind, encoded.id)));
+        return Err(corrupt(format!(
+            "its place in pack {} has {} {}",
+            pack.number, encoded.kind, encoded.id
+        )));
     }
-    Ok(Some(Stored { born: pack.born, encoding: encoded.encoding, payload: encoded.payload }))
+    Ok(Some(Stored {
+        born: pack.born,
+        encoding: encoded.encoding,
+        payload: encoded.payload,
+    }))
 }
 
 fn open_pack(path: &Path, number: u64, born: u64) -> Result<Pack, PackDirError> {
@@ -218,7 +269,12 @@ fn open_pack(path: &Path, number: u64, born: u64) -> Result<Pack, PackDirError> 
             index
         }
     };
-    Ok(Pack { number, born, file, index })
+    Ok(Pack {
+        number,
+        born,
+        file,
+        index,
+    })
 }
 
 /// Reads a whole pack, which verifies its hash, for the places of its objects.
@@ -230,21 +286,32 @@ fn index_from_pack(file: &File, path: &Path) -> Result<Index, PackDirError> {
         blob_bytes_max: u32::MAX,
         ratio_max: u64::MAX,
     };
-    let damaged = |source| PackDirError::Damaged { path: path.to_owned(), source };
+    let damaged = |source| PackDirError::Damaged {
+        path: path.to_owned(),
+        source,
+    };
     let mut reader = PackReader::new(io::BufReader::new(file), &limits).map_err(damaged)?;
     let mut places = Vec::new();
     loop {
         let start = reader.position();
         match reader.next_frame().map_err(damaged)? {
             None => break,
-            Some(frame) => places.push(Place::new(frame.kind, frame.id, start, reader.position() - start)),
+            Some(frame) => places.push(Place::new(
+                frame.kind,
+                frame.id,
+                start,
+                reader.position() - start,
+            )),
         }
     }
     let end = reader.position();
     let len = file.metadata().map_err(failed("read", path))?.len();
     if end != len {
         let reason = format!("the pack ends here, the file has {len} bytes");
-        return Err(damaged(PackError::Format { offset: end, reason }));
+        return Err(damaged(PackError::Format {
+            offset: end,
+            reason,
+        }));
     }
     Index::new(places, file).map_err(failed("read", path))
 }
@@ -263,7 +330,12 @@ fn save_index(index: &Index, pack: &Path) -> Result<(), PackDirError> {
 }
 
 fn create(path: &Path) -> io::Result<File> {
-    File::options().read(true).write(true).create(true).truncate(true).open(path)
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {
@@ -281,11 +353,18 @@ fn parse_name(path: &Path) -> Option<(u64, u64)> {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PackDirError {
     let path = path.to_owned();
-    move |source| PackDirError::Io { action, path, source }
+    move |source| PackDirError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 fn lock_failed<T>(_: PoisonError<T>) -> BackendError {
-    BackendError::Io { action: "lock the directory of packs", source: "a writer panicked".into() }
+    BackendError::Io {
+        action: "lock the directory of packs",
+        source: "a writer panicked".into(),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::codec::{self, DecodeError, EncodeError, Field, Lines, SHORT_TEXT_BYTES_MAX, TlvReader, TlvWriter, check_text};
+use crate::codec::{
+    self, DecodeError, EncodeError, Field, Lines, SHORT_TEXT_BYTES_MAX, TlvReader, TlvWriter,
+    check_text,
+};
 use crate::id::{ID_BYTES, ObjectId};
 use crate::object::{Kind, Object};
 
@@ -82,17 +85,33 @@ impl Record {
     /// The first field that is out of its limits.
     pub fn check(&self) -> Result<(), EncodeError> {
         let fail = |tag, reason: String| Err(EncodeError::field(NAME, tag, reason));
-        let well_named = self.record_type.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        let well_named = self
+            .record_type
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if !well_named || !(1..=RECORD_TYPE_BYTES_MAX).contains(&self.record_type.len()) {
-            return fail(TYPE, format!("the type of a record is 1 to {RECORD_TYPE_BYTES_MAX} of a-z, 0-9 and -"));
+            return fail(
+                TYPE,
+                format!("the type of a record is 1 to {RECORD_TYPE_BYTES_MAX} of a-z, 0-9 and -"),
+            );
         }
-        check_text(&self.actor, SHORT_TEXT_BYTES_MAX, Lines::One).or_else(|(_, reason)| fail(ACTOR, reason))?;
+        check_text(&self.actor, SHORT_TEXT_BYTES_MAX, Lines::One)
+            .or_else(|(_, reason)| fail(ACTOR, reason))?;
         if self.body.len() > RECORD_BODY_BYTES_MAX {
-            let reason = format!("a document of {} bytes, at most {RECORD_BODY_BYTES_MAX} are allowed", self.body.len());
+            let reason = format!(
+                "a document of {} bytes, at most {RECORD_BODY_BYTES_MAX} are allowed",
+                self.body.len()
+            );
             return fail(BODY, reason);
         }
         if self.links.len() > RECORD_LINKS_MAX {
-            return fail(LINKS, format!("{} links, at most {RECORD_LINKS_MAX} are allowed", self.links.len()));
+            return fail(
+                LINKS,
+                format!(
+                    "{} links, at most {RECORD_LINKS_MAX} are allowed",
+                    self.links.len()
+                ),
+            );
         }
         codec::check_unknown(NAME, &[], &self.unknown)?;
         codec::check_size(NAME, &self.encode(), RECORD_BYTES_MAX)
@@ -106,11 +125,17 @@ impl Record {
         codec::check_len(NAME, bytes, RECORD_BYTES_MAX)?;
         let mut fields = TlvReader::new(NAME, Kind::Record.into(), bytes)?;
         let record = Self {
-            record_type: fields.require(TYPE, "type")?.text(RECORD_TYPE_BYTES_MAX, Lines::One)?,
+            record_type: fields
+                .require(TYPE, "type")?
+                .text(RECORD_TYPE_BYTES_MAX, Lines::One)?,
             previous: fields.take(PREVIOUS).map(|f| f.id()).transpose()?,
             time_ms: fields.require(TIME, "time")?.i64()?,
-            actor: fields.take(ACTOR).map_or(Ok(String::new()), |f| f.text(SHORT_TEXT_BYTES_MAX, Lines::One))?,
-            body: fields.take(BODY).map_or_else(Bytes::new, |f| Bytes::copy_from_slice(f.bytes())),
+            actor: fields.take(ACTOR).map_or(Ok(String::new()), |f| {
+                f.text(SHORT_TEXT_BYTES_MAX, Lines::One)
+            })?,
+            body: fields
+                .take(BODY)
+                .map_or_else(Bytes::new, |f| Bytes::copy_from_slice(f.bytes())),
             links: fields.take(LINKS).map_or(Ok(Vec::new()), decode_links)?,
             unknown: fields.rest()?,
         };
@@ -124,8 +149,12 @@ fn decode_links(field: Field<'_>) -> Result<Vec<(Kind, ObjectId)>, DecodeError> 
     let items = field.items::<LINK_BYTES>(RECORD_LINKS_MAX)?;
     let mut links = Vec::with_capacity(items.len());
     for (at, [number, id @ ..]) in items.iter().enumerate() {
-        let kind = Kind::from_number(*number)
-            .ok_or_else(|| field.error(at * LINK_BYTES, format!("no kind of object has the number {number}")))?;
+        let kind = Kind::from_number(*number).ok_or_else(|| {
+            field.error(
+                at * LINK_BYTES,
+                format!("no kind of object has the number {number}"),
+            )
+        })?;
         links.push((kind, ObjectId::from_bytes(*id)));
     }
     Ok(links)

@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocksdb::{
-    BlockBasedOptions, Cache, ChecksumType, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DataBlockIndexType, Direction, IteratorMode, Options, ReadOptions, UniversalCompactOptions,
-    WriteBatch,
+    BlockBasedOptions, Cache, ChecksumType, ColumnFamily, ColumnFamilyDescriptor, DB,
+    DBCompactionStyle, DBCompressionType, DataBlockIndexType, Direction, IteratorMode, Options,
+    ReadOptions, UniversalCompactOptions, WriteBatch,
 };
 
 use crate::backend::{BackendError, ObjectBackend, Stored};
@@ -59,7 +59,9 @@ pub struct RocksBackend {
 
 impl fmt::Debug for RocksBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RocksBackend").field("path", &self.db.path()).finish()
+        f.debug_struct("RocksBackend")
+            .field("path", &self.db.path())
+            .finish()
     }
 }
 
@@ -83,7 +85,12 @@ impl RocksBackend {
     ///
     /// # Errors
     /// A column family is missing, or an object is encoded against one that is neither kept nor before it.
-    pub fn put_into(&self, batch: &mut WriteBatch, objects: &[Encoded], born: u64) -> Result<(), BackendError> {
+    pub fn put_into(
+        &self,
+        batch: &mut WriteBatch,
+        objects: &[Encoded],
+        born: u64,
+    ) -> Result<(), BackendError> {
         let mut value = Vec::new();
         for object in chain::settle(&|kind, id| self.get(kind, id), objects, born)? {
             value.clear();
@@ -91,7 +98,11 @@ impl RocksBackend {
             value.extend_from_slice(&born.to_le_bytes());
             object.encoding.write_header(&mut value);
             value.extend_from_slice(&object.payload);
-            batch.put_cf(self.family(object.kind)?, key(object.kind, &object.id), &value);
+            batch.put_cf(
+                self.family(object.kind)?,
+                key(object.kind, &object.id),
+                &value,
+            );
         }
         Ok(())
     }
@@ -101,7 +112,11 @@ impl RocksBackend {
     ///
     /// # Errors
     /// A column family is missing.
-    pub fn remove_into(&self, batch: &mut WriteBatch, objects: &[(Kind, ObjectId)]) -> Result<(), BackendError> {
+    pub fn remove_into(
+        &self,
+        batch: &mut WriteBatch,
+        objects: &[(Kind, ObjectId)],
+    ) -> Result<(), BackendError> {
         for (kind, id) in objects {
             batch.delete_cf(self.family(*kind)?, key(*kind, id));
         }
@@ -123,7 +138,10 @@ impl RocksBackend {
 
 impl ObjectBackend for RocksBackend {
     fn get(&self, kind: Kind, id: &ObjectId) -> Result<Option<Stored>, BackendError> {
-        let found = self.db.get_cf(self.family(kind)?, key(kind, id)).map_err(failed("read an object"))?;
+        let found = self
+            .db
+            .get_cf(self.family(kind)?, key(kind, id))
+            .map_err(failed("read an object"))?;
         found.map(|value| decode_value(kind, id, value)).transpose()
     }
 
@@ -133,17 +151,31 @@ impl ObjectBackend for RocksBackend {
         self.db.write(batch).map_err(failed("write objects"))
     }
 
-    fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+    fn ids(
+        &self,
+        kind: Kind,
+        first: &ObjectId,
+        limit: usize,
+    ) -> Result<Vec<ObjectId>, BackendError> {
         let mut options = ReadOptions::default();
         // A point filter says nothing about a range.
         options.set_total_order_seek(true);
         let from = key(kind, first);
         let mode = IteratorMode::From(&from, Direction::Forward);
         let mut ids = Vec::new();
-        for row in self.db.iterator_cf_opt(self.family(kind)?, options, mode).take(limit) {
+        for row in self
+            .db
+            .iterator_cf_opt(self.family(kind)?, options, mode)
+            .take(limit)
+        {
             let (key, _) = row.map_err(failed("list objects"))?;
-            match key.split_first().map(|(number, id)| (*number, <[u8; ID_BYTES]>::try_from(id))) {
-                Some((number, Ok(id))) if number == u8::from(kind) => ids.push(ObjectId::from_bytes(id)),
+            match key
+                .split_first()
+                .map(|(number, id)| (*number, <[u8; ID_BYTES]>::try_from(id)))
+            {
+                Some((number, Ok(id))) if number == u8::from(kind) => {
+                    ids.push(ObjectId::from_bytes(id))
+                }
                 _ => break,
             }
         }
@@ -161,16 +193,30 @@ fn key(kind: Kind, id: &ObjectId) -> [u8; KEY_BYTES] {
 
 fn decode_value(kind: Kind, id: &ObjectId, value: Vec<u8>) -> Result<Stored, BackendError> {
     let value = Bytes::from(value);
-    let corrupt = |reason: String| BackendError::Corrupt { kind, id: *id, reason };
-    let (born, rest) = value
-        .split_first_chunk::<BORN_BYTES>()
-        .ok_or_else(|| corrupt(format!("{} bytes, the birth alone has {BORN_BYTES}", value.len())))?;
+    let corrupt = |reason: String| BackendError::Corrupt {
+        kind,
+        id: *id,
+        reason,
+    };
+    let (born, rest) = value.split_first_chunk::<BORN_BYTES>().ok_or_else(|| {
+        corrupt(format!(
+            "{} bytes, the birth alone has {BORN_BYTES}",
+            value.len()
+        ))
+    })?;
     let (encoding, payload) = Encoding::read_header(rest).map_err(corrupt)?;
-    Ok(Stored { born: u64::from_le_bytes(*born), encoding, payload: value.slice_ref(payload) })
+    Ok(Stored {
+        born: u64::from_le_bytes(*born),
+        encoding,
+        payload: value.slice_ref(payload),
+    })
 }
 
 fn failed(action: &'static str) -> impl FnOnce(rocksdb::Error) -> BackendError {
-    move |source| BackendError::Io { action, source: source.into() }
+    move |source| BackendError::Io {
+        action,
+        source: source.into(),
+    }
 }
 
 fn options(name: &str, block_cache: &Cache) -> Options {
@@ -199,7 +245,13 @@ fn options(name: &str, block_cache: &Cache) -> Options {
     options.set_memtable_prefix_bloom_ratio(0.02);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_bottommost_compression_type(DBCompressionType::Zstd);
-    options.set_bottommost_compression_options(ZSTD_WINDOW_BITS, ZSTD_LEVEL, 0, DICTIONARY_BYTES, true);
+    options.set_bottommost_compression_options(
+        ZSTD_WINDOW_BITS,
+        ZSTD_LEVEL,
+        0,
+        DICTIONARY_BYTES,
+        true,
+    );
     options.set_bottommost_zstd_max_train_bytes(DICTIONARY_TRAIN_BYTES, true);
     if name == BLOBS {
         options.set_enable_blob_files(true);
@@ -232,12 +284,17 @@ mod tests {
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         let families = RocksBackend::column_families(&Cache::new_lru_cache(8 << 20));
-        RocksBackend::new(Arc::new(DB::open_cf_descriptors(&options, dir, families).unwrap()))
+        RocksBackend::new(Arc::new(
+            DB::open_cf_descriptors(&options, dir, families).unwrap(),
+        ))
     }
 
     fn fresh() -> TestDb {
         let dir = tempfile::tempdir().unwrap();
-        TestDb { backend: open(dir.path()), _dir: dir }
+        TestDb {
+            backend: open(dir.path()),
+            _dir: dir,
+        }
     }
 
     impl ObjectBackend for TestDb {
@@ -247,7 +304,12 @@ mod tests {
         fn put(&self, objects: &[Encoded], born: u64) -> Result<(), BackendError> {
             self.backend.put(objects, born)
         }
-        fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+        fn ids(
+            &self,
+            kind: Kind,
+            first: &ObjectId,
+            limit: usize,
+        ) -> Result<Vec<ObjectId>, BackendError> {
             self.backend.ids(kind, first, limit)
         }
     }
@@ -263,31 +325,54 @@ mod tests {
         let object = |n: u32| {
             let kind = Kind::ALL[n as usize % 7];
             let len = 10 + 997 * (n as usize % 90);
-            let noise = (0..len.min(kind.bytes_max())).map(|i| (i as u32 ^ n).wrapping_mul(2_654_435_761).to_le_bytes()[3]);
+            let noise = (0..len.min(kind.bytes_max()))
+                .map(|i| (i as u32 ^ n).wrapping_mul(2_654_435_761).to_le_bytes()[3]);
             Object::new(kind, noise.collect::<Vec<u8>>())
         };
         let backend = open(dir.path());
         for n in 0..400 {
-            backend.put(&[Encoded::new(&object(n))], u64::from(n)).unwrap();
+            backend
+                .put(&[Encoded::new(&object(n))], u64::from(n))
+                .unwrap();
         }
         for name in [PAGES, BLOBS, NODES] {
             let family = backend.db.cf_handle(name).unwrap();
             backend.db.flush_cf(family).unwrap();
-            backend.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+            backend
+                .db
+                .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
         }
         drop(backend);
         let backend = open(dir.path());
         for n in 0..400 {
-            let (object, stored) = (object(n), backend.get(object(n).kind(), &object(n).id()).unwrap().unwrap());
+            let (object, stored) = (
+                object(n),
+                backend
+                    .get(object(n).kind(), &object(n).id())
+                    .unwrap()
+                    .unwrap(),
+            );
             assert_eq!(stored.born, u64::from(n));
-            let Stored { encoding, payload, .. } = stored;
-            let encoded = Encoded { kind: object.kind(), id: object.id(), encoding, payload };
+            let Stored {
+                encoding, payload, ..
+            } = stored;
+            let encoded = Encoded {
+                kind: object.kind(),
+                id: object.id(),
+                encoding,
+                payload,
+            };
             assert_eq!(encoded.open(None).unwrap(), object);
         }
         let mut batch = WriteBatch::default();
-        backend.remove_into(&mut batch, &[(object(1).kind(), object(1).id())]).unwrap();
+        backend
+            .remove_into(&mut batch, &[(object(1).kind(), object(1).id())])
+            .unwrap();
         backend.db.write(batch).unwrap();
-        assert_eq!(backend.get(object(1).kind(), &object(1).id()).unwrap(), None);
+        assert_eq!(
+            backend.get(object(1).kind(), &object(1).id()).unwrap(),
+            None
+        );
     }
 
     #[test]
@@ -295,9 +380,17 @@ mod tests {
         let db = fresh();
         let object = Object::new(Kind::Commit, "x");
         let family = db.backend.family(Kind::Commit).unwrap();
-        db.backend.db.put_cf(family, key(Kind::Commit, &object.id()), b"12345678\xff").unwrap();
+        db.backend
+            .db
+            .put_cf(family, key(Kind::Commit, &object.id()), b"12345678\xff")
+            .unwrap();
         let error = db.get(Kind::Commit, &object.id()).unwrap_err().to_string();
         let id = object.id();
-        assert_eq!(error, format!("the stored frame of commit {id} is corrupt: 0xff is no encoding: raw, zstd or delta is needed"));
+        assert_eq!(
+            error,
+            format!(
+                "the stored frame of commit {id} is corrupt: 0xff is no encoding: raw, zstd or delta is needed"
+            )
+        );
     }
 }

@@ -88,7 +88,8 @@ pub trait ReadObjects: Send + Sync {
     /// # Errors
     /// As `try_read`, and [`ReadError::Missing`].
     fn read(&self, kind: Kind, id: &ObjectId) -> Result<Bytes, ReadError> {
-        self.try_read(kind, id)?.ok_or(ReadError::Missing { kind, id: *id })
+        self.try_read(kind, id)?
+            .ok_or(ReadError::Missing { kind, id: *id })
     }
 
     /// The decoded commit.
@@ -136,7 +137,10 @@ pub struct Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("backend", &self.backend).field("cached", &self.cache.len()).finish()
+        f.debug_struct("Store")
+            .field("backend", &self.backend)
+            .field("cached", &self.cache.len())
+            .finish()
     }
 }
 
@@ -144,8 +148,12 @@ impl Store {
     /// Reads through to `backend`, keeping about `cache_bytes` of decoded pages and commits.
     #[must_use]
     pub fn new(backend: Arc<dyn ObjectBackend>, cache_bytes: u64) -> Self {
-        let expected = usize::try_from(cache_bytes / CACHE_OBJECT_BYTES_EXPECTED).unwrap_or(usize::MAX);
-        Self { backend, cache: quick_cache::sync::Cache::with_weighter(expected, cache_bytes, ByBytes) }
+        let expected =
+            usize::try_from(cache_bytes / CACHE_OBJECT_BYTES_EXPECTED).unwrap_or(usize::MAX);
+        Self {
+            backend,
+            cache: quick_cache::sync::Cache::with_weighter(expected, cache_bytes, ByBytes),
+        }
     }
 
     /// What it reads from.
@@ -158,7 +166,12 @@ impl Store {
     ///
     /// # Errors
     /// The backend fails.
-    pub fn find(&self, kind: Kind, prefix: &IdPrefix, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+    pub fn find(
+        &self,
+        kind: Kind,
+        prefix: &IdPrefix,
+        limit: usize,
+    ) -> Result<Vec<ObjectId>, BackendError> {
         let mut ids = self.backend.ids(kind, &prefix.first(), limit)?;
         ids.retain(|id| prefix.matches(id));
         Ok(ids)
@@ -168,15 +181,24 @@ impl Store {
     ///
     /// # Errors
     /// It is corrupt or the backend fails.
-    pub fn read_from_backend(&self, kind: Kind, id: &ObjectId) -> Result<Option<Object>, ReadError> {
-        chain::open(&|kind, id| self.backend.get(kind, id), kind, id).map_err(|e| read_error(kind, id, e))
+    pub fn read_from_backend(
+        &self,
+        kind: Kind,
+        id: &ObjectId,
+    ) -> Result<Option<Object>, ReadError> {
+        chain::open(&|kind, id| self.backend.get(kind, id), kind, id)
+            .map_err(|e| read_error(kind, id, e))
     }
 
     /// The bytes, of an object whose dictionaries may be in the cache.
     fn read_object(&self, kind: Kind, id: &ObjectId) -> Result<Option<Object>, ReadError> {
         let get = |kind: Kind, at: &ObjectId| match self.cached_bytes(kind, at) {
             // A decoded dictionary spares the rest of the chain. It is verified like everything.
-            Some(payload) => Ok(Some(Stored { born: 0, encoding: Encoding::Raw, payload })),
+            Some(payload) => Ok(Some(Stored {
+                born: 0,
+                encoding: Encoding::Raw,
+                payload,
+            })),
             None => self.backend.get(kind, at),
         };
         chain::open(&get, kind, id).map_err(|e| read_error(kind, id, e))
@@ -184,7 +206,10 @@ impl Store {
 
     fn cached_bytes(&self, kind: Kind, id: &ObjectId) -> Option<Bytes> {
         match kind {
-            Kind::Page | Kind::Commit => self.cache.get(&(kind, *id)).map(|decoded| decoded.bytes().clone()),
+            Kind::Page | Kind::Commit => self
+                .cache
+                .get(&(kind, *id))
+                .map(|decoded| decoded.bytes().clone()),
             _ => None,
         }
     }
@@ -194,11 +219,17 @@ fn read_error(kind: Kind, id: &ObjectId, error: ChainError) -> ReadError {
     let id = *id;
     match error {
         ChainError::Missing => ReadError::Missing { kind, id },
-        ChainError::Corrupt { id: at, reason } if at == id => ReadError::Corrupt { kind, id, reason },
-        ChainError::Corrupt { id: at, reason } => {
-            ReadError::Corrupt { kind, id, reason: format!("its dictionary {at} is corrupt: {reason}") }
+        ChainError::Corrupt { id: at, reason } if at == id => {
+            ReadError::Corrupt { kind, id, reason }
         }
-        ChainError::Backend(BackendError::Corrupt { kind, id, reason }) => ReadError::Corrupt { kind, id, reason },
+        ChainError::Corrupt { id: at, reason } => ReadError::Corrupt {
+            kind,
+            id,
+            reason: format!("its dictionary {at} is corrupt: {reason}"),
+        },
+        ChainError::Backend(BackendError::Corrupt { kind, id, reason }) => {
+            ReadError::Corrupt { kind, id, reason }
+        }
         ChainError::Backend(source) => ReadError::Backend { kind, id, source },
     }
 }
@@ -207,7 +238,9 @@ impl ReadObjects for Store {
     fn try_read(&self, kind: Kind, id: &ObjectId) -> Result<Option<Bytes>, ReadError> {
         match self.cached_bytes(kind, id) {
             Some(bytes) => Ok(Some(bytes)),
-            None => Ok(self.read_object(kind, id)?.map(|object| object.bytes().clone())),
+            None => Ok(self
+                .read_object(kind, id)?
+                .map(|object| object.bytes().clone())),
         }
     }
 
@@ -218,12 +251,16 @@ impl ReadObjects for Store {
         }
         let bytes = self.read(kind, id)?;
         let page = decode_page(id, bytes.clone())?;
-        self.cache.insert((kind, *id), Decoded::Page(bytes, page.clone()));
+        self.cache
+            .insert((kind, *id), Decoded::Page(bytes, page.clone()));
         Ok(page)
     }
 
     fn encoding(&self, kind: Kind, id: &ObjectId) -> Result<Option<Encoding>, ReadError> {
-        let stored = self.backend.get(kind, id).map_err(|e| read_error(kind, id, ChainError::Backend(e)))?;
+        let stored = self
+            .backend
+            .get(kind, id)
+            .map_err(|e| read_error(kind, id, ChainError::Backend(e)))?;
         Ok(stored.map(|stored| stored.encoding))
     }
 
@@ -234,18 +271,27 @@ impl ReadObjects for Store {
         }
         let bytes = self.read(kind, id)?;
         let commit = decode_commit(id, &bytes)?;
-        self.cache.insert((kind, *id), Decoded::Commit(bytes, commit.clone()));
+        self.cache
+            .insert((kind, *id), Decoded::Commit(bytes, commit.clone()));
         Ok(commit)
     }
 }
 
 fn decode_page(id: &ObjectId, bytes: Bytes) -> Result<Arc<Page>, ReadError> {
-    let malformed = |source| ReadError::Malformed { kind: Kind::Page, id: *id, source };
+    let malformed = |source| ReadError::Malformed {
+        kind: Kind::Page,
+        id: *id,
+        source,
+    };
     Page::decode(bytes).map(Arc::new).map_err(malformed)
 }
 
 fn decode_commit(id: &ObjectId, bytes: &[u8]) -> Result<Arc<Commit>, ReadError> {
-    let malformed = |source| ReadError::Malformed { kind: Kind::Commit, id: *id, source };
+    let malformed = |source| ReadError::Malformed {
+        kind: Kind::Commit,
+        id: *id,
+        source,
+    };
     Commit::decode(bytes).map(Arc::new).map_err(malformed)
 }
 
@@ -268,7 +314,11 @@ impl Stage {
     /// An empty stage on top of a store.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, objects: BTreeMap::new(), order: Vec::new() }
+        Self {
+            store,
+            objects: BTreeMap::new(),
+            order: Vec::new(),
+        }
     }
 
     /// The store below.
@@ -291,7 +341,10 @@ impl Stage {
 
     /// The staged objects, in the order in which they were put.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.order.iter().filter_map(|key| self.objects.get(key)).map(|staged| &staged.object)
+        self.order
+            .iter()
+            .filter_map(|key| self.objects.get(key))
+            .map(|staged| &staged.object)
     }
 
     /// Adds an object, to be written against `replaces` (an older object of its kind) if that pays.
@@ -326,7 +379,9 @@ impl Stage {
                 if depths.contains_key(&key) {
                     continue;
                 }
-                let Some(staged) = self.objects.get(&key) else { continue };
+                let Some(staged) = self.objects.get(&key) else {
+                    continue;
+                };
                 let object = self.encode_one(staged, &depths)?;
                 depths.insert(key, object.encoding.depth());
                 encoded.push(object);
@@ -340,9 +395,15 @@ impl Stage {
         self.objects.contains_key(&base).then_some(base)
     }
 
-    fn encode_one(&self, staged: &Staged, depths: &HashMap<(Kind, ObjectId), u8>) -> Result<Encoded, ReadError> {
+    fn encode_one(
+        &self,
+        staged: &Staged,
+        depths: &HashMap<(Kind, ObjectId), u8>,
+    ) -> Result<Encoded, ReadError> {
         let object = &staged.object;
-        let Some(base_id) = staged.replaces else { return Ok(Encoded::new(object)) };
+        let Some(base_id) = staged.replaces else {
+            return Ok(Encoded::new(object));
+        };
         let base_key = (object.kind(), base_id);
         if let Some(base) = self.objects.get(&base_key) {
             return Ok(match depths.get(&base_key) {
@@ -350,12 +411,18 @@ impl Stage {
                 None => Encoded::new(object),
             });
         }
-        let Some(encoding) = self.store.encoding(object.kind(), &base_id)? else { return Ok(Encoded::new(object)) };
+        let Some(encoding) = self.store.encoding(object.kind(), &base_id)? else {
+            return Ok(Encoded::new(object));
+        };
         if encoding.depth() >= DELTA_DEPTH_MAX {
             return Ok(Encoded::new(object));
         }
         let bytes = self.store.read(object.kind(), &base_id)?;
-        Ok(Encoded::against(object, &Object::new(object.kind(), bytes), encoding.depth()))
+        Ok(Encoded::against(
+            object,
+            &Object::new(object.kind(), bytes),
+            encoding.depth(),
+        ))
     }
 }
 

@@ -68,7 +68,9 @@ impl Index {
         }
         let hash = blake3::derive_key(HASH_CONTEXT, &bytes);
         bytes.extend_from_slice(&hash);
-        Ok(Self { bytes: bytes.into() })
+        Ok(Self {
+            bytes: bytes.into(),
+        })
     }
 
     /// Takes the bytes as they lie on disk; `None` unless they are whole and belong to this pack.
@@ -92,15 +94,20 @@ impl Index {
     pub(super) fn find(&self, kind: Kind, id: &ObjectId) -> Option<Place> {
         let key = key(kind, id);
         let places = self.places();
-        let at = places.partition_point(|place| place.first_chunk().is_some_and(|have| *have < key));
-        places.get(at).filter(|place| place.starts_with(&key)).map(|place| Place(*place))
+        let at =
+            places.partition_point(|place| place.first_chunk().is_some_and(|have| *have < key));
+        places
+            .get(at)
+            .filter(|place| place.starts_with(&key))
+            .map(|place| Place(*place))
     }
 
     /// Ids of this kind, ascending, from `first` on.
     pub(super) fn ids(&self, kind: Kind, first: &ObjectId) -> impl Iterator<Item = ObjectId> {
         let key = key(kind, first);
         let places = self.places();
-        let at = places.partition_point(|place| place.first_chunk().is_some_and(|have| *have < key));
+        let at =
+            places.partition_point(|place| place.first_chunk().is_some_and(|have| *have < key));
         places
             .iter()
             .skip(at)
@@ -111,7 +118,11 @@ impl Index {
 
     fn places(&self) -> &[[u8; PLACE_BYTES]] {
         let end = self.bytes.len().saturating_sub(HASH_BYTES);
-        self.bytes.get(HEADER_BYTES..end).unwrap_or_default().as_chunks().0
+        self.bytes
+            .get(HEADER_BYTES..end)
+            .unwrap_or_default()
+            .as_chunks()
+            .0
     }
 }
 

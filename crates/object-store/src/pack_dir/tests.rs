@@ -16,39 +16,68 @@ impl ObjectBackend for TestDir {
         // What one process has put, another finds.
         let again = PackDir::open(self.dir.path()).unwrap();
         for object in objects {
-            assert_eq!(again.get(object.kind, &object.id)?, self.packs.get(object.kind, &object.id)?);
+            assert_eq!(
+                again.get(object.kind, &object.id)?,
+                self.packs.get(object.kind, &object.id)?
+            );
         }
         Ok(())
     }
-    fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
+    fn ids(
+        &self,
+        kind: Kind,
+        first: &ObjectId,
+        limit: usize,
+    ) -> Result<Vec<ObjectId>, BackendError> {
         self.packs.ids(kind, first, limit)
     }
 }
 
 fn fresh() -> TestDir {
     let dir = tempfile::tempdir().unwrap();
-    TestDir { packs: PackDir::open(dir.path()).unwrap(), dir }
+    TestDir {
+        packs: PackDir::open(dir.path()).unwrap(),
+        dir,
+    }
 }
 
 /// A directory with one pack of a few objects, and those.
 fn one_pack() -> (tempfile::TempDir, PathBuf, Vec<Object>) {
     let dir = tempfile::tempdir().unwrap();
-    let objects: Vec<Object> =
-        [("a", 3), ("b", 300), ("c", 0)].map(|(text, n)| Object::new(Kind::Blob, text.repeat(n))).into();
+    let objects: Vec<Object> = [("a", 3), ("b", 300), ("c", 0)]
+        .map(|(text, n)| Object::new(Kind::Blob, text.repeat(n)))
+        .into();
     let packs = PackDir::open(dir.path()).unwrap();
-    packs.put(&objects.iter().map(Encoded::new).collect::<Vec<_>>(), 10).unwrap();
+    packs
+        .put(&objects.iter().map(Encoded::new).collect::<Vec<_>>(), 10)
+        .unwrap();
     let path = dir.path().join("00000001-a.pack");
-    assert!(path.exists(), "{:?}", fs::read_dir(dir.path()).unwrap().collect::<Vec<_>>());
+    assert!(
+        path.exists(),
+        "{:?}",
+        fs::read_dir(dir.path()).unwrap().collect::<Vec<_>>()
+    );
     (dir, path, objects)
 }
 
 fn whole(packs: &PackDir, objects: &[Object]) -> bool {
     objects.iter().all(|object| {
         packs.get(object.kind(), &object.id()).is_ok_and(|stored| {
-            stored.is_some_and(|Stored { born, encoding, payload }| {
-                let encoded = Encoded { kind: object.kind(), id: object.id(), encoding, payload };
-                born == 10 && encoded.open(None).as_ref() == Ok(object)
-            })
+            stored.is_some_and(
+                |Stored {
+                     born,
+                     encoding,
+                     payload,
+                 }| {
+                    let encoded = Encoded {
+                        kind: object.kind(),
+                        id: object.id(),
+                        encoding,
+                        payload,
+                    };
+                    born == 10 && encoded.open(None).as_ref() == Ok(object)
+                },
+            )
         })
     })
 }
@@ -86,7 +115,10 @@ fn an_index_cut_or_flipped_at_any_byte_is_made_again() {
         flipped[at] ^= 4;
         for damaged in [&bytes[..at], &flipped] {
             fs::write(&index, damaged).unwrap();
-            assert!(whole(&PackDir::open(dir.path()).unwrap(), &objects), "byte {at}");
+            assert!(
+                whole(&PackDir::open(dir.path()).unwrap(), &objects),
+                "byte {at}"
+            );
             assert_eq!(fs::read(&index).unwrap(), bytes);
         }
     }
@@ -102,15 +134,28 @@ fn a_flipped_byte_of_a_pack_never_gives_other_bytes() {
         let mut flipped = bytes.clone();
         flipped[at] ^= 1;
         fs::write(&path, &flipped).unwrap();
-        let Ok(packs) = PackDir::open(dir.path()) else { continue };
+        let Ok(packs) = PackDir::open(dir.path()) else {
+            continue;
+        };
         for object in &objects {
-            if let Ok(Some(Stored { encoding, payload, .. })) = packs.get(object.kind(), &object.id()) {
-                let encoded = Encoded { kind: object.kind(), id: object.id(), encoding, payload };
+            if let Ok(Some(Stored {
+                encoding, payload, ..
+            })) = packs.get(object.kind(), &object.id())
+            {
+                let encoded = Encoded {
+                    kind: object.kind(),
+                    id: object.id(),
+                    encoding,
+                    payload,
+                };
                 assert!(encoded.open(None).map_or(true, |opened| opened == *object));
             }
         }
         fs::remove_file(path.with_extension(INDEX)).ok();
-        assert!(PackDir::open(dir.path()).is_err(), "without its index all of the pack is read, byte {at}");
+        assert!(
+            PackDir::open(dir.path()).is_err(),
+            "without its index all of the pack is read, byte {at}"
+        );
         fs::write(&path, &bytes).unwrap();
         drop(PackDir::open(dir.path()).unwrap());
     }
@@ -132,9 +177,15 @@ fn what_a_stopped_writer_left_behind_is_ignored_and_removed() {
 #[test]
 fn two_writers_do_not_replace_each_others_packs() {
     let (dir, _, objects) = one_pack();
-    let (one, two) = (PackDir::open(dir.path()).unwrap(), PackDir::open(dir.path()).unwrap());
+    let (one, two) = (
+        PackDir::open(dir.path()).unwrap(),
+        PackDir::open(dir.path()).unwrap(),
+    );
     let [a, b] = ["one", "two"].map(|text| Object::new(Kind::Blob, text));
     one.put(&[Encoded::new(&a)], 10).unwrap();
     two.put(&[Encoded::new(&b)], 10).unwrap();
-    assert!(whole(&PackDir::open(dir.path()).unwrap(), &[&objects[..], &[a, b]].concat()));
+    assert!(whole(
+        &PackDir::open(dir.path()).unwrap(),
+        &[&objects[..], &[a, b]].concat()
+    ));
 }

@@ -3,7 +3,10 @@
 //! `fuzz/` calls these with bytes that a fuzzer finds; the tests here call them with fixtures that were
 //! changed a little. Each returns, or panics where the law is broken.
 
-#![expect(clippy::panic, reason = "a fuzz target says that a law is broken by panicking")]
+#![expect(
+    clippy::panic,
+    reason = "a fuzz target says that a law is broken by panicking"
+)]
 
 use std::sync::Arc;
 
@@ -38,7 +41,11 @@ pub const TARGETS: [(&str, Target); 8] = [
 ];
 
 /// One byte string for each value: what decodes, encodes to the same bytes.
-fn one_form<T>(bytes: &[u8], decode: fn(&[u8]) -> Result<T, DecodeError>, encode: fn(&T) -> Vec<u8>) {
+fn one_form<T>(
+    bytes: &[u8],
+    decode: fn(&[u8]) -> Result<T, DecodeError>,
+    encode: fn(&T) -> Vec<u8>,
+) {
     match decode(bytes) {
         Ok(value) => assert_eq!(encode(&value), bytes, "what decodes has another encoding"),
         Err(e) => assert!(e.offset <= bytes.len(), "the error is beyond the end: {e}"),
@@ -109,15 +116,27 @@ pub fn fuzz_page(bytes: &[u8]) {
 /// # Panics
 /// It gives another number.
 pub fn fuzz_frame(bytes: &[u8]) {
-    let Ok((encoding, payload)) = Encoding::read_header(bytes) else { return };
+    let Ok((encoding, payload)) = Encoding::read_header(bytes) else {
+        return;
+    };
     let mut header = Vec::new();
     encoding.write_header(&mut header);
     assert!(bytes.starts_with(&header), "a header has two forms");
     let payload = Bytes::copy_from_slice(payload);
     for kind in [Kind::Page, Kind::Commit] {
-        let encoded = Encoded { kind, id: ObjectId::of(kind, b""), encoding, payload: payload.clone() };
+        let encoded = Encoded {
+            kind,
+            id: ObjectId::of(kind, b""),
+            encoding,
+            payload: payload.clone(),
+        };
         if let Ok(out) = encoded.decompress(Some(b"a dictionary of some text, of some text")) {
-            assert_eq!(out.len(), encoding.declared_len().map_or(payload.len(), |len| len as usize));
+            assert_eq!(
+                out.len(),
+                encoding
+                    .declared_len()
+                    .map_or(payload.len(), |len| len as usize)
+            );
         }
     }
 }
@@ -127,13 +146,22 @@ pub fn fuzz_frame(bytes: &[u8]) {
 /// # Panics
 /// It has two.
 pub fn fuzz_pack(bytes: &[u8]) {
-    let limits = PackLimits { objects_max: 1000, wire_bytes_max: 1 << 20, raw_bytes_max: 8 << 20, ..PackLimits::default() };
+    let limits = PackLimits {
+        objects_max: 1000,
+        wire_bytes_max: 1 << 20,
+        raw_bytes_max: 8 << 20,
+        ..PackLimits::default()
+    };
     let nowhere = Store::new(Arc::new(MemoryBackend::default()), 1 << 16);
     if let Ok(admitted) = pack::admit(bytes, &limits, &nowhere, &|_, _| true) {
         let again = pack::pack_of(&admitted.encoded);
         assert!(bytes.starts_with(&again), "a pack has two forms");
         if admitted.objects.len() != admitted.encoded.len() {
-            panic!("{} objects out of {} frames", admitted.objects.len(), admitted.encoded.len());
+            panic!(
+                "{} objects out of {} frames",
+                admitted.objects.len(),
+                admitted.encoded.len()
+            );
         }
     }
 }

@@ -38,7 +38,8 @@ fn unknown() -> impl Strategy<Value = Vec<(u8, Bytes)>> {
     btree_set(50..=127_u8, 0..4).prop_flat_map(|tags| {
         let tags: Vec<u8> = tags.into_iter().map(|tag| tag * 2 + 1).collect();
         let len = tags.len();
-        vec(bytes(1..20), len).prop_map(move |values| tags.clone().into_iter().zip(values).collect())
+        vec(bytes(1..20), len)
+            .prop_map(move |values| tags.clone().into_iter().zip(values).collect())
     })
 }
 
