@@ -1,4 +1,9 @@
 //! Histories from Git and back: `git fast-export` and `git fast-import` streams.
 
+mod assembly;
+mod content;
 pub mod export;
 pub mod import;
+mod place;
+pub mod stream;
+mod workshop;

@@ -31,6 +31,7 @@ mod scan;
 mod snapshot;
 mod state;
 
+pub(crate) use entries::lenient_limits;
 pub use entries::{BINARY_INLINE_BYTES_MAX, JSON_INLINE_BYTES_MAX, STRING_INLINE_BYTES_MAX};
 pub use error::{FileProblem, WorkingCopyError};
 pub use place::{DOCUMENT_FILE, ENTRIES_FILE, FILES_DIRECTORY};

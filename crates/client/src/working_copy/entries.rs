@@ -87,7 +87,7 @@ pub(super) struct EntriesFile {
 }
 
 /// What was said to be the limits by the server is checked there; here only what any server refuses.
-pub(super) fn lenient_limits(value_text: &str) -> ValueLimits {
+pub(crate) fn lenient_limits(value_text: &str) -> ValueLimits {
     let mut limits = ValueLimits { value_bytes_max: confman_model::value::VALUE_BYTES_CEILING, ..ValueLimits::default() };
     if let Some((scheme, _)) = value_text.trim_start_matches('"').split_once("://") {
         let plain = !scheme.is_empty()

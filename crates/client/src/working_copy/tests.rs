@@ -158,7 +158,7 @@ proptest! {
         let snapshot = Snapshot::read(place.path(), Path::new(""), &mut Index::default()).unwrap();
         prop_assert_eq!(snapshot.root_id(), objects_of(&entries).0);
         for (key, entry) in &entries {
-            prop_assert_eq!(snapshot.entry(key).unwrap().as_ref(), Some(entry));
+            prop_assert_eq!(snapshot.entry(key).unwrap(), Some(entry.clone()));
         }
     }
 

@@ -1,0 +1,185 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Every command of a stream, one a line, or the problem.
+fn read(stream: &[u8]) -> String {
+    let mut reader = StreamReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        match reader.next_command() {
+            Ok(None) => return lines.join("\n"),
+            Ok(Some(Command::Blob { mark, original, data })) => {
+                lines.push(format!("blob {mark:?} {original:?} {}", printable(&data)));
+            }
+            Ok(Some(Command::Commit(commit))) => {
+                lines.push(format!(
+                    "commit {} {:?} {} <{}> {} {} {} from {:?} merge {:?}",
+                    commit.branch,
+                    commit.mark,
+                    printable(&commit.committer.name),
+                    printable(&commit.committer.email),
+                    commit.committer.seconds,
+                    commit.committer.offset_minutes,
+                    printable(&commit.message),
+                    commit.from,
+                    commit.merges
+                ));
+                for change in commit.changes {
+                    lines.push(match change {
+                        FileChange::Modify { mode, content, path } => format!("  M {mode:o} {content:?} {}", printable(&path)),
+                        FileChange::Delete(path) => format!("  D {}", printable(&path)),
+                        FileChange::Rename(from, to) => format!("  R {} -> {}", printable(&from), printable(&to)),
+                        FileChange::Copy(from, to) => format!("  C {} -> {}", printable(&from), printable(&to)),
+                        FileChange::DeleteAll => "  deleteall".to_owned(),
+                        FileChange::Note(about) => format!("  N {about:?}"),
+                    });
+                }
+            }
+            Ok(Some(other)) => lines.push(format!("{other:?}")),
+            Err(error) => {
+                lines.push(error.to_string());
+                return lines.join("\n");
+            }
+        }
+    }
+}
+
+const WHOLE: &str = r#"feature done
+option git quiet
+# a comment
+blob
+mark :1
+original-oid 0123456789012345678901234567890123456789
+data 4
+a
+b
+
+reset refs/heads/main
+commit refs/heads/main
+mark :2
+author Ada <ada@x> 5 +0130
+committer Ada L. <ada@x> 1700000000 -0500
+encoding ISO-8859-1
+data <<END
+why
+END
+M 100644 :1 a b.txt
+M 100755 inline "q\"\303\251\n"
+data 2
+hi
+R "old name" new name
+C x y z
+D gone
+deleteall
+
+progress half
+commit refs/heads/main
+committer <> 0 +9999
+data 0
+from :2
+merge 0123456789012345678901234567890123456789
+merge refs/heads/side^0
+N inline :2
+data 1
+n
+tag v1
+from :2
+tagger Ada <ada@x> 5 +0000
+data 3
+tag
+reset refs/heads/other
+from :2
+
+done
+ignored
+"#;
+
+#[test]
+fn every_command_is_read() {
+    insta::assert_snapshot!(read(WHOLE.as_bytes()), @"");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line_and_byte() {
+    let wrong = |text: &str| read(text.as_bytes());
+    insta::assert_snapshot!(wrong("nonsense\n"), @"");
+    insta::assert_snapshot!(wrong("commit refs/heads/main\nmark :1\nnonsense\n"), @"");
+    insta::assert_snapshot!(wrong("blob\nmark :1\ndata 99999999999999\nx\n"), @"");
+    insta::assert_snapshot!(wrong("blob\nmark :0\ndata 1\nx\n"), @"");
+    insta::assert_snapshot!(wrong("blob\nmark :1\ndata 10\nx\n"), @"");
+    insta::assert_snapshot!(wrong("blob\nmark :1\nda"), @"");
+    insta::assert_snapshot!(wrong("blob\nmark :1\n"), @"");
+    insta::assert_snapshot!(wrong("blob\ndata <<E\nx\n"), @"");
+    insta::assert_snapshot!(wrong("feature done\nblob\ndata 1\nx\n"), @"");
+    insta::assert_snapshot!(wrong("feature cat-blob\n"), @"");
+    insta::assert_snapshot!(wrong("commit x\ncommitter a b 1 +0000\n"), @"");
+    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nM 1 :1 a\n"), @"");
+    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nD \"a\\9\"\n"), @"");
+    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nR one\n"), @"");
+    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nls a\n"), @"");
+}
+
+#[test]
+fn lines_of_data_count() {
+    insta::assert_snapshot!(read(b"blob\ndata 4\n\n\n\n\n\nwhat\n"), @"");
+}
+
+/// Gives one byte at a time, as the slowest pipe would.
+struct Slow<'s>(&'s [u8]);
+
+impl Read for Slow<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
+        buffer[0] = *first;
+        self.0 = rest;
+        Ok(1)
+    }
+}
+
+#[test]
+fn how_the_bytes_arrive_does_not_matter() {
+    let mut slow = StreamReader::new(Slow(WHOLE.as_bytes()));
+    let mut fast = StreamReader::new(WHOLE.as_bytes());
+    loop {
+        let (one, other) = (slow.next_command().unwrap(), fast.next_command().unwrap());
+        assert_eq!(one, other);
+        if one.is_none() {
+            break;
+        }
+    }
+    assert_eq!(slow.offset(), fast.offset());
+}
+
+proptest! {
+    #[test]
+    fn a_mutated_stream_is_read_or_refused(
+        at in 0..WHOLE.len(),
+        with in any::<u8>(),
+        cut in 0..WHOLE.len(),
+        cut_len in 0..40_usize,
+    ) {
+        let mut stream = WHOLE.as_bytes().to_vec();
+        stream[at] = with;
+        stream.drain(cut..(cut + cut_len).min(WHOLE.len()));
+        let mut reader = StreamReader::new(stream.as_slice());
+        let mut commands = 0;
+        while let Ok(Some(_)) = reader.next_command() {
+            commands += 1;
+            prop_assert!(commands <= stream.len());
+        }
+    }
+
+    #[test]
+    fn a_cut_stream_with_an_announced_end_is_refused(cut in 13..WHOLE.len() - 13) {
+        let mut reader = StreamReader::new(&WHOLE.as_bytes()[..cut]);
+        let end = loop {
+            match reader.next_command() {
+                Ok(None) => break true,
+                Ok(Some(_)) => {}
+                Err(_) => break false,
+            }
+        };
+        prop_assert!(!end);
+    }
+}
