@@ -388,10 +388,13 @@ impl<'a> Fold<'a> {
         let seals = seals(&left.shape, &right.shape, split, &self.limits);
         let right_shape = self.settle(&right, self.items.len(), seals.right, split)?;
         let left_shape = self.settle(&left, right.start, seals.left, split)?;
-        let larger = if left.shape.items >= right.shape.items {
-            left.origin
+        // A side that became one reference lies in the page that is being filled, not in its own.
+        let left_origin = left.origin.filter(|_| !seals.left);
+        let right_origin = right.origin.filter(|_| !seals.right);
+        let larger = if left_shape.items >= right_shape.items {
+            left_origin
         } else {
-            right.origin
+            right_origin
         };
         Ok(Node {
             shape: left_shape.joined(&right_shape, split),
