@@ -156,6 +156,7 @@ fn texts_merge_by_line() {
         ("a\nB\nc\nd\ne\n", "a\nb\nC\nd\ne\n"),
         ("A\nb\nc\nd\ne\n", "Á\nb\nc\nd\ne\n"),
         ("a\nb\nc\nd\ne\nx\n", "a\nb\nc\nd\ne\ny\n"),
+        ("x\na\nb\nc\nd\ne\n", "a\nB\nc\nd\ne\n"),
     ];
     let report = report.map(|(ours, theirs)| {
         outcome(EntryType::String, base, ours, theirs)
@@ -168,6 +169,7 @@ fn texts_merge_by_line() {
     conflict at []
     conflict at []
     conflict at []
+    x\na\nB\nc\nd\ne\n
     "#);
 }
 
