@@ -1,2 +1,78 @@
-//! The confman command line.
-fn main() {}
+//! The confman command line: commands for people and scripts, and `confman serve`.
+//!
+//! Each command is a file in [`commands`]: its `Args` are its help, and `run` returns what it found
+//! or did as a [`report::Report`]. [`ui`] alone prints: text for people, the API's JSON with
+//! `--json`. What is printed is made by the pure functions in [`render`].
+//!
+//! INVARIANT: data goes to stdout and everything else to stderr; the exit code is one of
+//! [`exit::Exit`].
+//! INVARIANT: a token is never an argument, and never part of a message.
+//!
+//! Deliberately absent: rules about configuration. Those are the server's.
+
+mod args;
+mod commands;
+mod comparison;
+mod context;
+mod draft;
+mod error;
+mod exit;
+mod input;
+mod interrupt;
+mod local_commit;
+mod pager;
+mod place;
+mod profile;
+mod progress;
+mod reference;
+mod render;
+mod report;
+mod settings;
+mod text;
+mod transfer;
+mod ui;
+mod working_directory;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::Cli;
+use context::Context;
+use error::CliError;
+use exit::Exit;
+
+fn main() -> ExitCode {
+    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let cx = Context::new(cli.global);
+    let run = std::panic::AssertUnwindSafe(|| {
+        let report = cli.command.run(&cx)?;
+        cx.ui.print(report)
+    });
+    let done = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+        Err(CliError::bug(
+            "confman has a defect and stopped; see the lines above",
+        ))
+    });
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            cx.ui.error(&error);
+            error.exit.into()
+        }
+    }
+}
+
+/// Help and version are data; everything else about arguments is a usage error.
+fn usage(error: &clap::Error) -> ExitCode {
+    // There is nowhere left to report that the terminal is gone.
+    let _ = error.print();
+    match error.use_stderr() {
+        true => Exit::Usage.into(),
+        false => Exit::Ok.into(),
+    }
+}

@@ -1,0 +1,160 @@
+//! The command line as types: flags for every command, and which commands there are.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::settings::Chosen;
+use crate::ui::{ColorWhen, Ui};
+
+/// Git-style configuration for services: drafted, reviewed, published, kept for ever
+///
+/// Examples:
+///   confman serve --dev                          a server to try things out, in a terminal of its own
+///   confman ns create /teams/payments --owner payments-team@company.com
+///   confman set /teams/payments:limits/daily 100 --type number -m "first limit"
+///   confman publish /teams/payments
+///   confman get /teams/payments:limits/daily
+///   confman clone /teams/payments                the same as files, with status, diff and push
+///
+/// Addresses are NAMESPACE[@REV][:KEY]. A revision is `published` (the default), `published~3`,
+/// `draft/NAME`, at least 8 digits of a commit, a tag, or a time: `{2026-11-20T10:00Z}`, `{2h ago}`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "confman",
+    version,
+    verbatim_doc_comment,
+    disable_help_subcommand = false,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_long_help = AFTER_HELP
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Environment:
+  CONFMAN_SERVER, CONFMAN_PROFILE        like --server and --profile, which win
+  CONFMAN_TOKEN, CONFMAN_TOKEN_FILE      the token; never given as an argument, where others could see it
+  CONFMAN_PAGER, PAGER                   for log, diff and history on a terminal; `cat` for none
+  NO_COLOR                               no colour
+
+Exit codes:
+  0 done · 1 failed, or a difference under --exit-code · 2 usage · 3 not found · 4 not allowed ·
+  5 conflict or stale · 6 invalid or corrupt · 7 unreachable · 8 confirmation needed · 10 a defect ·
+  130 stopped by Ctrl-C";
+
+/// Flags for every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options for every command")]
+pub(crate) struct GlobalArgs {
+    /// URL of the server [env: CONFMAN_SERVER]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
+
+    /// File that holds the token [env: CONFMAN_TOKEN_FILE, or the token itself in CONFMAN_TOKEN]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Profile to take server and token from [env: CONFMAN_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// Print JSON, exactly as the HTTP API has it; lists are one document a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Ask nothing; what needs an answer ends with exit code 8
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub(crate) color: ColorWhen,
+
+    /// Say nothing but errors beside the data
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say what is being done
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+impl GlobalArgs {
+    /// How to talk to whoever started this.
+    pub(crate) fn ui(&self) -> Ui {
+        Ui::new(
+            self.json,
+            self.quiet,
+            self.verbose,
+            self.no_input,
+            self.color,
+        )
+    }
+
+    /// What the flags say about server and identity.
+    pub(crate) fn chosen(&self) -> Chosen {
+        Chosen {
+            server: self.server.clone(),
+            token: None,
+            token_file: self.token_file.clone(),
+            profile: self.profile.clone(),
+        }
+    }
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    // The working copy.
+    Clone(commands::clone::Args),
+    Status(commands::status::Args),
+    Pull(commands::pull::Args),
+    Push(commands::push::Args),
+    Diff(commands::diff::Args),
+    Log(commands::log::Args),
+    Show(commands::show::Args),
+    Blame(commands::blame::Args),
+    Restore(commands::restore::Args),
+    // Values, no working copy needed.
+    Get(commands::get::Args),
+    Set(commands::set::Args),
+    Unset(commands::unset::Args),
+    Ls(commands::ls::Args),
+    Tree(commands::tree::Args),
+    History(commands::history::Args),
+    // From draft to published, and back.
+    Draft(commands::draft::Args),
+    Publish(commands::publish::Args),
+    Rollback(commands::rollback::Args),
+    Tag(commands::tag::Args),
+    Import(commands::import::Args),
+    Export(commands::export::Args),
+    // Namespaces, identity and the server.
+    Ns(commands::ns::Args),
+    Login(commands::login::Args),
+    Logout(commands::logout::Args),
+    Whoami(commands::whoami::Args),
+    Audit(commands::audit::Args),
+    #[cfg(feature = "server")]
+    Serve(commands::serve::Args),
+    Fsck(commands::fsck::Args),
+    Config(commands::config::Args),
+    Completions(commands::completions::Args),
+    Version(commands::version::Args),
+    #[command(hide = true)]
+    HelpMarkdown(commands::help_markdown::Args),
+}

@@ -1,0 +1,81 @@
+//! The commands, each in a file of its own: `Args`, whose doc comment is its help, and `run`.
+
+pub(crate) mod audit;
+pub(crate) mod blame;
+pub(crate) mod clone;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod diff;
+pub(crate) mod draft;
+pub(crate) mod export;
+pub(crate) mod fsck;
+pub(crate) mod get;
+pub(crate) mod help_markdown;
+pub(crate) mod history;
+pub(crate) mod import;
+pub(crate) mod log;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod ls;
+pub(crate) mod ns;
+pub(crate) mod publish;
+pub(crate) mod pull;
+pub(crate) mod push;
+pub(crate) mod restore;
+pub(crate) mod rollback;
+#[cfg(feature = "server")]
+pub(crate) mod serve;
+pub(crate) mod set;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod tag;
+pub(crate) mod tree;
+pub(crate) mod unset;
+pub(crate) mod version;
+pub(crate) mod whoami;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::report::Report;
+
+impl Command {
+    /// Does what the command says.
+    pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
+        match self {
+            Self::Clone(args) => args.run(cx),
+            Self::Status(args) => args.run(cx),
+            Self::Pull(args) => args.run(cx),
+            Self::Push(args) => args.run(cx),
+            Self::Diff(args) => args.run(cx),
+            Self::Log(args) => args.run(cx),
+            Self::Show(args) => args.run(cx),
+            Self::Blame(args) => args.run(cx),
+            Self::Restore(args) => args.run(cx),
+            Self::Get(args) => args.run(cx),
+            Self::Set(args) => args.run(cx),
+            Self::Unset(args) => args.run(cx),
+            Self::Ls(args) => args.run(cx),
+            Self::Tree(args) => args.run(cx),
+            Self::History(args) => args.run(cx),
+            Self::Draft(args) => args.run(cx),
+            Self::Publish(args) => args.run(cx),
+            Self::Rollback(args) => args.run(cx),
+            Self::Tag(args) => args.run(cx),
+            Self::Import(args) => args.run(cx),
+            Self::Export(args) => args.run(cx),
+            Self::Ns(args) => args.run(cx),
+            Self::Login(args) => args.run(cx),
+            Self::Logout(args) => args.run(cx),
+            Self::Whoami(args) => args.run(cx),
+            Self::Audit(args) => args.run(cx),
+            #[cfg(feature = "server")]
+            Self::Serve(args) => args.run(cx),
+            Self::Fsck(args) => args.run(cx),
+            Self::Config(args) => args.run(cx),
+            Self::Completions(args) => args.run(cx),
+            Self::Version(args) => args.run(cx),
+            Self::HelpMarkdown(args) => args.run(cx),
+        }
+    }
+}

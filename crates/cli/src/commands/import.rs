@@ -1,0 +1,434 @@
+use std::collections::BTreeMap;
+use std::io::{Chain, Cursor, Read};
+
+use confman_api::draft::Changes;
+use confman_api::entry::EntryWrite;
+use confman_api::problem::ProblemItem;
+use confman_client::git::import::{
+    ImportOptions, ImportProgress, ImportReport, import, import_repository,
+};
+use confman_model::{DraftName, Json, Key, Value, ValueLimits};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::context::{Connection, Context};
+use crate::draft;
+use crate::error::{CliError, chain, issue_item, item_line, problem_item};
+use crate::input::Input;
+use crate::place::{Place, name};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::text::{Role, Text, count, short};
+use crate::working_directory::namespace_or_here;
+
+/// Most bytes of a JSON document that is imported.
+const DOCUMENT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What a stream that zstd compressed begins with.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Bring values or a whole Git history into a namespace
+///
+/// Examples:
+///   confman import /teams/payments values.json
+///   confman import /teams/payments --git path/to/repository
+///   git fast-export main | confman import /teams/payments --git -
+///   confman import /deployments --git history.fast-export.zst --namespaces depth=1
+///
+/// A JSON object of keys and values goes into a draft (your own, or --draft NAME) as one
+/// change; nothing is published. Undo: `confman draft delete`.
+///
+/// A Git history is published: each commit of the checked-out branch becomes a commit of
+/// the namespace, with its author, time and message. A file becomes an entry: `.json` is
+/// json, UTF-8 text is string, everything else binary. Run it again to go on where it
+/// stopped. Undo: `confman rollback`; the history stays.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// NAMESPACE[@draft/NAME]
+    #[arg(value_name = "NAMESPACE")]
+    place: Place,
+
+    /// JSON file to import; `-` for stdin
+    #[arg(required_unless_present = "git", conflicts_with = "git")]
+    file: Option<Input>,
+
+    /// Git repository, or a `git fast-export` stream: a file, compressed by zstd or not, or `-`
+    #[arg(long, value_name = "PATH|-")]
+    git: Option<Input>,
+
+    /// Turn the first N directories of a path into child namespaces
+    #[arg(long, value_name = "depth=N", value_parser = depth, requires = "git")]
+    namespaces: Option<usize>,
+
+    /// The branch to publish, where the stream has several
+    #[arg(long, value_name = "NAME", requires = "git")]
+    branch: Option<String>,
+
+    /// Leave out what cannot be an entry, and list it, instead of refusing
+    #[arg(long)]
+    skip_invalid: bool,
+
+    /// The draft to write; your own if none is named
+    #[arg(long, value_name = "NAME", value_parser = name::<DraftName>, conflicts_with = "git")]
+    draft: Option<DraftName>,
+
+    /// Publish at once and leave no draft
+    #[arg(long, conflicts_with = "git")]
+    publish: bool,
+
+    /// Why
+    #[arg(long, short, conflicts_with = "git")]
+    message: Option<String>,
+}
+
+impl Args {
+    pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
+        self.place
+            .no_key("name the namespace alone; the keys are in what is imported")?;
+        let draft_in_place = self.place.draft()?;
+        let namespace = namespace_or_here(self.place.namespace.as_ref())?;
+        let connection = cx.connect()?;
+        match (&self.git, &self.file) {
+            (Some(source), _) => {
+                if draft_in_place.is_some() {
+                    return Err(CliError::usage("a Git history is published, not drafted")
+                        .next("leave @draft/… out"));
+                }
+                let options = ImportOptions {
+                    namespace,
+                    depth: self.namespaces.unwrap_or(0),
+                    skip_invalid: self.skip_invalid,
+                    branch: self.branch,
+                };
+                import_git(cx, &connection, source, &options)
+            }
+            (None, Some(file)) => {
+                let draft = draft::choose(&connection, self.draft.or(draft_in_place))?;
+                let bytes = file.read_all(DOCUMENT_BYTES_MAX)?;
+                let writes = read_document(cx, &bytes, &file.to_string(), self.skip_invalid)?;
+                let message = self
+                    .message
+                    .unwrap_or_else(|| format!("import {}", count(writes.len(), "key")));
+                let changes = Changes {
+                    changes: writes,
+                    expected_head: None,
+                    message: Some(message),
+                    publish: self.publish,
+                };
+                let _progress = cx.ui.progress(&format!(
+                    "importing {}",
+                    count(changes.changes.len(), "key")
+                ));
+                draft::write(cx, &connection, &namespace, &draft, &changes)
+            }
+            (None, None) => {
+                Err(CliError::usage("nothing to import is named")
+                    .next("name a file, or --git PATH"))
+            }
+        }
+    }
+}
+
+/// Reads `depth=N`.
+fn depth(text: &str) -> Result<usize, String> {
+    let digits = text
+        .strip_prefix("depth=")
+        .ok_or("write it as `depth=N`, as in depth=2")?;
+    let depth: usize = digits
+        .parse()
+        .map_err(|_| format!("`{digits}` is no number"))?;
+    let depth_max = confman_model::namespace::NAMESPACE_DEPTH_MAX;
+    match depth <= depth_max {
+        true => Ok(depth),
+        false => Err(format!("a namespace has at most {depth_max} segments")),
+    }
+}
+
+/// The entries of a JSON object, each value with the type its JSON most naturally has.
+fn read_document(
+    cx: &Context,
+    bytes: &[u8],
+    source: &str,
+    skip_invalid: bool,
+) -> Result<BTreeMap<String, Option<EntryWrite>>, CliError> {
+    let not_valid = || CliError::invalid(format!("{source} cannot be imported"));
+    let members = match Json::parse(bytes) {
+        Ok(Json::Object(members)) => members,
+        Ok(_) => {
+            return Err(not_valid()
+                .because("it is no JSON object")
+                .next("write {\"key\": value, …}"));
+        }
+        Err(problems) => {
+            let items = problems
+                .iter()
+                .map(|problem| problem_item(source, problem))
+                .collect();
+            return Err(CliError {
+                items,
+                ..not_valid()
+            });
+        }
+    };
+    // Read once more for the bytes that their author wrote.
+    let raw: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_slice(bytes).map_err(|error| not_valid().because(error.to_string()))?;
+    let mut writes = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (key, _) in members {
+        let Some(value) = raw.get(&key) else { continue };
+        match read_member(&key, value) {
+            Ok(write) => {
+                writes.insert(key, Some(write));
+            }
+            Err(items) => wrong.extend(items),
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(writes);
+    }
+    if !skip_invalid {
+        let next = "correct them, or leave them out with --skip-invalid";
+        return Err(CliError {
+            items: wrong,
+            ..not_valid()
+        }
+        .next(next));
+    }
+    cx.ui
+        .warn(&format!("{} left out:", count(wrong.len(), "entry")));
+    wrong.iter().for_each(|item| cx.ui.say(&item_line(item)));
+    Ok(writes)
+}
+
+fn read_member(key: &str, value: &RawValue) -> Result<EntryWrite, Vec<ProblemItem>> {
+    key.parse::<Key>().map_err(|error| {
+        vec![ProblemItem {
+            detail: chain(&error),
+            key: Some(key.to_owned()),
+            ..ProblemItem::default()
+        }]
+    })?;
+    let entry_type = Value::infer(value.get());
+    Value::from_json(entry_type, value.get(), &ValueLimits::default()).map_err(|error| {
+        error
+            .problems
+            .iter()
+            .map(|problem| problem_item(key, problem))
+            .collect::<Vec<_>>()
+    })?;
+    Ok(EntryWrite {
+        entry_type: Some(entry_type.name().to_owned()),
+        value: Some(value.to_owned()),
+        unset: false,
+        description: None,
+        tags: None,
+        media_type: None,
+    })
+}
+
+/// What `--json` prints of an import.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Imported {
+    commits: u64,
+    resumed: u64,
+    heads: Vec<Head>,
+    skipped: u64,
+}
+
+#[derive(Serialize)]
+struct Head {
+    namespace: String,
+    commit: String,
+    tree: String,
+}
+
+fn import_git(
+    cx: &Context,
+    connection: &Connection,
+    source: &Input,
+    options: &ImportOptions,
+) -> Result<Report, CliError> {
+    let progress = cx
+        .ui
+        .progress(&format!("importing into {}", options.namespace));
+    let show = |at: ImportProgress| show_progress(&progress, at);
+    let report = match source {
+        Input::File(path) if path.is_dir() => {
+            connection.wait(import_repository(&connection.client, path, options, &show))
+        }
+        source => {
+            let stream = decompressed(source.open()?)
+                .map_err(|error| CliError::io(format!("cannot read {source}"), &error))?;
+            connection.wait(import(&connection.client, stream, options, &show))
+        }
+    };
+    drop(progress);
+    let report = report?;
+    tell_issues(cx, &report);
+    let imported = Imported {
+        commits: report.commits,
+        resumed: report.resumed,
+        heads: report
+            .heads
+            .iter()
+            .map(|head| Head {
+                namespace: head.namespace.to_string(),
+                commit: head.commit.to_string(),
+                tree: head.tree.to_string(),
+            })
+            .collect(),
+        skipped: u64::try_from(report.skipped.len()).unwrap_or(u64::MAX),
+    };
+    Ok(Report::one(imported, |imported| {
+        let mut text = Text::new();
+        text.plain(&format!("imported {} commits", imported.commits));
+        if imported.resumed > 0 {
+            text.faint(&format!(" ({} were there already)", imported.resumed));
+        }
+        text.end_line();
+        for head in &imported.heads {
+            text.plain("  ")
+                .plain(&head.namespace)
+                .plain(" is at ")
+                .push(Role::Id, short(&head.commit))
+                .end_line();
+        }
+        text
+    }))
+}
+
+fn show_progress(progress: &Progress, at: ImportProgress) {
+    let what = match at.published {
+        0 => format!("commits read, {} sent", at.sent),
+        published => format!("commits read, {published} published"),
+    };
+    progress.at(at.commits, 0);
+    progress.say(&what);
+}
+
+/// Lists what was left out or taken differently.
+fn tell_issues(cx: &Context, report: &ImportReport) {
+    for (issues, what) in [
+        (&report.skipped, "left out"),
+        (&report.warnings, "taken, but not as it is"),
+    ] {
+        if !issues.is_empty() {
+            cx.ui
+                .warn(&format!("{} {what}:", count(issues.len(), "file")));
+            issues
+                .iter()
+                .for_each(|issue| cx.ui.say(&item_line(&issue_item(issue))));
+        }
+    }
+    if report.more > 0 {
+        cx.ui.note(&format!("  … {} more", report.more));
+    }
+}
+
+/// A stream as it is, or decompressed where zstd compressed it.
+fn decompressed(mut stream: Box<dyn Read + Send>) -> std::io::Result<Box<dyn Read + Send>> {
+    let mut start = Vec::with_capacity(ZSTD_MAGIC.len());
+    stream.by_ref().take(4).read_to_end(&mut start)?;
+    let is_zstd = start == ZSTD_MAGIC;
+    let whole: Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>> = Cursor::new(start).chain(stream);
+    match is_zstd {
+        true => Ok(Box::new(zstd::Decoder::new(whole)?)),
+        false => Ok(Box::new(whole)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::GlobalArgs;
+
+    #[test]
+    fn depth_is_written_out() {
+        assert_eq!(depth("depth=2"), Ok(2));
+        for bad in ["2", "depth=", "depth=x", "depth=17", "depth=-1"] {
+            assert!(depth(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn compressed_streams_are_recognised() {
+        let text = b"blob\nmark :1\n".to_vec();
+        for bytes in [
+            text.clone(),
+            zstd::encode_all(text.as_slice(), 1).unwrap(),
+            b"ab".to_vec(),
+            Vec::new(),
+        ] {
+            let expected = if bytes.starts_with(&ZSTD_MAGIC) {
+                text.clone()
+            } else {
+                bytes.clone()
+            };
+            let mut read = Vec::new();
+            decompressed(Box::new(Cursor::new(bytes)))
+                .unwrap()
+                .read_to_end(&mut read)
+                .unwrap();
+            assert_eq!(read, expected);
+        }
+    }
+
+    fn read(json: &str, skip_invalid: bool) -> Result<Vec<String>, CliError> {
+        let cx = Context::new(GlobalArgs {
+            quiet: true,
+            ..GlobalArgs::default()
+        });
+        let writes = read_document(&cx, json.as_bytes(), "`x.json`", skip_invalid)?;
+        Ok(writes
+            .into_iter()
+            .map(|(key, write)| {
+                let write = write.unwrap();
+                format!(
+                    "{key} {} {}",
+                    write.entry_type.unwrap(),
+                    write.value.unwrap().get()
+                )
+            })
+            .collect())
+    }
+
+    #[test]
+    fn values_keep_their_digits_and_get_their_natural_type() {
+        let entries = read(
+            r#"{"n": 1.00, "s": "1", "b": false, "o/a": [1,  2]}"#,
+            false,
+        )
+        .unwrap();
+        assert_eq!(
+            entries,
+            [
+                "b boolean false",
+                "n number 1.00",
+                "o/a json [1,  2]",
+                "s string \"1\""
+            ]
+        );
+    }
+
+    #[test]
+    fn everything_wrong_is_listed_or_left_out() {
+        let json = r#"{"a b": 1, "ok": 2, "nothing": null}"#;
+        let error = read(json, false).unwrap_err();
+        assert_eq!(error.items.len(), 2, "{error:?}");
+        assert_eq!(read(json, true).unwrap(), ["ok number 2"]);
+    }
+
+    #[test]
+    fn duplicate_keys_are_refused() {
+        let error = read("{\"a\": 1,\n \"a\": 2}", true).unwrap_err();
+        assert_eq!(error.items.len(), 1, "{error:?}");
+        assert_eq!(error.items[0].line, Some(2));
+    }
+
+    #[test]
+    fn only_objects_can_be_imported() {
+        assert!(read("[1]", false).is_err());
+    }
+}

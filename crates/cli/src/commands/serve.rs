@@ -1,0 +1,206 @@
+use std::path::PathBuf;
+
+use confman_server::{
+    BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, Ready,
+    ServeError, ServeOptions,
+};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{CliError, chain};
+use crate::exit::Exit;
+use crate::profile::{Profile, Profiles};
+use crate::report::Report;
+use crate::text::{Role, Text};
+
+/// Name of the profile that `--dev` makes.
+const PROFILE_DEV: &str = "dev";
+/// Bytes of a mebibyte.
+const MIB: u64 = 1024 * 1024;
+
+/// Run a server
+///
+/// Examples:
+///   confman serve --dev                                   to try things out
+///   confman serve --data /var/lib/confman
+///   confman serve --data /var/lib/confman --listen 0.0.0.0:7420
+///
+/// An empty data directory becomes a store of its own; the administrator's token is
+/// written to DIR/admin.token at the first start. With --dev the data is thrown away at
+/// the end, and a profile for this server is active as long as it runs, so that every
+/// confman of yours talks to it. Ctrl-C or SIGTERM ends the server; nothing that was
+/// acknowledged is lost, even by a kill -9.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Where the data is; made if it is not there
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "dev",
+        conflicts_with = "dev"
+    )]
+    data: Option<PathBuf>,
+
+    /// Address and port to listen on; port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = LISTEN_DEFAULT)]
+    listen: String,
+
+    /// Throw-away data and an active profile
+    #[arg(long)]
+    dev: bool,
+
+    /// Memory for decoded pages and commits, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = CACHE_BYTES_DEFAULT / MIB)]
+    cache: u64,
+
+    /// Memory for blocks of the database, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = mib(BLOCK_CACHE_BYTES_DEFAULT))]
+    block_cache: u64,
+}
+
+fn mib(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX) / MIB
+}
+
+/// What `--json` prints once the server answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Serving {
+    url: String,
+    data: PathBuf,
+    admin_token_file: PathBuf,
+    first_start: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
+        let data = match self.data {
+            Some(data) => DataDirectory::At(data),
+            None => DataDirectory::ThrowAway,
+        };
+        let block_cache_bytes =
+            usize::try_from(self.block_cache.saturating_mul(MIB)).unwrap_or(usize::MAX);
+        let options = ServeOptions {
+            listen: self.listen,
+            cache_bytes: self.cache.saturating_mul(MIB),
+            block_cache_bytes,
+            ..ServeOptions::new(data)
+        };
+        let mut profile = None;
+        let served = confman_server::serve(&options, |ready| {
+            tell(cx, ready);
+            if self.dev {
+                match DevProfile::activate(ready) {
+                    Ok(active) => {
+                        cx.ui.note("profile `dev` is active until the server ends; try `confman tree` in another terminal");
+                        profile = Some(active);
+                    }
+                    Err(error) => cx.ui.error(&error),
+                }
+            }
+        });
+        if let Some(profile) = profile {
+            profile.restore()?;
+        }
+        served.map_err(error)?;
+        Ok(Report::nothing())
+    }
+}
+
+/// Says where the server is: a line on stderr, or a document on stdout.
+fn tell(cx: &Context, ready: &Ready) {
+    let mut text = Text::new();
+    text.push(Role::Heading, &ready.to_string()).end_line();
+    cx.ui.say(&text);
+    if cx.ui.json {
+        let serving = Serving {
+            url: ready.url(),
+            data: ready.data.clone(),
+            admin_token_file: ready.admin_token_file.clone(),
+            first_start: ready.first_start,
+        };
+        // Nobody reading stdout is no reason to stop serving.
+        let _ = cx.ui.print(Report::one(serving, |_| Text::new()));
+    }
+}
+
+/// The profile of a throw-away server, and the one that was active before.
+struct DevProfile {
+    path: PathBuf,
+    before: Option<String>,
+    server: String,
+}
+
+impl DevProfile {
+    fn activate(ready: &Ready) -> Result<Self, CliError> {
+        let what = || {
+            format!(
+                "cannot read the token in {}",
+                ready.admin_token_file.display()
+            )
+        };
+        // The directory goes with the server, and the token with it: the profile holds it itself.
+        let token = std::fs::read_to_string(&ready.admin_token_file)
+            .map_err(|error| CliError::io(what(), &error))?;
+        let path = Profiles::path()?;
+        let mut profiles = Profiles::load(&path)?;
+        let before = profiles
+            .active
+            .replace(PROFILE_DEV.to_owned())
+            .filter(|active| active != PROFILE_DEV);
+        let server = ready.url();
+        let profile = Profile {
+            server: server.clone(),
+            token: Some(token.trim().to_owned()),
+            token_file: None,
+        };
+        profiles.profiles.insert(PROFILE_DEV.to_owned(), profile);
+        profiles.save(&path)?;
+        Ok(Self {
+            path,
+            before,
+            server,
+        })
+    }
+
+    /// Removes the profile, unless another server has taken its name meanwhile.
+    fn restore(self) -> Result<(), CliError> {
+        let mut profiles = Profiles::load(&self.path)?;
+        let is_ours = profiles
+            .profiles
+            .get(PROFILE_DEV)
+            .is_some_and(|profile| profile.server == self.server);
+        if !is_ours {
+            return Ok(());
+        }
+        profiles.profiles.remove(PROFILE_DEV);
+        if profiles.active.as_deref() == Some(PROFILE_DEV) {
+            profiles.active = self
+                .before
+                .filter(|before| profiles.profiles.contains_key(before));
+        }
+        profiles.save(&self.path)
+    }
+}
+
+/// Why the server did not start, or ended.
+pub(super) fn error(error: ServeError) -> CliError {
+    let exit = match &error {
+        ServeError::Open(_) => Exit::Invalid,
+        ServeError::Listen { source, .. }
+        | ServeError::AdminToken { source, .. }
+        | ServeError::System { source, .. } => match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Exit::NotAllowed,
+            std::io::ErrorKind::AddrInUse => Exit::Conflict,
+            std::io::ErrorKind::InvalidInput => Exit::Usage,
+            _ => Exit::Failure,
+        },
+        ServeError::Bootstrap(_) | ServeError::Failed(_) => Exit::Failure,
+    };
+    let why = std::error::Error::source(&error).map(chain);
+    CliError {
+        why,
+        ..CliError::new(exit, error.to_string())
+    }
+}

@@ -1,0 +1,63 @@
+//! Pure functions from the API's documents to styled text.
+
+pub(crate) mod blame;
+pub(crate) mod commit;
+pub(crate) mod diff;
+pub(crate) mod draft;
+pub(crate) mod entry;
+pub(crate) mod fsck;
+pub(crate) mod history;
+pub(crate) mod namespace;
+pub(crate) mod operation;
+pub(crate) mod publication;
+pub(crate) mod value;
+
+use crate::text::{Role, Text};
+
+/// Rows whose cells line up; the last cell of a row is not padded.
+pub(crate) fn columns(rows: &[Vec<(Role, String)>]) -> Text {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        for (index, (_, cell)) in row.iter().enumerate() {
+            let width = cell.chars().count();
+            match widths.get_mut(index) {
+                Some(widest) => *widest = (*widest).max(width),
+                None => widths.push(width),
+            }
+        }
+    }
+    let mut text = Text::new();
+    for row in rows {
+        let last = row.iter().rposition(|(_, cell)| !cell.is_empty());
+        for (index, ((role, cell), width)) in row.iter().zip(&widths).enumerate() {
+            text.push(*role, cell);
+            if Some(index) >= last {
+                break;
+            }
+            let padding = width.saturating_sub(cell.chars().count()) + 2;
+            text.plain(&" ".repeat(padding));
+        }
+        text.end_line();
+    }
+    text
+}
+
+/// A time as people read it: RFC 3339 with a space between date and time.
+pub(crate) fn time(rfc3339: &str) -> String {
+    rfc3339.replacen('T', " ", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_leave_no_trailing_space() {
+        let cell = |text: &str| (Role::Plain, text.to_owned());
+        let rows = vec![
+            vec![cell("/"), cell("2"), cell("root")],
+            vec![cell("/teams"), cell("10"), cell("")],
+        ];
+        assert_eq!(columns(&rows).to_plain(), "/       2   root\n/teams  10\n");
+    }
+}

@@ -1,0 +1,440 @@
+//! Differences by meaning: per key, per JSON path, per word of a text.
+
+use confman_model::diff::{DetailsDiff, JsonChange, Side, TextHunk, TextLine};
+use confman_model::{DiffKind, Entry, EntryDiff, EntryType, Value, ValueDiff};
+use similar::{ChangeTag, TextDiff};
+
+use crate::render::value::{entry_preview, value_preview};
+use crate::text::{Role, Text, count};
+
+/// Lines of an added or removed value that a diff shows before it says how many more there are.
+const WHOLE_VALUE_LINES_MAX: usize = 20;
+/// Unchanged lines around changed ones under `--text`.
+const CONTEXT_LINES: usize = 3;
+/// Longest line in which single words are compared.
+const WORDS_LINE_BYTES_MAX: usize = 2000;
+
+/// How much of a difference to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Detail {
+    /// What changed, by meaning.
+    #[default]
+    Semantic,
+    /// The values as text, line by line.
+    Text,
+    /// How much changed per key, and in all.
+    Stat,
+    /// The keys alone.
+    NameOnly,
+}
+
+/// Shows differences.
+pub(crate) fn diffs(diffs: &[EntryDiff], detail: Detail) -> Text {
+    let mut text = Text::new();
+    match detail {
+        Detail::NameOnly => {
+            for diff in diffs {
+                text.plain(diff.key.as_str()).end_line();
+            }
+        }
+        Detail::Stat => {
+            text.append(stat(diffs));
+        }
+        Detail::Semantic => {
+            for diff in diffs {
+                text.append(semantic(diff));
+            }
+        }
+        Detail::Text => {
+            for diff in diffs {
+                text.append(as_text(diff));
+            }
+        }
+    }
+    text
+}
+
+/// `3 keys: 1 added, 1 changed, 1 removed`.
+pub(crate) fn summary(kinds: impl Iterator<Item = DiffKind>) -> String {
+    let mut counts = [0; 4];
+    let mut total = 0;
+    for kind in kinds {
+        total += 1;
+        if let Some(count) = counts.get_mut(order(kind)) {
+            *count += 1;
+        }
+    }
+    let words = ["added", "changed", "removed", "written differently"];
+    let parts: Vec<_> = counts
+        .iter()
+        .zip(words)
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    match parts.is_empty() {
+        true => "no differences".to_owned(),
+        false => format!("{}: {}", count(total, "key"), parts.join(", ")),
+    }
+}
+
+fn order(kind: DiffKind) -> usize {
+    match kind {
+        DiffKind::Added => 0,
+        DiffKind::Changed => 1,
+        DiffKind::Removed => 2,
+        DiffKind::FormatOnly => 3,
+    }
+}
+
+fn letter(kind: DiffKind) -> (Role, &'static str) {
+    match kind {
+        DiffKind::Added => (Role::Added, "A"),
+        DiffKind::Changed => (Role::Warning, "M"),
+        DiffKind::Removed => (Role::Removed, "D"),
+        DiffKind::FormatOnly => (Role::Faint, "F"),
+    }
+}
+
+fn stat(diffs: &[EntryDiff]) -> Text {
+    let rows: Vec<_> = diffs
+        .iter()
+        .map(|diff| {
+            let (role, letter) = letter(diff.kind);
+            vec![
+                (role, letter.to_owned()),
+                (Role::Plain, diff.key.to_string()),
+                (Role::Faint, size_of_change(diff)),
+            ]
+        })
+        .collect();
+    let mut text = super::columns(&rows);
+    text.plain(&summary(diffs.iter().map(|diff| diff.kind)))
+        .end_line();
+    text
+}
+
+/// How much changed, in the unit that the value has.
+fn size_of_change(diff: &EntryDiff) -> String {
+    match &diff.value {
+        ValueDiff::Json(changes) => count(changes.len(), "path"),
+        ValueDiff::Text(hunks) => {
+            let lines = |wanted| {
+                hunks
+                    .iter()
+                    .flat_map(|hunk| &hunk.lines)
+                    .filter(|line| line.side == wanted)
+                    .count()
+            };
+            format!("+{} -{} lines", lines(Side::New), lines(Side::Old))
+        }
+        ValueDiff::FormatOnly => "format".to_owned(),
+        ValueDiff::Same if diff.kind == DiffKind::Changed => {
+            "description, tags or media type".to_owned()
+        }
+        ValueDiff::Same | ValueDiff::Replaced => match (&diff.old, &diff.new) {
+            (Some(old), Some(new)) => format!("{} → {}", entry_preview(old), entry_preview(new)),
+            (Some(entry), None) | (None, Some(entry)) => entry_preview(entry),
+            (None, None) => String::new(),
+        },
+    }
+}
+
+/// One key, by meaning.
+fn semantic(diff: &EntryDiff) -> Text {
+    let mut text = headline(diff);
+    match (diff.kind, &diff.value) {
+        (DiffKind::Added, _) => {
+            text.append(whole(Role::Added, "+", diff.new.as_ref()));
+        }
+        (DiffKind::Removed, _) => {
+            text.append(whole(Role::Removed, "-", diff.old.as_ref()));
+        }
+        (_, ValueDiff::Json(changes)) => {
+            for change in changes {
+                text.append(json_change(change));
+            }
+        }
+        (_, ValueDiff::Text(hunks)) => {
+            for hunk in hunks {
+                text.append(text_hunk(hunk));
+            }
+        }
+        (_, ValueDiff::Replaced) => {
+            text.append(replaced(diff.old.as_ref(), diff.new.as_ref()));
+        }
+        (_, ValueDiff::FormatOnly | ValueDiff::Same) => {}
+    }
+    text.append(details(&diff.details));
+    text
+}
+
+/// `limits  changed (number → json)`.
+fn headline(diff: &EntryDiff) -> Text {
+    let mut text = Text::new();
+    text.push(Role::Heading, diff.key.as_str()).plain("  ");
+    let type_of = |entry: &Option<Entry>| match entry {
+        None => String::new(),
+        Some(entry) => entry.value().map_or("unset".to_owned(), |value| {
+            value.entry_type().name().to_owned()
+        }),
+    };
+    match diff.kind {
+        DiffKind::Added => text
+            .push(Role::Added, "added")
+            .faint(&format!(" ({})", type_of(&diff.new))),
+        DiffKind::Removed => text
+            .push(Role::Removed, "removed")
+            .faint(&format!(" ({})", type_of(&diff.old))),
+        DiffKind::FormatOnly => text.faint("the same, written differently"),
+        DiffKind::Changed => {
+            let (old, new) = (type_of(&diff.old), type_of(&diff.new));
+            text.push(Role::Warning, "changed");
+            match old == new {
+                true => text.faint(&format!(" ({new})")),
+                false => text.faint(&format!(" ({old} → {new})")),
+            }
+        }
+    };
+    text.end_line();
+    text
+}
+
+/// A value that came or went as a whole.
+fn whole(role: Role, sign: &str, entry: Option<&Entry>) -> Text {
+    let mut text = Text::new();
+    let Some(entry) = entry else { return text };
+    let lines = lines_of(entry);
+    for line in lines.iter().take(WHOLE_VALUE_LINES_MAX) {
+        text.plain("  ")
+            .push(role, &format!("{sign} {line}"))
+            .end_line();
+    }
+    if let Some(more) = lines
+        .len()
+        .checked_sub(WHOLE_VALUE_LINES_MAX)
+        .filter(|more| *more > 0)
+    {
+        text.plain("  ")
+            .faint(&format!("… {} more", count(more, "line")))
+            .end_line();
+    }
+    text
+}
+
+/// A value in lines: text as it is, everything else in one.
+fn lines_of(entry: &Entry) -> Vec<String> {
+    match entry.value() {
+        None => vec!["(unset)".to_owned()],
+        Some(value) if matches!(value.entry_type(), EntryType::String | EntryType::Json) => {
+            let text = value.as_str().unwrap_or_default();
+            match text.contains('\n') {
+                true => text.lines().map(str::to_owned).collect(),
+                false if value.entry_type() == EntryType::String => vec![value.to_json()],
+                false => vec![text.to_owned()],
+            }
+        }
+        Some(value) => vec![value_preview(value)],
+    }
+}
+
+/// One value in place of another. Two short texts show which of their words differ.
+fn replaced(old: Option<&Entry>, new: Option<&Entry>) -> Text {
+    let one_line = |entry: Option<&Entry>| match entry.map(lines_of) {
+        Some(lines) => match <[String; 1]>::try_from(lines) {
+            Ok([line]) => Some(line),
+            Err(_) => None,
+        },
+        None => None,
+    };
+    let same_type = |old: &Value, new: &Value| old.entry_type() == new.entry_type();
+    let comparable = match (old.and_then(Entry::value), new.and_then(Entry::value)) {
+        (Some(old), Some(new)) => same_type(old, new) && old.entry_type() == EntryType::String,
+        _ => false,
+    };
+    let mut text = Text::new();
+    match (one_line(old), one_line(new)) {
+        (Some(old), Some(new)) if comparable => {
+            text.append(changed_lines("  ", &[old], &[new]));
+        }
+        _ => {
+            text.append(whole(Role::Removed, "-", old))
+                .append(whole(Role::Added, "+", new));
+        }
+    }
+    text
+}
+
+/// `  /limits/daily: 100 → 200`.
+fn json_change(change: &JsonChange) -> Text {
+    let mut text = Text::new();
+    let pointer = match change.pointer.is_root() {
+        true => "(all of it)",
+        false => change.pointer.as_str(),
+    };
+    text.plain("  ").plain(pointer).plain(": ");
+    match (&change.old, &change.new) {
+        (Some(old), Some(new)) => text
+            .push(Role::Removed, &old.to_compact())
+            .plain(" → ")
+            .push(Role::Added, &new.to_compact()),
+        (None, Some(new)) => text.push(Role::Added, &format!("+ {}", new.to_compact())),
+        (Some(old), None) => text.push(Role::Removed, &format!("- {}", old.to_compact())),
+        (None, None) => &mut text,
+    };
+    text.end_line();
+    text
+}
+
+/// Changed lines with their neighbours.
+fn text_hunk(hunk: &TextHunk) -> Text {
+    let mut text = Text::new();
+    text.plain("  ")
+        .faint(&format!("@@ -{} +{} @@", hunk.old_start, hunk.new_start))
+        .end_line();
+    let mut lines = hunk.lines.iter().peekable();
+    while let Some(line) = lines.peek() {
+        if line.side == Side::Both {
+            text.plain("    ").plain(without_end(&line.text)).end_line();
+            lines.next();
+            continue;
+        }
+        let mut take = |side| {
+            let mut taken = Vec::new();
+            while let Some(line) = lines.next_if(|line: &&TextLine| line.side == side) {
+                taken.push(without_end(&line.text).to_owned());
+            }
+            taken
+        };
+        let old = take(Side::Old);
+        let new = take(Side::New);
+        text.append(changed_lines("  ", &old, &new));
+    }
+    text
+}
+
+fn without_end(line: &str) -> &str {
+    line.strip_suffix('\n').unwrap_or(line)
+}
+
+/// Removed and added lines. Where as many came as went, each pair shows which of its words differ.
+fn changed_lines(indent: &str, old: &[String], new: &[String]) -> Text {
+    let mut removed = Text::new();
+    let mut added = Text::new();
+    let paired = old.len() == new.len();
+    for (index, line) in old.iter().enumerate() {
+        let other = new.get(index).filter(|_| paired).map_or("", String::as_str);
+        removed.append(changed_line(indent, ChangeTag::Delete, line, other));
+    }
+    for (index, line) in new.iter().enumerate() {
+        let other = old.get(index).filter(|_| paired).map_or("", String::as_str);
+        added.append(changed_line(indent, ChangeTag::Insert, other, line));
+    }
+    removed.append(added);
+    removed
+}
+
+/// One side of a changed line; `side` tells which.
+fn changed_line(indent: &str, side: ChangeTag, old: &str, new: &str) -> Text {
+    let (sign, line_role, word_role, line) = match side {
+        ChangeTag::Delete => ("- ", Role::Removed, Role::RemovedWord, old),
+        ChangeTag::Insert | ChangeTag::Equal => ("+ ", Role::Added, Role::AddedWord, new),
+    };
+    let mut text = Text::new();
+    text.plain(indent).push(line_role, sign);
+    let words_tell =
+        !old.is_empty() && !new.is_empty() && old.len().max(new.len()) <= WORDS_LINE_BYTES_MAX;
+    if !words_tell {
+        text.push(line_role, line).end_line();
+        return text;
+    }
+    let words = TextDiff::from_words(old, new);
+    for change in words.iter_all_changes() {
+        match change.tag() {
+            ChangeTag::Equal => text.push(line_role, change.value()),
+            tag if tag == side => text.push(word_role, change.value()),
+            _ => &mut text,
+        };
+    }
+    text.end_line();
+    text
+}
+
+/// What is said about an entry.
+fn details(details: &DetailsDiff) -> Text {
+    let mut text = Text::new();
+    if let Some((old, new)) = &details.description {
+        text.plain("  ").faint("description:").end_line();
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        text.append(changed_lines("    ", &lines(old), &lines(new)));
+    }
+    if !details.tags_added.is_empty() || !details.tags_removed.is_empty() {
+        text.plain("  ").faint("tags:");
+        for tag in &details.tags_removed {
+            text.plain(" ").push(Role::Removed, &format!("-{tag}"));
+        }
+        for tag in &details.tags_added {
+            text.plain(" ").push(Role::Added, &format!("+{tag}"));
+        }
+        text.end_line();
+    }
+    if let Some((old, new)) = &details.media_type {
+        let name =
+            |media_type: &Option<String>| media_type.clone().unwrap_or_else(|| "none".to_owned());
+        text.plain("  ").faint("media type: ");
+        text.push(Role::Removed, &name(old))
+            .plain(" → ")
+            .push(Role::Added, &name(new))
+            .end_line();
+    }
+    text
+}
+
+/// One key as text, line by line, in the form of a unified diff.
+fn as_text(diff: &EntryDiff) -> Text {
+    let side = |entry: &Option<Entry>| entry.as_ref().map(text_of).unwrap_or_default();
+    let (old, new) = (side(&diff.old), side(&diff.new));
+    let mut text = Text::new();
+    let name = |entry: &Option<Entry>, letter: &str| match entry {
+        None => "/dev/null".to_owned(),
+        Some(_) => format!("{letter}/{}", diff.key),
+    };
+    text.push(Role::Heading, &format!("--- {}", name(&diff.old, "a")))
+        .end_line();
+    text.push(Role::Heading, &format!("+++ {}", name(&diff.new, "b")))
+        .end_line();
+    let lines = TextDiff::from_lines(&old, &new);
+    for hunk in lines
+        .unified_diff()
+        .context_radius(CONTEXT_LINES)
+        .iter_hunks()
+    {
+        text.faint(&hunk.header().to_string()).end_line();
+        for change in hunk.iter_changes() {
+            let (role, sign) = match change.tag() {
+                ChangeTag::Equal => (Role::Plain, " "),
+                ChangeTag::Delete => (Role::Removed, "-"),
+                ChangeTag::Insert => (Role::Added, "+"),
+            };
+            text.push(role, sign)
+                .push(role, without_end(change.value()))
+                .end_line();
+            if change.missing_newline() {
+                text.faint("\\ no line end at the end of the value")
+                    .end_line();
+            }
+        }
+    }
+    text.append(details(&diff.details));
+    text
+}
+
+/// A value as text: as it is; binary by its size.
+fn text_of(entry: &Entry) -> String {
+    match entry.value() {
+        None => "(unset)\n".to_owned(),
+        Some(value) => match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => format!("{}\n", value_preview(value)),
+        },
+    }
+}

@@ -1,0 +1,65 @@
+//! The working copy that the current directory lies in, if any.
+
+use std::path::{Path, PathBuf};
+
+use confman_client::WorkingCopy;
+use confman_client::working_copy::PRIVATE_DIRECTORY;
+use confman_model::Namespace;
+
+use crate::error::CliError;
+use crate::place::no_namespace;
+
+/// A working copy and the namespace whose directory we are in.
+pub(crate) struct Here {
+    /// The working copy.
+    pub(crate) copy: WorkingCopy,
+    /// The namespace.
+    pub(crate) namespace: Namespace,
+}
+
+/// Where we are.
+pub(crate) fn current() -> Result<PathBuf, CliError> {
+    std::env::current_dir()
+        .map_err(|error| CliError::io("cannot tell which directory this is", &error))
+}
+
+/// The working copy around the current directory.
+pub(crate) fn find() -> Result<Option<Here>, CliError> {
+    let current = current()?;
+    if !is_inside(&current) {
+        return Ok(None);
+    }
+    let copy = WorkingCopy::discover(&current)?;
+    let namespace = copy.namespace_at(&current)?;
+    Ok(Some(Here { copy, namespace }))
+}
+
+/// The working copy around the current directory, which this command needs.
+pub(crate) fn need() -> Result<Here, CliError> {
+    find()?.ok_or_else(|| {
+        CliError::usage("this directory is no working copy")
+            .because(format!(
+                "neither it nor one above it has a {PRIVATE_DIRECTORY} directory"
+            ))
+            .next("`confman clone /some/namespace` makes one")
+    })
+}
+
+/// The namespace that is named, else that of the working copy we are in.
+pub(crate) fn namespace_or_here(named: Option<&Namespace>) -> Result<Namespace, CliError> {
+    match named {
+        Some(namespace) => Ok(namespace.clone()),
+        None => find()?.map(|here| here.namespace).ok_or_else(no_namespace),
+    }
+}
+
+/// The server of the working copy we are in.
+pub(crate) fn server() -> Result<Option<String>, CliError> {
+    Ok(find()?.map(|here| here.copy.server_url().to_owned()))
+}
+
+fn is_inside(directory: &Path) -> bool {
+    directory
+        .ancestors()
+        .any(|above| above.join(PRIVATE_DIRECTORY).is_dir())
+}
