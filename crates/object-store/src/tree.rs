@@ -46,8 +46,10 @@ pub const INLINE_BYTES_MAX: usize = 64;
 pub const KEY_BYTES_MAX: usize = 255;
 /// Largest flags of a caller; the bit above says that a leaf has a `meta`.
 pub const FLAGS_MAX: u8 = 0x7f;
-/// Most pages below a page on one way down. The length of keys keeps real trees far below.
-pub const HEIGHT_MAX: u8 = 96;
+/// Most pages below a page on one way down. The length of keys keeps every tree below, the worst that
+/// keys can be chosen for included: they have 2,040 bits to differ in, and it takes at least six
+/// differences to fill a page.
+pub const HEIGHT_MAX: u16 = 512;
 
 /// A key of a tree: 1 to 255 bytes, none below 0x20, none 0x7f.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -41,8 +41,7 @@ fn pack(entries: &BTreeMap<TreeKey, Leaf>, limits: &Limits) -> Result<Edited, Re
     for (key, leaf) in entries {
         fold.push_leaf(key.as_bytes(), leaf)?;
     }
-    let (root, pages) = fold.finish(0, None)?;
-    Ok(Edited { root, pages })
+    fold.finish(0, None)
 }
 
 /// A store without objects.

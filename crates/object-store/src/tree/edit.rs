@@ -41,8 +41,7 @@ pub(super) fn edit_within(
     let page = read_root(objects, root)?;
     let mut fold = Fold::new(objects, *limits);
     fold.push_page(root, &page, &[], &effective)?;
-    let (root, pages) = fold.finish(0, Some(*root))?;
-    Ok(Edited { root, pages })
+    fold.finish(0, Some(*root))
 }
 
 /// The edits that change something. With the others left out, every page that an edit leads to is

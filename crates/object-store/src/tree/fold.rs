@@ -17,7 +17,7 @@ use super::page::{
     Child, FLAG_META, Item, MAGIC, Page, TAG_BLOB, TAG_CHILD, TAG_INLINE, Target, malformed,
 };
 use super::rule::{CHILD_BYTES, HEADER_BYTES, Limits, Shape, seals, shared_bits};
-use super::{HEIGHT_MAX, Leaf, LeafValue};
+use super::{Edited, HEIGHT_MAX, Leaf, LeafValue};
 use crate::id::{ID_BYTES, ObjectId};
 use crate::object::{Kind, Object};
 use crate::store::{ReadError, ReadObjects};
@@ -228,11 +228,7 @@ impl<'a> Fold<'a> {
     }
 
     /// Finishes with a root that leaves out `depth` key bytes, for which `old_root` gives way.
-    pub fn finish(
-        mut self,
-        depth: usize,
-        old_root: Option<ObjectId>,
-    ) -> Result<(ObjectId, Vec<(Object, Option<ObjectId>)>), ReadError> {
+    pub fn finish(mut self, depth: usize, old_root: Option<ObjectId>) -> Result<Edited, ReadError> {
         self.floor = 0;
         self.place = old_root;
         self.join_above(None)?;
@@ -240,7 +236,10 @@ impl<'a> Fold<'a> {
             let root = super::empty();
             let id = root.id();
             self.add_page(root, old_root);
-            return Ok((id, self.pages));
+            return Ok(Edited {
+                root: id,
+                pages: self.pages,
+            });
         };
         let fits = node.shape.size_at(depth) <= self.limits.page_bytes;
         if fits && node.unread.is_some() {
@@ -267,7 +266,10 @@ impl<'a> Fold<'a> {
         let (object, _) = self.encode(node.start..self.items.len(), depth)?;
         let id = object.id();
         self.add_page(object, old_root);
-        Ok((id, self.pages))
+        Ok(Edited {
+            root: id,
+            pages: self.pages,
+        })
     }
 
     /// Takes edits from the front as long as they belong before the key `own`.
@@ -540,7 +542,7 @@ impl<'a> Fold<'a> {
     /// The page of these items that leaves out `depth` key bytes, and its number of keys.
     fn encode(&self, items: Range<usize>, depth: usize) -> Result<(Object, u32), ReadError> {
         let items = self.items.get(items).unwrap_or(&[]);
-        let (mut count, mut height) = (0_u64, 0_u8);
+        let (mut count, mut height) = (0_u64, 0_u16);
         let mut ends: Vec<u8> = Vec::with_capacity(items.len() * 2);
         let mut body: Vec<u8> = Vec::with_capacity(self.limits.page_bytes);
         for item in items {
@@ -569,7 +571,8 @@ impl<'a> Fold<'a> {
                     body.extend_from_slice(child.id.as_bytes());
                     body.extend_from_slice(&child.page_bytes.to_le_bytes());
                     body.extend_from_slice(&child.items.to_le_bytes());
-                    body.extend([byte(base - depth), child.height]);
+                    body.push(byte(base - depth));
+                    body.extend_from_slice(&child.height.to_le_bytes());
                     body.extend_from_slice(&child.count.to_le_bytes());
                 }
             }
@@ -583,9 +586,8 @@ impl<'a> Fold<'a> {
         }
         let mut bytes = Vec::with_capacity(HEADER_BYTES + ends.len() + body.len());
         bytes.extend_from_slice(&MAGIC);
-        bytes.push(height);
         bytes.extend_from_slice(&u16::try_from(items.len()).unwrap_or(u16::MAX).to_le_bytes());
-        bytes.extend_from_slice(&[0, 0]);
+        bytes.extend_from_slice(&height.to_le_bytes());
         bytes.extend_from_slice(&count.to_le_bytes());
         bytes.extend_from_slice(&ends);
         bytes.extend_from_slice(&body);
@@ -601,7 +603,7 @@ impl<'a> Fold<'a> {
             return Err(not_a_page(
                 &object.id(),
                 malformed(
-                    3,
+                    6,
                     format!("the height is at most {HEIGHT_MAX}, here {height}"),
                 ),
             ));

@@ -130,8 +130,7 @@ pub(super) fn prefix_tag_within(
         prefix.get(..run.base).unwrap_or(prefix),
         run.indices,
     )?;
-    let (tag, _) = fold.finish(prefix.len(), None)?;
-    Ok(tag)
+    Ok(fold.finish(prefix.len(), None)?.root)
 }
 
 /// The items of one page that together have exactly the keys with some prefix.

@@ -17,7 +17,7 @@ use crate::codec::DecodeError;
 use crate::id::{ID_BYTES, ObjectId};
 use crate::object::Kind;
 
-pub(super) const MAGIC: [u8; 3] = [b'C', b'T', 1];
+pub(super) const MAGIC: [u8; 4] = [b'C', b'T', 1, 0];
 pub(super) const TAG_INLINE: u8 = 0;
 pub(super) const TAG_BLOB: u8 = 1;
 pub(super) const TAG_CHILD: u8 = 2;
@@ -45,7 +45,7 @@ pub struct Child {
     /// Key bytes that it leaves out, beyond those that the referring page leaves out.
     pub base: u8,
     /// Pages on the longest way down from it.
-    pub height: u8,
+    pub height: u16,
     /// Keys below it.
     pub count: u32,
 }
@@ -123,8 +123,8 @@ impl Page {
 
     /// Pages on the longest way down from it.
     #[must_use]
-    pub fn height(&self) -> u8 {
-        self.bytes.get(3).copied().unwrap_or(0)
+    pub fn height(&self) -> u16 {
+        self.u16_at(6)
     }
 
     /// Keys in it and below it.
@@ -222,7 +222,12 @@ impl Page {
             return differs(0, "bytes", child.page_bytes.into(), self.bytes.len() as u64);
         }
         if child.height != self.height() {
-            return differs(3, "levels below it", child.height.into(), self.height().into());
+            return differs(
+                6,
+                "levels below it",
+                child.height.into(),
+                self.height().into(),
+            );
         }
         if usize::from(child.items) != self.len() {
             return differs(4, "items", child.items.into(), self.len() as u64);
@@ -302,16 +307,13 @@ impl Page {
             ));
         }
         if !self.bytes.starts_with(&MAGIC) {
-            return Err(malformed(0, "a page begins with `CT` and format 1"));
+            return Err(malformed(0, "a page begins with `CT`, format 1 and 0"));
         }
         if self.height() > HEIGHT_MAX {
             return Err(malformed(
-                3,
+                6,
                 format!("the height is at most {HEIGHT_MAX}, here {}", self.height()),
             ));
-        }
-        if self.u16_at(6) != 0 {
-            return Err(malformed(6, "these two bytes are 0"));
         }
         if self.count() > u64::from(u32::MAX) {
             return Err(malformed(
@@ -337,7 +339,7 @@ impl Page {
             limits,
             nodes: Vec::new(),
         };
-        let (mut end, mut count, mut height, mut longest) = (0, 0_u64, 0_u8, 0);
+        let (mut end, mut count, mut height, mut longest) = (0, 0_u64, 0_u16, 0);
         for index in 0..self.len() {
             let start = end;
             end = usize::from(self.u16_at(HEADER_BYTES + 2 * index));
@@ -386,7 +388,7 @@ impl Page {
         }
         if height != self.height() {
             return Err(malformed(
-                3,
+                6,
                 format!(
                     "the page says height {}, its items make it {height}",
                     self.height()
@@ -495,14 +497,15 @@ impl Child {
         let (id, tail) = tail.split_first_chunk::<ID_BYTES>()?;
         let (page_bytes, tail) = tail.split_first_chunk()?;
         let (items, tail) = tail.split_first_chunk()?;
-        let (&[base, height], tail) = tail.split_first_chunk::<2>()?;
+        let (&[base], tail) = tail.split_first_chunk::<1>()?;
+        let (height, tail) = tail.split_first_chunk()?;
         let count = tail.try_into().ok()?;
         Some(Self {
             id: ObjectId::from_bytes(*id),
             page_bytes: u16::from_le_bytes(*page_bytes),
             items: u16::from_le_bytes(*items),
             base,
-            height,
+            height: u16::from_le_bytes(*height),
             count: u32::from_le_bytes(count),
         })
     }

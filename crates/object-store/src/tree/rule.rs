@@ -5,13 +5,15 @@
 //! Every decision needs only a few numbers of each side ([`Shape`]), so it can be made, and checked,
 //! without reading a sealed side. Nothing is hashed and nothing is random.
 
+use std::cmp::Ordering;
+
 use super::PAGE_BYTES_MAX;
 
 /// Bytes before the offset table of a page.
 pub(super) const HEADER_BYTES: usize = 16;
 /// What a reference to a page takes besides its key: offset 2, tag, key length, id 32, page bytes 2,
-/// items 2, base, height, count 4.
-pub(super) const CHILD_BYTES: usize = 46;
+/// items 2, base, height 2, count 4.
+pub(super) const CHILD_BYTES: usize = 47;
 
 /// The sizes the rule compares with. The format has exactly one ([`FORMAT`]); tests use smaller ones
 /// to get tall trees from few keys.
@@ -19,7 +21,7 @@ pub(super) const CHILD_BYTES: usize = 46;
 pub(super) struct Limits {
     /// Largest page.
     pub page_bytes: usize,
-    /// A side larger than this is worth a page of its own.
+    /// A side that takes more than this beside the other is worth a page of its own.
     pub seal_bytes: usize,
 }
 
@@ -39,7 +41,7 @@ pub(super) struct Shape {
     /// Key bytes that all of its keys share and that its own page leaves out.
     pub base: usize,
     /// Pages on the longest way down from its own page.
-    pub height: u8,
+    pub height: u16,
     /// Bytes known of its first key, at least as many as a reference to it would keep.
     pub first_len: usize,
 }
@@ -48,10 +50,6 @@ impl Shape {
     /// Size as a page that leaves out the first `depth` bytes of every key.
     pub fn size_at(&self, depth: usize) -> usize {
         HEADER_BYTES + self.sum - self.items * depth
-    }
-
-    fn own_size(&self) -> usize {
-        self.size_at(self.base)
     }
 
     /// Bytes of the first key that a reference keeps: enough to have all that the page leaves out,
@@ -113,36 +111,24 @@ pub(super) fn seals(left: &Shape, right: &Shape, split: usize, limits: &Limits) 
     if fits(seals) {
         return seals;
     }
-    let (left_size, right_size) = (left.own_size(), right.own_size());
-    let (left_large, right_large) = (
-        left_size > limits.seal_bytes,
-        right_size > limits.seal_bytes,
-    );
-    if left.height == right.height {
-        seals = Seals {
-            left: left_large,
-            right: right_large,
-        };
-        if !left_large && !right_large {
-            seals = Seals {
-                left: left_size >= right_size,
-                right: left_size < right_size,
-            };
-        }
-    } else {
-        // The lower side first keeps the tree as low as it can be; a tiny lower side is not worth a page.
-        let left_is_lower = left.height < right.height;
-        let lower_is_large = if left_is_lower {
-            left_large
-        } else {
-            right_large
-        };
-        let seal_left = left_is_lower == lower_is_large;
-        seals = Seals {
-            left: seal_left,
-            right: !seal_left,
-        };
-    }
+    // What counts is what a side takes here, not as a page of its own: many keys with much in common
+    // make a small page, but would crowd out everything else, join after join.
+    let large = |side: &Shape| side.items > 1 && side.size_at(split / 8) > limits.seal_bytes;
+    seals = match left.height.cmp(&right.height) {
+        Ordering::Equal => Seals {
+            left: large(left),
+            right: large(right),
+        },
+        // The lower side first keeps the tree low; a tiny lower side is not worth a page.
+        Ordering::Less => Seals {
+            left: large(left),
+            right: !large(left),
+        },
+        Ordering::Greater => Seals {
+            left: !large(right),
+            right: large(right),
+        },
+    };
     if !fits(seals) {
         seals.left = true;
     }

@@ -11,7 +11,7 @@ use crate::store::ReadObjects;
 struct Shape {
     pages: usize,
     bytes: usize,
-    height: u8,
+    height: u16,
 }
 
 fn shape(objects: &Objects, root: &ObjectId) -> Shape {
@@ -206,4 +206,40 @@ fn an_empty_page_below_a_root_is_refused() {
     let page = Page::decode(super::empty().bytes().clone()).unwrap();
     assert_eq!(page.count(), 0);
     assert!(page.item(0).is_none());
+}
+
+#[test]
+fn sides_that_look_small_do_not_pile_up_pages() {
+    // At every bit of one long key a bundle of keys leaves it that share almost all of the rest, so
+    // that the bundle is small by itself but large beside the trunk. Judged by its own size it made
+    // every join seal the trunk: a page for each bit of the key.
+    let objects = Objects::of_format();
+    let mut contents = Contents::new();
+    for trunk in 0..225_usize {
+        for side in [0x21_u8, 0xc0, 0x80, 0xb0, 0xa8, 0xa4, 0xa2, 0xa1] {
+            for last in 0..40_u8 {
+                let mut bytes = vec![0xa0; trunk];
+                bytes.push(side);
+                bytes.resize(250, 0x30);
+                bytes.push(b'0' + last);
+                contents.insert(key(bytes), text(""));
+            }
+        }
+    }
+    let root = objects.build(&contents);
+    let height = objects.page(&root).unwrap().height();
+    assert!(height <= 300, "{height}");
+    let trunk = |key: &TreeKey| {
+        key.as_bytes()
+            .iter()
+            .take_while(|byte| **byte == 0xa0)
+            .count()
+    };
+    let deepest = contents
+        .keys()
+        .max_by_key(|key| trunk(key))
+        .unwrap()
+        .clone();
+    let (bytes, _) = cost_of_one(&objects, &root, deepest);
+    assert!(bytes <= 1_000_000, "{bytes}");
 }

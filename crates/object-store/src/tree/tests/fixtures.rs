@@ -186,10 +186,10 @@ fn every_file_is_read() {
     assert_eq!(names, expected);
 }
 
-fn page(height: u8, count: u64, items: &[Vec<u8>]) -> Vec<u8> {
-    let mut out = vec![b'C', b'T', 1, height];
+fn page(height: u16, count: u64, items: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = vec![b'C', b'T', 1, 0];
     out.extend((items.len() as u16).to_le_bytes());
-    out.extend([0, 0]);
+    out.extend(height.to_le_bytes());
     out.extend(count.to_le_bytes());
     let mut end = 0;
     for item in items {
@@ -213,11 +213,12 @@ fn inline(suffix: &str, value: &str) -> Vec<u8> {
     item(0, suffix, &[&[1, 0, value.len() as u8], value.as_bytes()])
 }
 
-fn reference(suffix: &str, bytes: u16, items: u16, base: u8, height: u8, count: u32) -> Vec<u8> {
+fn reference(suffix: &str, bytes: u16, items: u16, base: u8, height: u16, count: u32) -> Vec<u8> {
     let numbers = [
         &bytes.to_le_bytes()[..],
         &items.to_le_bytes(),
-        &[base, height],
+        &[base],
+        &height.to_le_bytes(),
         &count.to_le_bytes(),
     ];
     item(2, suffix, &[&[7; 32], &numbers.concat()])
@@ -245,12 +246,12 @@ fn invalid_pages() -> Vec<(&'static str, Vec<u8>)> {
         ("a header cut off", good()[..15].to_vec()),
         ("other letters", with(1, b'X')),
         ("a format to come", with(2, 2)),
-        ("a height without pages below", with(3, 1)),
-        ("a height beyond the limit", with(3, 97)),
+        ("a height without pages below", with(6, 1)),
+        ("a height beyond the limit", with(7, 3)),
         ("fewer items than it has", with(4, 1)),
         ("more items than it has", with(4, 3)),
         ("offsets cut off", good()[..18].to_vec()),
-        ("reserved bytes", with(6, 1)),
+        ("a reserved byte", with(3, 1)),
         ("keys that it does not have", with(8, 3)),
         ("more keys than a tree has", with(13, 1)),
         ("an offset beyond the page", with(18, 200)),
@@ -329,7 +330,7 @@ fn invalid_pages() -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "a reference beyond the height",
-            page(97, 100, &[reference("ab", 4000, 100, 2, 96, 100)]),
+            page(512, 100, &[reference("ab", 4000, 100, 2, 512, 100)]),
         ),
         (
             "a reference without the bytes left out",

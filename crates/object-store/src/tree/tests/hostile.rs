@@ -163,14 +163,14 @@ fn first_reference(bytes: &[u8]) -> usize {
 #[test]
 fn a_reference_that_claims_too_much_is_refused() {
     insta::assert_snapshot!(reading(|bytes| {
-        let at = first_reference(bytes) + 38;
+        let at = first_reference(bytes) + 39;
         bytes[at] += 1;
         bytes[8] += 1;
     }), @"not a canonical page at byte 8: its parent says 101 keys, it has 100");
     insta::assert_snapshot!(reading(|bytes| {
         let at = first_reference(bytes) + 37;
         bytes[at] += 1;
-        bytes[3] += 1;
+        bytes[6] += 1;
     }), @"not a canonical page at byte 22: the rule puts the items of this child into this page");
     insta::assert_snapshot!(reading(|bytes| {
         let at = first_reference(bytes) + 34;

@@ -27,9 +27,12 @@ pub fn pages_of(page_bytes: usize) -> Limits {
     }
 }
 
+/// A page's bytes, and the page once it has been read.
+type Kept = (Bytes, Option<Arc<Page>>);
+
 pub struct Objects {
     pub limits: Limits,
-    pages: Mutex<HashMap<ObjectId, (Bytes, Option<Arc<Page>>)>>,
+    pages: Mutex<HashMap<ObjectId, Kept>>,
     reads: AtomicUsize,
 }
 

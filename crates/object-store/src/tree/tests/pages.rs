@@ -41,7 +41,8 @@ fn encode(page: &Page) -> Vec<u8> {
                 let mut tail = child.id.as_bytes().to_vec();
                 tail.extend(child.page_bytes.to_le_bytes());
                 tail.extend(child.items.to_le_bytes());
-                tail.extend([child.base, child.height]);
+                tail.push(child.base);
+                tail.extend(child.height.to_le_bytes());
                 tail.extend(child.count.to_le_bytes());
                 (2, tail)
             }
@@ -51,9 +52,9 @@ fn encode(page: &Page) -> Vec<u8> {
         body.extend(tail);
         ends.extend((body.len() as u16).to_le_bytes());
     }
-    let mut out = vec![b'C', b'T', 1, page.height()];
+    let mut out = vec![b'C', b'T', 1, 0];
     out.extend((page.len() as u16).to_le_bytes());
-    out.extend([0, 0]);
+    out.extend(page.height().to_le_bytes());
     out.extend(page.count().to_le_bytes());
     out.extend(ends);
     out.extend(body);

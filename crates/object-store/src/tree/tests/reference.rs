@@ -83,7 +83,7 @@ impl Item {
                 out.extend((*len as u16).to_le_bytes());
                 out.extend((*items as u16).to_le_bytes());
                 out.push((base - depth) as u8);
-                out.push(*height as u8);
+                out.extend((*height as u16).to_le_bytes());
                 out.extend((*count as u32).to_le_bytes());
             }
         }
@@ -104,9 +104,9 @@ impl Packed {
                 Item::Ref { count, .. } => *count as u64,
             };
         }
-        let mut out = vec![b'C', b'T', 1, self.height() as u8];
+        let mut out = vec![b'C', b'T', 1, 0];
         out.extend((self.items.len() as u16).to_le_bytes());
-        out.extend([0, 0]);
+        out.extend((self.height() as u16).to_le_bytes());
         out.extend(count.to_le_bytes());
         out.extend(ends);
         out.extend(body);
@@ -192,16 +192,13 @@ fn pack(
     if together(&a, &b).size(depth) <= page_max {
         return together(&a, &b);
     }
-    let (size_a, size_b) = (a.size(a.base), b.size(b.base));
+    let large = |side: &Packed| side.items.len() > 1 && side.size(depth) > seal_min;
     let (seal_a, seal_b) = if a.height() == b.height() {
-        match (size_a > seal_min, size_b > seal_min) {
-            (false, false) => (size_a >= size_b, size_a < size_b),
-            sides => sides,
-        }
+        (large(&a), large(&b))
     } else if a.height() < b.height() {
-        (size_a > seal_min, size_a <= seal_min)
+        (large(&a), !large(&a))
     } else {
-        (size_b <= seal_min, size_b > seal_min)
+        (!large(&b), large(&b))
     };
     let seal = |side: &Packed, pages: &mut Vec<Vec<u8>>| side.seal(side.base.max(depth + 1), pages);
     if seal_a {
