@@ -15,6 +15,8 @@ mod data;
 mod directory;
 mod failure;
 mod gate;
+#[cfg(test)]
+mod golden;
 pub mod name;
 pub mod node;
 pub mod operation;

@@ -24,6 +24,7 @@ use crate::name::RefName;
 use crate::operation::Operation;
 use crate::proposal;
 use crate::raft::log::Log;
+use crate::raft::writer::Counters;
 use crate::raft::{Answer, Payload, Raft, Refusal, Reply};
 use crate::row::{RowRange, StoredRow};
 use crate::transaction::{self, Committed, RequestId, Target, TransactError, Transaction};
@@ -124,6 +125,8 @@ pub struct LogCounters {
     pub entries: u64,
     /// Bytes.
     pub bytes: u64,
+    /// Entries that are in the log now; the others are purged.
+    pub kept: u64,
 }
 
 /// A node. Synchronous; its replication runs on a runtime and threads of its own.
@@ -141,7 +144,7 @@ pub struct Node {
     closing: AtomicBool,
     running: Mutex<Option<Running>>,
     runtime: tokio::runtime::Handle,
-    counters: Box<dyn Fn() -> LogCounters + Send + Sync>,
+    counters: Arc<Counters>,
 }
 
 /// What a close takes apart.
@@ -431,7 +434,18 @@ impl Node {
     /// What the log has written since the node was opened.
     #[must_use]
     pub fn log_counters(&self) -> LogCounters {
-        (self.counters)()
+        let Counters {
+            synced_writes,
+            entries,
+            bytes,
+            kept,
+        } = self.counters.as_ref();
+        LogCounters {
+            synced_writes: synced_writes.load(Ordering::Relaxed),
+            entries: entries.load(Ordering::Relaxed),
+            bytes: bytes.load(Ordering::Relaxed),
+            kept: kept.load(Ordering::Relaxed),
+        }
     }
 
     /// Makes everything durable, compacts what a snapshot covers and stops. Called by `Drop` too.

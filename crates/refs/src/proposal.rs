@@ -119,7 +119,7 @@ pub(crate) fn encode(transaction: &Transaction, session: SessionId) -> Entries {
 }
 
 /// As many objects to a piece as fit, at least one; then the body in pieces; then the last entry.
-fn staged(transaction: &Transaction, session: SessionId) -> Entries {
+pub(crate) fn staged(transaction: &Transaction, session: SessionId) -> Entries {
     let room = ENTRY_BYTES_MAX - FRAME_BYTES;
     let mut pieces = Vec::new();
     let mut rest = transaction.objects.as_slice();

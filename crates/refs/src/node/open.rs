@@ -1,7 +1,7 @@
 //! Opening a node: lock, check, recover, lead.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use openraft::impls::BasicNode;
 use openraft::raft::ClientWriteResponse;
 use openraft::{Config, ReadPolicy, SnapshotPolicy};
 
-use super::{LogCounters, Node, NodeOptions, OpenError, Running, WAITING_BYTES_MAX, random_id};
+use super::{Node, NodeOptions, OpenError, Running, WAITING_BYTES_MAX, random_id};
 use crate::budget::Budget;
 use crate::data::Data;
 use crate::data::apply::Applier;
@@ -34,7 +34,7 @@ const RECOVERY_WITHIN: Duration = Duration::from_secs(600);
 /// Entries after which a snapshot is made. It costs a sync.
 const SNAPSHOT_ENTRIES: u64 = 4000;
 /// Entries that a snapshot covers and that are kept all the same.
-const KEPT_ENTRIES: u64 = 64;
+const KEPT_ENTRIES: u64 = 16;
 
 /// See [`Node::open`].
 pub(super) fn open(options: &NodeOptions) -> Result<Node, OpenError> {
@@ -175,12 +175,7 @@ fn start(
             reason: "its log does not name its cluster".to_owned(),
         });
     };
-    let counted = Arc::clone(&log.shared);
-    let counters = Box::new(move || LogCounters {
-        synced_writes: counted.counters.synced_writes.load(Ordering::Relaxed),
-        entries: counted.counters.entries.load(Ordering::Relaxed),
-        bytes: counted.counters.bytes.load(Ordering::Relaxed),
-    });
+    let counters = Arc::clone(&log.shared.counters);
     Ok(Node {
         directory,
         node_id: FIRST_NODE,

@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -38,7 +39,7 @@ const READ_BYTES_MAX: usize = 2 << 20;
 /// Memtable of the log.
 const MEMTABLE_BYTES: usize = 16 << 20;
 /// Most bytes of write-ahead log before memtables are flushed.
-const WAL_BYTES_MAX: u64 = 64 << 20;
+const WAL_BYTES_MAX: u64 = 32 << 20;
 
 /// The column families.
 pub(crate) struct Families<'a> {
@@ -65,7 +66,7 @@ pub(crate) struct Shared {
     pub(crate) db: DB,
     pub(crate) queue: Queue,
     pub(crate) failure: Arc<Failure>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     state: Mutex<State>,
 }
 
@@ -84,6 +85,14 @@ pub(crate) struct State {
 impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the entries that the log has, whenever that has changed.
+    fn count(&self, state: &State) {
+        let kept = state
+            .last
+            .map_or(0, |last| (last.index + 1).saturating_sub(state.first));
+        self.counters.kept.store(kept, Ordering::Relaxed);
     }
 
     fn alive(&self) -> io::Result<()> {
@@ -122,7 +131,7 @@ impl Log {
             db,
             queue: Queue::default(),
             failure,
-            counters: Counters::default(),
+            counters: Arc::default(),
             state: Mutex::new(state),
         });
         let for_writer = Arc::clone(&shared);
@@ -293,7 +302,8 @@ fn family_options() -> Options {
     let mut options = Options::default();
     options.set_write_buffer_size(MEMTABLE_BYTES);
     options.set_max_write_buffer_number(4);
-    options.set_level_zero_file_num_compaction_trigger(8);
+    // Purged entries of the newest level go only when it is compacted.
+    options.set_level_zero_file_num_compaction_trigger(4);
     options.set_compression_type(DBCompressionType::Lz4);
     options
 }
@@ -455,6 +465,7 @@ impl RaftLogStorage<Types> for Log {
                 state.last = Some(entry.log_id);
                 state.tail.push(entry.clone());
             }
+            self.shared.count(&state);
         }
         self.shared.queue.push(Job::Append { entries, done }).await;
         Ok(())
@@ -503,6 +514,7 @@ impl RaftLogStorage<Types> for Log {
                 state.last = Some(log_id);
             }
             state.tail.purge(log_id.index);
+            self.shared.count(&state);
             first
         };
         self.shared

@@ -180,6 +180,8 @@ pub(crate) struct Counters {
     pub(crate) synced_writes: AtomicU64,
     pub(crate) entries: AtomicU64,
     pub(crate) bytes: AtomicU64,
+    /// Entries that are in the log now.
+    pub(crate) kept: AtomicU64,
 }
 
 /// Runs until the queue is closed and empty.
