@@ -155,12 +155,13 @@ impl Client {
         Ok(version)
     }
 
-    /// Whether the server can serve requests.
+    /// Whether the server can serve requests, and if not, why.
     ///
     /// # Errors
-    /// It cannot be reached or is not ready.
+    /// It cannot be reached.
     pub async fn readiness(&self) -> Result<Readiness, ClientError> {
-        self.get("/readyz".to_owned()).await
+        let request = Request { unavailable_is_answer: true, ..Request::get("/readyz".to_owned()) };
+        self.transport.json(&request).await
     }
 
     /// Who we are to the server.

@@ -5,5 +5,6 @@ mod content;
 pub mod export;
 pub mod import;
 mod place;
+pub mod sidecar;
 pub mod stream;
 mod workshop;

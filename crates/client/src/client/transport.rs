@@ -57,6 +57,8 @@ pub(crate) struct Request {
     pub(crate) write: bool,
     pub(crate) timeout_factor: u32,
     pub(crate) stream: bool,
+    /// Whether 503 is an answer like any other, with a document of its own.
+    pub(crate) unavailable_is_answer: bool,
 }
 
 impl Request {
@@ -70,6 +72,7 @@ impl Request {
             write: false,
             timeout_factor: 1,
             stream: false,
+            unavailable_is_answer: false,
         }
     }
 
@@ -137,11 +140,17 @@ impl Transport {
             let result = self.send_once(request, idempotency_key.as_deref()).await;
             let again = match &result {
                 Err(ClientError::Unreachable { .. }) => true,
-                Ok(response) => response.status() == StatusCode::SERVICE_UNAVAILABLE,
+                Ok(response) => {
+                    response.status() == StatusCode::SERVICE_UNAVAILABLE && !request.unavailable_is_answer
+                }
                 Err(_) => false,
             };
             if !again || attempt >= self.options.retries {
-                return self.accept(result?).await;
+                let response = result?;
+                if request.unavailable_is_answer && response.status() == StatusCode::SERVICE_UNAVAILABLE {
+                    return Ok(response);
+                }
+                return self.accept(response).await;
             }
             tokio::time::sleep(delay(attempt)).await;
             attempt += 1;

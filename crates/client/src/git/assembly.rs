@@ -16,6 +16,7 @@ use imbl::OrdMap;
 use super::content::{Contents, Reading, blob_of};
 use super::import::{ISSUES_MAX, ImportError, ImportIssue};
 use super::place::{Place, Placing};
+use super::sidecar::{self, SIDECAR_FILE, Sidecar};
 use super::stream::{Command, CommitCommand, Content, FileChange, Ident, Target, printable};
 use super::workshop::Workshop;
 
@@ -46,6 +47,8 @@ pub(super) type Heads = OrdMap<Namespace, NamespaceHead>;
 struct Taken {
     source: Bytes,
     heads: Heads,
+    /// What the source states beside its files.
+    sidecar: Sidecar,
 }
 
 /// What one source commit changes, per namespace; `None` removes.
@@ -206,9 +209,12 @@ impl Assembly {
         for target in &command.merges {
             parents.push(self.commit_at(target)?);
         }
-        let before = parents.first().and_then(|at| self.commits.get(*at)).map(|taken| taken.heads.clone()).unwrap_or_default();
-
-        let mut change = Change { heads: before, edits: Edits::new(), contents: HashMap::new(), used: Vec::new() };
+        let before = parents.first().and_then(|at| self.commits.get(*at));
+        let heads = before.map(|taken| taken.heads.clone()).unwrap_or_default();
+        let sidecar = before.map(|taken| taken.sidecar.clone()).unwrap_or_default();
+        let sidecar_before = sidecar.clone();
+        let sidecar = self.sidecar(&label, &command, sidecar)?;
+        let mut change = Change { heads, sidecar_before, sidecar, edits: Edits::new(), contents: HashMap::new(), used: Vec::new() };
         let mut hasher = blake3::Hasher::new_derive_key(SOURCE_CONTEXT);
         for file_change in &command.changes {
             self.apply(&label, file_change, &mut change, &mut hasher)?;
@@ -220,7 +226,7 @@ impl Assembly {
         let heads = self.write(&label, &command, &parents, &source, &change)?;
         self.contents.settle(&self.workshop, change.used)?;
         let at = self.commits.len();
-        self.commits.push(Taken { source, heads });
+        self.commits.push(Taken { source, heads, sidecar: change.sidecar });
         if let Some(mark) = command.mark {
             self.by_mark.insert(mark, at);
         }
@@ -325,30 +331,28 @@ impl Assembly {
             let path = printable(path);
             return Err(ImportError::Refused(format!("`{path}` is given as a whole Git tree, which a stream does not contain")));
         }
-        let number = match content {
-            Content::Inline(data) => self.contents.add(&self.workshop, None, None, data.clone())?,
-            Content::Blob(Target::Mark(mark)) => {
-                let missing = || ImportError::Refused(format!("the stream names content `:{mark}`, which did not come before"));
-                self.contents.by_mark(*mark).ok_or_else(missing)?
-            }
-            Content::Blob(Target::Oid(name) | Target::Ref(name)) => {
-                let missing = || ImportError::Refused(format!("the stream names content `{name}`, which it does not contain; export without --no-data"));
-                self.contents.by_oid(name).ok_or_else(missing)?
-            }
-        };
+        let number = self.content(content)?;
         change.used.push(number);
         if let Some(identity) = self.contents.identity(number) {
             hasher.update(identity.as_bytes());
         }
+        if path == SIDECAR_FILE.as_bytes() {
+            return Ok(());
+        }
         self.clear(path, change)?;
-        let place = match self.place(path) {
+        let stated = std::str::from_utf8(path).ok().and_then(|path| change.sidecar.get(path)).cloned();
+        let place = match stated.as_ref().and_then(|stated| stated.key.as_ref()) {
+            Some(key) => self.place(key.as_bytes()),
+            None => self.place(path),
+        };
+        let place = match place {
             Ok(place) => place,
             Err(what) => {
                 self.issues.invalid(label, path, what);
                 return Ok(());
             }
         };
-        let reading = Reading { json_name: path.ends_with(b".json"), mode, stated: None };
+        let reading = Reading { json_name: path.ends_with(b".json"), mode, stated };
         match self.contents.resolve(&self.workshop, number, &reading)? {
             Ok(resolved) => {
                 if let Some(warning) = resolved.warning {
@@ -367,13 +371,55 @@ impl Assembly {
         Ok(())
     }
 
+    /// The number of a content that a change names.
+    fn content(&mut self, content: &Content) -> Result<usize, ImportError> {
+        match content {
+            Content::Inline(data) => self.contents.add(&self.workshop, None, None, data.clone()),
+            Content::Blob(Target::Mark(mark)) => self.contents.by_mark(*mark).ok_or_else(|| {
+                ImportError::Refused(format!("the stream names content `:{mark}`, which did not come before"))
+            }),
+            Content::Blob(Target::Oid(name) | Target::Ref(name)) => self.contents.by_oid(name).ok_or_else(|| {
+                ImportError::Refused(format!(
+                    "the stream names content `{name}`, which it does not contain; export without --no-data and with --show-original-ids"
+                ))
+            }),
+        }
+    }
+
+    /// What is stated about files after a commit, given what was before.
+    fn sidecar(&mut self, label: &str, command: &CommitCommand, mut sidecar: Sidecar) -> Result<Sidecar, ImportError> {
+        for file_change in &command.changes {
+            match file_change {
+                FileChange::DeleteAll => sidecar = Sidecar::new(),
+                FileChange::Delete(path) if path == SIDECAR_FILE.as_bytes() => sidecar = Sidecar::new(),
+                FileChange::Modify { content, path, .. } if path == SIDECAR_FILE.as_bytes() => {
+                    let number = self.content(content)?;
+                    let blob = self.contents.blob(&self.workshop, number)?;
+                    match sidecar::parse(blob.bytes()) {
+                        Ok(parsed) => sidecar = parsed,
+                        Err(what) => self.issues.invalid(label, path, what),
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(sidecar)
+    }
+
     /// Makes way for a file: what is there, and files where it needs directories, go.
     fn clear(&mut self, path: &[u8], change: &mut Change) -> Result<(), ImportError> {
         for (place, _) in self.files_at(path, change)? {
             change.set(place, None);
         }
         for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            let Ok(place) = self.place(path.get(..at).unwrap_or_default()) else { continue };
+            let directory = path.get(..at).unwrap_or_default();
+            // The file of a key can be elsewhere, just so that its name can be a directory.
+            let is_elsewhere =
+                change.sidecar.values().any(|stated| stated.key.as_ref().is_some_and(|key| key.as_bytes() == directory));
+            if is_elsewhere {
+                continue;
+            }
+            let Ok(place) = self.place(directory) else { continue };
             if self.leaf(&place, change)?.is_some() {
                 change.set(place, None);
             }
@@ -402,7 +448,9 @@ impl Assembly {
 
     /// The file at a path, or all files under it.
     fn files_at(&mut self, path: &[u8], change: &Change) -> Result<Vec<(Place, Leaf)>, ImportError> {
-        if let Ok(place) = self.place(path) {
+        // A file whose key is not its path is where it was before as well as where it is stated now.
+        let key = change.key_before(path);
+        if let Ok(place) = self.place(key.as_deref().unwrap_or(path)) {
             if let Some(leaf) = self.leaf(&place, change)? {
                 return Ok(vec![(place, leaf)]);
             }
@@ -588,6 +636,10 @@ impl Assembly {
 struct Change {
     /// The namespaces before.
     heads: Heads,
+    /// What was stated about files.
+    sidecar_before: Sidecar,
+    /// What is stated about files afterwards.
+    sidecar: Sidecar,
     edits: Edits,
     /// Which content each blob is.
     contents: HashMap<ObjectId, usize>,
@@ -596,6 +648,12 @@ struct Change {
 }
 
 impl Change {
+    /// The key that a file had, where that was not its path.
+    fn key_before(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let path = std::str::from_utf8(path).ok()?;
+        self.sidecar_before.get(path)?.key.as_ref().map(|key| key.as_bytes().to_vec())
+    }
+
     fn set(&mut self, place: Place, leaf: Option<Leaf>) {
         self.edits.entry(place.namespace).or_default().insert(place.key, leaf);
     }
@@ -668,3 +726,6 @@ impl Texts<'_> {
 fn io(source: std::io::Error) -> ImportError {
     ImportError::Io { action: "keep an object in a temporary file".to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests;

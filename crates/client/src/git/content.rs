@@ -9,6 +9,7 @@ use confman_object_store::tree::{Leaf, LeafValue};
 use confman_object_store::{Kind, Object, ObjectId, ReadObjects};
 
 use super::import::ImportError;
+use super::sidecar::Stated;
 use super::workshop::Workshop;
 
 /// Bytes of contents that no commit has named yet and that are kept in memory.
@@ -25,7 +26,7 @@ pub(super) struct Reading {
     pub(super) json_name: bool,
     pub(super) mode: u32,
     /// What is stated about the entry, where the source states it.
-    pub(super) stated: Option<(EntryType, Details)>,
+    pub(super) stated: Option<Stated>,
 }
 
 /// A content as an entry.
@@ -153,22 +154,23 @@ impl Contents {
 }
 
 fn resolve(bytes: &Bytes, reading: &Reading, limits: &ValueLimits) -> Result<Resolved, String> {
-    let (value, details, warning) = match &reading.stated {
-        Some((entry_type, details)) => {
+    let (value, mut details, warning) = match &reading.stated {
+        Some(stated) if stated.unset => (EntryValue::Unset, stated.details(), None),
+        Some(Stated { entry_type: Some(entry_type), .. }) => {
+            // What a store had once may be more than this one's defaults allow; the server decides.
             let limits = crate::working_copy::lenient_limits(std::str::from_utf8(bytes).unwrap_or_default());
             let value = Value::new(*entry_type, bytes.to_vec(), &limits).map_err(|error| crate::client::chain(&error))?;
-            (value, details.clone(), None)
+            (EntryValue::Value(value), reading.stated.as_ref().map(Stated::details).unwrap_or_default(), None)
         }
-        None => {
+        stated => {
             let (value, warning) = read_value(bytes, reading.json_name, limits)?;
-            (value, Details::default(), warning)
+            (EntryValue::Value(value), stated.as_ref().map(Stated::details).unwrap_or_default(), warning)
         }
     };
-    let mut details = details;
-    if reading.mode != MODE_FILE {
+    if reading.mode != MODE_FILE && value != EntryValue::Unset {
         details.tags.insert(format!("{MODE_TAG}{:o}", reading.mode));
     }
-    let entry = Entry::new(EntryValue::Value(value), details).map_err(|error| error.to_string())?;
+    let entry = Entry::new(value, details).map_err(|error| error.to_string())?;
     let (leaf, objects) = write_entry(&entry).map_err(|error| crate::client::chain(&error))?;
     let meta = objects.into_iter().find(|object| object.kind() == Kind::Meta);
     Ok(Resolved { leaf, meta, warning })
@@ -176,7 +178,7 @@ fn resolve(bytes: &Bytes, reading: &Reading, limits: &ValueLimits) -> Result<Res
 
 /// What a file without anything stated about it is: JSON where its name says so and it is, text where it
 /// is UTF-8, else binary.
-fn read_value(bytes: &Bytes, json_name: bool, limits: &ValueLimits) -> Result<(Value, Option<String>), String> {
+pub(super) fn read_value(bytes: &Bytes, json_name: bool, limits: &ValueLimits) -> Result<(Value, Option<String>), String> {
     let mut warning = None;
     if json_name && bytes.len() <= limits.value_bytes_max {
         match Value::new(EntryType::Json, bytes.to_vec(), limits) {

@@ -62,6 +62,11 @@ impl Spill {
         self.slots().by_id.contains_key(&(kind, *id))
     }
 
+    /// How many dictionaries are behind an object that is kept.
+    fn depth(&self, kind: Kind, id: &ObjectId) -> Option<u8> {
+        self.slots().by_id.get(&(kind, *id)).map(|slot| slot.encoding.depth())
+    }
+
     /// Keeps an object that is not kept yet.
     pub(super) fn keep(&self, object: &Encoded) -> std::io::Result<()> {
         let mut slots = self.slots();
@@ -154,7 +159,16 @@ impl Workshop {
         }
         self.raw_bytes = raw;
         self.wire_bytes += encoded.payload.len() as u64;
-        self.spill.keep(&encoded)?;
+        // A dictionary that came with an earlier batch too is kept as it was then, perhaps with a longer
+        // chain behind it than in this batch.
+        let same_chain = encoded.encoding.base().is_none_or(|base| {
+            self.spill.depth(object.kind(), &base).is_some_and(|depth| depth + 1 == encoded.encoding.depth())
+        });
+        if same_chain {
+            self.spill.keep(&encoded)?;
+        } else {
+            self.keep(&object)?;
+        }
         self.batch.insert(key, InBatch { object, depth: encoded.encoding.depth() });
         self.frames.push(encoded);
         Ok(())
@@ -243,7 +257,9 @@ mod tests {
     #[test]
     fn a_batch_needs_nothing_but_itself_and_all_stays_readable() {
         let mut workshop = Workshop::new().unwrap();
-        let text = |n: u32| format!("{}{n}", "some configuration that repeats itself; ".repeat(40));
+        // Numbers that hardly compress by themselves, and well against each other.
+        let numbers: String = (0..400_u64).map(|n| (n * 2_654_435_761 % 999_983).to_string()).collect();
+        let text = |n: u32| format!("{numbers}{n}");
         let objects: Vec<Object> = (0..40).map(|n| Object::new(Kind::Blob, text(n))).collect();
         for pair in objects.windows(2) {
             workshop.add(pair[1].clone(), Some(pair[0].id())).unwrap();

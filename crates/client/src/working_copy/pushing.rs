@@ -53,7 +53,7 @@ impl WorkingCopy {
             message: Some(options.message.clone()),
         };
         let pushed = match client.push(&self.state.root, &write, &pack_of(&encoded)).await {
-            Err(ClientError::Problem(problem)) if problem.code == "stale" => {
+            Err(ClientError::Problem(problem)) if matches!(problem.code.as_str(), "stale" | "contended") => {
                 let namespace = commits.first().map_or_else(|| self.state.root.clone(), |commit| commit.namespace.path.clone());
                 return Err(WorkingCopyError::Moved { namespace, draft: self.state.draft.to_string() });
             }
