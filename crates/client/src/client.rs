@@ -9,18 +9,19 @@ mod transport;
 mod url;
 
 use bytes::Bytes;
+use confman_api::Page;
 use confman_api::commit::{
     Commit, Comparison, PublishWrite, Published, RollbackWrite, Tag, TagWrite,
 };
 use confman_api::draft::{Changes, Draft, Drafted};
 use confman_api::entry::{
-    Blame, ConfigEntry, EffectiveDocument, EffectiveEntry, EntryWrite, History, TreeEntry, Version as KeyVersion,
+    Blame, ConfigEntry, EffectiveDocument, EffectiveEntry, EntryWrite, History, TreeEntry,
+    Version as KeyVersion,
 };
 use confman_api::namespace::{NamespaceDocument, NamespaceSummary};
 use confman_api::operation::Operation;
 use confman_api::sync::{FetchWrite, ImportState, PushWrite, Pushed};
 use confman_api::system::{FsckReport, Readiness, Version, Whoami};
-use confman_api::Page;
 use confman_model::{DraftName, Key, Namespace, Revision, TagName};
 use futures::stream::{Stream, TryStreamExt, try_unfold};
 use reqwest::Method;
@@ -73,9 +74,15 @@ impl Client {
     ///
     /// # Errors
     /// The URL or the token cannot be one.
-    pub fn new(server_url: &str, token: Option<&str>, options: ClientOptions) -> Result<Self, ClientError> {
+    pub fn new(
+        server_url: &str,
+        token: Option<&str>,
+        options: ClientOptions,
+    ) -> Result<Self, ClientError> {
         let transport = Transport::new(server_url, token, options)?;
-        Ok(Self { transport: std::sync::Arc::new(transport) })
+        Ok(Self {
+            transport: std::sync::Arc::new(transport),
+        })
     }
 
     /// The server's URL, without a slash at its end.
@@ -103,12 +110,18 @@ impl Client {
     ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body)
             .map_err(|error| ClientError::Invalid(format!("the request is no JSON: {error}")))?;
-        let request = Request { timeout_factor, ..Request::write(method, path, Some(body)) };
+        let request = Request {
+            timeout_factor,
+            ..Request::write(method, path, Some(body))
+        };
         self.transport.json(&request).await
     }
 
     async fn delete(&self, path: String) -> Result<(), ClientError> {
-        let response = self.transport.send(&Request::write(Method::DELETE, path, None)).await?;
+        let response = self
+            .transport
+            .send(&Request::write(Method::DELETE, path, None))
+            .await?;
         self.transport.read(response).await?;
         Ok(())
     }
@@ -160,7 +173,10 @@ impl Client {
     /// # Errors
     /// It cannot be reached.
     pub async fn readiness(&self) -> Result<Readiness, ClientError> {
-        let request = Request { unavailable_is_answer: true, ..Request::get("/readyz".to_owned()) };
+        let request = Request {
+            unavailable_is_answer: true,
+            ..Request::get("/readyz".to_owned())
+        };
         self.transport.json(&request).await
     }
 
@@ -176,10 +192,16 @@ impl Client {
     ///
     /// # Errors
     /// As any request.
-    pub async fn namespaces(&self, prefix: Option<&Namespace>) -> Result<Vec<NamespaceSummary>, ClientError> {
+    pub async fn namespaces(
+        &self,
+        prefix: Option<&Namespace>,
+    ) -> Result<Vec<NamespaceSummary>, ClientError> {
         let prefix = prefix.map(ToString::to_string);
         self.all(|cursor| {
-            let path = format!("/v1/namespaces{}", url::query(&[("prefix", prefix.clone()), ("cursor", cursor)]));
+            let path = format!(
+                "/v1/namespaces{}",
+                url::query(&[("prefix", prefix.clone()), ("cursor", cursor)])
+            );
             self.get::<Page<NamespaceSummary>>(path)
         })
         .try_collect()
@@ -190,8 +212,12 @@ impl Client {
     ///
     /// # Errors
     /// It exists, its parent does not, or as any request.
-    pub async fn create_namespace(&self, document: &NamespaceDocument) -> Result<NamespaceDocument, ClientError> {
-        self.write(Method::POST, "/v1/namespaces".to_owned(), document, 1).await
+    pub async fn create_namespace(
+        &self,
+        document: &NamespaceDocument,
+    ) -> Result<NamespaceDocument, ClientError> {
+        self.write(Method::POST, "/v1/namespaces".to_owned(), document, 1)
+            .await
     }
 
     /// The document of a namespace.
@@ -219,7 +245,8 @@ impl Client {
             ("limit", query.limit.map(|limit| limit.to_string())),
             ("cursor", cursor.map(ToOwned::to_owned)),
         ];
-        self.get(url::in_namespace(namespace, &["entries"]) + &url::query(&parameters)).await
+        self.get(url::in_namespace(namespace, &["entries"]) + &url::query(&parameters))
+            .await
     }
 
     /// All of the entries that a namespace itself has, fetched page by page as they are taken.
@@ -228,7 +255,9 @@ impl Client {
         namespace: &'c Namespace,
         query: &'c EntriesQuery,
     ) -> impl Stream<Item = Result<TreeEntry, ClientError>> + 'c {
-        self.all(move |cursor| async move { self.entries(namespace, query, cursor.as_deref()).await })
+        self.all(
+            move |cursor| async move { self.entries(namespace, query, cursor.as_deref()).await },
+        )
     }
 
     /// One entry of a namespace itself: its published side, and its side in a draft.
@@ -242,7 +271,8 @@ impl Client {
         draft: Option<&DraftName>,
     ) -> Result<ConfigEntry, ClientError> {
         let query = url::query(&[("draft", draft.map(ToString::to_string))]);
-        self.get(url::in_namespace(namespace, &["entries", key.as_str()]) + &query).await
+        self.get(url::in_namespace(namespace, &["entries", key.as_str()]) + &query)
+            .await
     }
 
     /// Writes one entry into a draft.
@@ -270,9 +300,12 @@ impl Client {
         namespace: &Namespace,
         revision: Option<&Revision>,
     ) -> Result<EffectiveDocument, ClientError> {
-        let parameters =
-            [("origin", Some("true".to_owned())), ("at", revision.map(ToString::to_string))];
-        self.get(url::in_namespace(namespace, &["config"]) + &url::query(&parameters)).await
+        let parameters = [
+            ("origin", Some("true".to_owned())),
+            ("at", revision.map(ToString::to_string)),
+        ];
+        self.get(url::in_namespace(namespace, &["config"]) + &url::query(&parameters))
+            .await
     }
 
     /// The effective values of a namespace as one JSON object, byte for byte as the server wrote it.
@@ -285,7 +318,8 @@ impl Client {
         revision: Option<&Revision>,
     ) -> Result<Box<RawValue>, ClientError> {
         let query = url::query(&[("at", revision.map(ToString::to_string))]);
-        self.get(url::in_namespace(namespace, &["config"]) + &query).await
+        self.get(url::in_namespace(namespace, &["config"]) + &query)
+            .await
     }
 
     /// One effective value with where it comes from.
@@ -299,7 +333,8 @@ impl Client {
         revision: Option<&Revision>,
     ) -> Result<EffectiveEntry, ClientError> {
         let query = url::query(&[("at", revision.map(ToString::to_string))]);
-        self.get(url::in_namespace(namespace, &["config", key.as_str()]) + &query).await
+        self.get(url::in_namespace(namespace, &["config", key.as_str()]) + &query)
+            .await
     }
 
     /// One effective value in its author's bytes.
@@ -314,7 +349,10 @@ impl Client {
     ) -> Result<Bytes, ClientError> {
         let query = url::query(&[("at", revision.map(ToString::to_string))]);
         let path = url::in_namespace(namespace, &["config", key.as_str()]) + &query;
-        let request = Request { accept: "application/octet-stream", ..Request::get(path) };
+        let request = Request {
+            accept: "application/octet-stream",
+            ..Request::get(path)
+        };
         let response = self.transport.send(&request).await?;
         self.transport.read(response).await
     }
@@ -330,7 +368,8 @@ impl Client {
         changes: &Changes,
     ) -> Result<Drafted, ClientError> {
         let path = url::in_namespace(namespace, &["drafts", draft.as_str(), "changes"]);
-        self.write(Method::POST, path, changes, SLOW_TIMEOUT_FACTOR).await
+        self.write(Method::POST, path, changes, SLOW_TIMEOUT_FACTOR)
+            .await
     }
 
     /// Changes several keys and publishes them in one step, leaving no draft.
@@ -343,9 +382,13 @@ impl Client {
         draft: &DraftName,
         changes: &Changes,
     ) -> Result<Published, ClientError> {
-        let changes = Changes { publish: true, ..changes.clone() };
+        let changes = Changes {
+            publish: true,
+            ..changes.clone()
+        };
         let path = url::in_namespace(namespace, &["drafts", draft.as_str(), "changes"]);
-        self.write(Method::POST, path, &changes, SLOW_TIMEOUT_FACTOR).await
+        self.write(Method::POST, path, &changes, SLOW_TIMEOUT_FACTOR)
+            .await
     }
 
     /// The drafts of a namespace.
@@ -354,7 +397,9 @@ impl Client {
     /// As any request.
     pub async fn drafts(&self, namespace: &Namespace) -> Result<Vec<Draft>, ClientError> {
         self.all(|cursor| {
-            self.get::<Page<Draft>>(url::in_namespace(namespace, &["drafts"]) + &url::query(&[("cursor", cursor)]))
+            self.get::<Page<Draft>>(
+                url::in_namespace(namespace, &["drafts"]) + &url::query(&[("cursor", cursor)]),
+            )
         })
         .try_collect()
         .await
@@ -364,34 +409,54 @@ impl Client {
     ///
     /// # Errors
     /// There is none, or as any request.
-    pub async fn draft(&self, namespace: &Namespace, draft: &DraftName) -> Result<Draft, ClientError> {
-        self.get(url::in_namespace(namespace, &["drafts", draft.as_str()])).await
+    pub async fn draft(
+        &self,
+        namespace: &Namespace,
+        draft: &DraftName,
+    ) -> Result<Draft, ClientError> {
+        self.get(url::in_namespace(namespace, &["drafts", draft.as_str()]))
+            .await
     }
 
     /// Removes a draft; its commits stay readable where they were published.
     ///
     /// # Errors
     /// There is none, or as any request.
-    pub async fn delete_draft(&self, namespace: &Namespace, draft: &DraftName) -> Result<(), ClientError> {
-        self.delete(url::in_namespace(namespace, &["drafts", draft.as_str()])).await
+    pub async fn delete_draft(
+        &self,
+        namespace: &Namespace,
+        draft: &DraftName,
+    ) -> Result<(), ClientError> {
+        self.delete(url::in_namespace(namespace, &["drafts", draft.as_str()]))
+            .await
     }
 
     /// Publishes a draft.
     ///
     /// # Errors
     /// It moved, conflicts with what was published, is not allowed, or as any request.
-    pub async fn publish(&self, namespace: &Namespace, write: &PublishWrite) -> Result<Published, ClientError> {
+    pub async fn publish(
+        &self,
+        namespace: &Namespace,
+        write: &PublishWrite,
+    ) -> Result<Published, ClientError> {
         let path = url::in_namespace(namespace, &["publish"]);
-        self.write(Method::POST, path, write, SLOW_TIMEOUT_FACTOR).await
+        self.write(Method::POST, path, write, SLOW_TIMEOUT_FACTOR)
+            .await
     }
 
     /// Publishes the content of an earlier revision again.
     ///
     /// # Errors
     /// The head moved, it is not allowed, or as any request.
-    pub async fn rollback(&self, namespace: &Namespace, write: &RollbackWrite) -> Result<Published, ClientError> {
+    pub async fn rollback(
+        &self,
+        namespace: &Namespace,
+        write: &RollbackWrite,
+    ) -> Result<Published, ClientError> {
         let path = url::in_namespace(namespace, &["rollback"]);
-        self.write(Method::POST, path, write, SLOW_TIMEOUT_FACTOR).await
+        self.write(Method::POST, path, write, SLOW_TIMEOUT_FACTOR)
+            .await
     }
 
     /// A page of the history of a key, newest first.
@@ -409,7 +474,10 @@ impl Client {
             ("limit", limit.map(|limit| limit.to_string())),
             ("cursor", cursor.map(ToOwned::to_owned)),
         ];
-        self.get(url::in_namespace(namespace, &["history", key.as_str()]) + &url::query(&parameters)).await
+        self.get(
+            url::in_namespace(namespace, &["history", key.as_str()]) + &url::query(&parameters),
+        )
+        .await
     }
 
     /// Every version of a key, newest first, fetched page by page as they are taken.
@@ -419,8 +487,13 @@ impl Client {
         key: &'c Key,
     ) -> impl Stream<Item = Result<KeyVersion, ClientError>> + 'c {
         self.all(move |cursor| async move {
-            let history = self.history(namespace, key, None, cursor.as_deref()).await?;
-            Ok(Page { items: history.versions, next: history.next })
+            let history = self
+                .history(namespace, key, None, cursor.as_deref())
+                .await?;
+            Ok(Page {
+                items: history.versions,
+                next: history.next,
+            })
         })
     }
 
@@ -440,7 +513,8 @@ impl Client {
             ("limit", limit.map(|limit| limit.to_string())),
             ("cursor", cursor.map(ToOwned::to_owned)),
         ];
-        self.get(url::in_namespace(namespace, &["log"]) + &url::query(&parameters)).await
+        self.get(url::in_namespace(namespace, &["log"]) + &url::query(&parameters))
+            .await
     }
 
     /// The commits of a namespace from `revision` back, fetched page by page as they are taken.
@@ -449,18 +523,26 @@ impl Client {
         namespace: &'c Namespace,
         revision: Option<&'c Revision>,
     ) -> impl Stream<Item = Result<Commit, ClientError>> + 'c {
-        self.all(move |cursor| async move { self.log(namespace, revision, None, cursor.as_deref()).await })
+        self.all(move |cursor| async move {
+            self.log(namespace, revision, None, cursor.as_deref()).await
+        })
     }
 
     /// Who last changed each published key, those that begin with `prefix`.
     ///
     /// # Errors
     /// As any request.
-    pub async fn blame(&self, namespace: &Namespace, prefix: Option<&str>) -> Result<Vec<Blame>, ClientError> {
+    pub async fn blame(
+        &self,
+        namespace: &Namespace,
+        prefix: Option<&str>,
+    ) -> Result<Vec<Blame>, ClientError> {
         let prefix = prefix.map(ToOwned::to_owned);
         self.all(|cursor| {
             let parameters = [("prefix", prefix.clone()), ("cursor", cursor)];
-            self.get::<Page<Blame>>(url::in_namespace(namespace, &["blame"]) + &url::query(&parameters))
+            self.get::<Page<Blame>>(
+                url::in_namespace(namespace, &["blame"]) + &url::query(&parameters),
+            )
         })
         .try_collect()
         .await
@@ -470,14 +552,21 @@ impl Client {
     ///
     /// # Errors
     /// As any request.
-    pub async fn compare(&self, namespace: &Namespace, query: &CompareQuery) -> Result<Comparison, ClientError> {
+    pub async fn compare(
+        &self,
+        namespace: &Namespace,
+        query: &CompareQuery,
+    ) -> Result<Comparison, ClientError> {
         let mut whole: Option<Comparison> = None;
         let mut cursor = None;
         loop {
             let parameters = [
                 ("from", Some(query.from.to_string())),
                 ("to", Some(query.to.to_string())),
-                ("fromNamespace", query.from_namespace.as_ref().map(ToString::to_string)),
+                (
+                    "fromNamespace",
+                    query.from_namespace.as_ref().map(ToString::to_string),
+                ),
                 ("cursor", cursor),
             ];
             let path = url::in_namespace(namespace, &["compare"]) + &url::query(&parameters);
@@ -501,8 +590,16 @@ impl Client {
     ///
     /// # Errors
     /// There is none, or as any request.
-    pub async fn commit(&self, namespace: &Namespace, revision: &Revision) -> Result<Commit, ClientError> {
-        self.get(url::in_namespace(namespace, &["commits", &revision.to_string()])).await
+    pub async fn commit(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+    ) -> Result<Commit, ClientError> {
+        self.get(url::in_namespace(
+            namespace,
+            &["commits", &revision.to_string()],
+        ))
+        .await
     }
 
     /// The tags of a namespace.
@@ -511,7 +608,9 @@ impl Client {
     /// As any request.
     pub async fn tags(&self, namespace: &Namespace) -> Result<Vec<Tag>, ClientError> {
         self.all(|cursor| {
-            self.get::<Page<Tag>>(url::in_namespace(namespace, &["tags"]) + &url::query(&[("cursor", cursor)]))
+            self.get::<Page<Tag>>(
+                url::in_namespace(namespace, &["tags"]) + &url::query(&[("cursor", cursor)]),
+            )
         })
         .try_collect()
         .await
@@ -522,23 +621,40 @@ impl Client {
     /// # Errors
     /// There is none, or as any request.
     pub async fn tag(&self, namespace: &Namespace, tag: &TagName) -> Result<Tag, ClientError> {
-        self.get(url::in_namespace(namespace, &["tags", tag.as_str()])).await
+        self.get(url::in_namespace(namespace, &["tags", tag.as_str()]))
+            .await
     }
 
     /// Names a commit.
     ///
     /// # Errors
     /// The name is taken by another commit, or as any request.
-    pub async fn set_tag(&self, namespace: &Namespace, tag: &TagName, write: &TagWrite) -> Result<Tag, ClientError> {
-        self.write(Method::PUT, url::in_namespace(namespace, &["tags", tag.as_str()]), write, 1).await
+    pub async fn set_tag(
+        &self,
+        namespace: &Namespace,
+        tag: &TagName,
+        write: &TagWrite,
+    ) -> Result<Tag, ClientError> {
+        self.write(
+            Method::PUT,
+            url::in_namespace(namespace, &["tags", tag.as_str()]),
+            write,
+            1,
+        )
+        .await
     }
 
     /// Removes a tag.
     ///
     /// # Errors
     /// There is none, or as any request.
-    pub async fn delete_tag(&self, namespace: &Namespace, tag: &TagName) -> Result<(), ClientError> {
-        self.delete(url::in_namespace(namespace, &["tags", tag.as_str()])).await
+    pub async fn delete_tag(
+        &self,
+        namespace: &Namespace,
+        tag: &TagName,
+    ) -> Result<(), ClientError> {
+        self.delete(url::in_namespace(namespace, &["tags", tag.as_str()]))
+            .await
     }
 
     /// A page of the audit log, newest first.
@@ -554,14 +670,18 @@ impl Client {
             ("limit", limit.map(|limit| limit.to_string())),
             ("cursor", cursor.map(ToOwned::to_owned)),
         ];
-        self.get(format!("/v1/operations{}", url::query(&parameters))).await
+        self.get(format!("/v1/operations{}", url::query(&parameters)))
+            .await
     }
 
     /// How far an import into a namespace has come; `None` where none was begun.
     ///
     /// # Errors
     /// As any request.
-    pub async fn import_state(&self, namespace: &Namespace) -> Result<Option<ImportState>, ClientError> {
+    pub async fn import_state(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<ImportState>, ClientError> {
         match self.get(url::in_namespace(namespace, &["import"])).await {
             Ok(state) => Ok(Some(state)),
             Err(error) if error.code() == Some("not-found") => Ok(None),
@@ -575,7 +695,10 @@ impl Client {
     /// We are no administrator, or as any request.
     pub async fn fsck(&self) -> Result<FsckReport, ClientError> {
         let path = "/v1/fsck".to_owned();
-        let request = Request { timeout_factor: SLOW_TIMEOUT_FACTOR, ..Request::write(Method::POST, path, None) };
+        let request = Request {
+            timeout_factor: SLOW_TIMEOUT_FACTOR,
+            ..Request::write(Method::POST, path, None)
+        };
         self.transport.json(&request).await
     }
 
@@ -583,7 +706,11 @@ impl Client {
     ///
     /// # Errors
     /// The transfer breaks off, or as any request.
-    pub async fn fetch(&self, namespace: &Namespace, want: &FetchWrite) -> Result<FetchedPack, ClientError> {
+    pub async fn fetch(
+        &self,
+        namespace: &Namespace,
+        want: &FetchWrite,
+    ) -> Result<FetchedPack, ClientError> {
         let body = serde_json::to_vec(want)
             .map_err(|error| ClientError::Invalid(format!("the request is no JSON: {error}")))?;
         let request = Request {
@@ -591,7 +718,11 @@ impl Client {
             write: false,
             stream: true,
             timeout_factor: SLOW_TIMEOUT_FACTOR,
-            ..Request::write(Method::POST, url::in_namespace(namespace, &["fetch"]), Some(body))
+            ..Request::write(
+                Method::POST,
+                url::in_namespace(namespace, &["fetch"]),
+                Some(body),
+            )
         };
         let response = self.transport.send(&request).await?;
         pack_body::receive(&self.transport, response).await
@@ -601,7 +732,12 @@ impl Client {
     ///
     /// # Errors
     /// A ref moved, an object is refused, or as any request.
-    pub async fn push(&self, namespace: &Namespace, write: &PushWrite, pack: &[u8]) -> Result<Pushed, ClientError> {
+    pub async fn push(
+        &self,
+        namespace: &Namespace,
+        write: &PushWrite,
+        pack: &[u8],
+    ) -> Result<Pushed, ClientError> {
         let mut body = serde_json::to_vec(write)
             .map_err(|error| ClientError::Invalid(format!("the request is no JSON: {error}")))?;
         body.reserve(pack.len() + 1);

@@ -131,7 +131,9 @@ impl Status {
     /// Whether no key differs and no conflict is left.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.namespaces.iter().all(|namespace| namespace.changes.is_empty())
+        self.namespaces
+            .iter()
+            .all(|namespace| namespace.changes.is_empty())
     }
 }
 
@@ -249,7 +251,8 @@ impl WorkingCopy {
     /// # Errors
     /// There is none, it is of a newer format, or its private files are damaged.
     pub fn discover(start: &Path) -> Result<Self, WorkingCopyError> {
-        let absolute = std::path::absolute(start).map_err(|error| WorkingCopyError::io("find", start, error))?;
+        let absolute = std::path::absolute(start)
+            .map_err(|error| WorkingCopyError::io("find", start, error))?;
         for directory in absolute.ancestors() {
             if directory.join(PRIVATE_DIRECTORY).is_dir() {
                 return Self::open(directory);
@@ -268,7 +271,11 @@ impl WorkingCopy {
         journal::recover(root)?;
         let state = State::read(root)?;
         let mirror = Mirror::open(&root.join(PRIVATE_DIRECTORY))?;
-        Ok(Self { root: root.to_path_buf(), state, mirror })
+        Ok(Self {
+            root: root.to_path_buf(),
+            state,
+            mirror,
+        })
     }
 
     /// Its root.
@@ -304,7 +311,11 @@ impl WorkingCopy {
     /// Its namespaces, outermost first.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Placed> {
-        self.state.namespaces.iter().map(|namespace| self.state.placed(namespace)).collect()
+        self.state
+            .namespaces
+            .iter()
+            .map(|namespace| self.state.placed(namespace))
+            .collect()
     }
 
     /// The namespace whose directory a path lies in.
@@ -313,8 +324,10 @@ impl WorkingCopy {
     /// The path lies outside.
     pub fn namespace_at(&self, path: &Path) -> Result<Namespace, WorkingCopyError> {
         let outside = || WorkingCopyError::Outside(path.to_path_buf());
-        let absolute = std::path::absolute(path).map_err(|error| WorkingCopyError::io("find", path, error))?;
-        let root = std::path::absolute(&self.root).map_err(|error| WorkingCopyError::io("find", &self.root, error))?;
+        let absolute =
+            std::path::absolute(path).map_err(|error| WorkingCopyError::io("find", path, error))?;
+        let root = std::path::absolute(&self.root)
+            .map_err(|error| WorkingCopyError::io("find", &self.root, error))?;
         let relative = absolute.strip_prefix(&root).map_err(|_| outside())?;
         self.state
             .namespaces

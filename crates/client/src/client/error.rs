@@ -68,6 +68,9 @@ impl ClientError {
     }
 
     pub(crate) fn io(action: impl Into<String>, source: std::io::Error) -> Self {
-        Self::Io { action: action.into(), source }
+        Self::Io {
+            action: action.into(),
+            source,
+        }
     }
 }

@@ -43,7 +43,10 @@ impl FetchedPack {
 }
 
 /// Takes the body of an answer as it arrives.
-pub(super) async fn receive(transport: &Transport, mut response: Response) -> Result<FetchedPack, ClientError> {
+pub(super) async fn receive(
+    transport: &Transport,
+    mut response: Response,
+) -> Result<FetchedPack, ClientError> {
     let mut head_line = Vec::new();
     let mut head = None;
     let mut file =
@@ -56,7 +59,10 @@ pub(super) async fn receive(transport: &Transport, mut response: Response) -> Re
             Ok(Err(error)) => return Err(transport.transport_error(error)),
             Err(elapsed) => {
                 let url = transport.url().to_owned();
-                return Err(ClientError::Unreachable { url, source: Box::new(elapsed) });
+                return Err(ClientError::Unreachable {
+                    url,
+                    source: Box::new(elapsed),
+                });
             }
         };
         let mut rest: &[u8] = &chunk;
@@ -67,15 +73,19 @@ pub(super) async fn receive(transport: &Transport, mut response: Response) -> Re
             };
             head_line.extend_from_slice(line);
             if head_line.len() > HEAD_BYTES_MAX {
-                return Err(transport.protocol(format!("a fetch began with a line of over {HEAD_BYTES_MAX} bytes")));
+                return Err(transport.protocol(format!(
+                    "a fetch began with a line of over {HEAD_BYTES_MAX} bytes"
+                )));
             }
             let Some(after) = after else { continue };
-            let parsed: Fetched = serde_json::from_slice(&head_line)
-                .map_err(|error| transport.protocol(format!("the answer to a fetch is not as agreed: {error}")))?;
+            let parsed: Fetched = serde_json::from_slice(&head_line).map_err(|error| {
+                transport.protocol(format!("the answer to a fetch is not as agreed: {error}"))
+            })?;
             head = Some(parsed);
             rest = after;
         }
-        file.write_all(rest).map_err(|error| ClientError::io("keep a received pack in a temporary file", error))?;
+        file.write_all(rest)
+            .map_err(|error| ClientError::io("keep a received pack in a temporary file", error))?;
         bytes += u64::try_from(rest.len()).unwrap_or(u64::MAX);
     }
     match head {

@@ -79,13 +79,20 @@ impl Request {
     /// A write of a JSON body.
     pub(crate) fn write(method: Method, path: String, body: Option<Vec<u8>>) -> Self {
         let body = body.map(|bytes| ("application/json", Bytes::from(bytes)));
-        Self { method, body, write: true, ..Self::get(path) }
+        Self {
+            method,
+            body,
+            write: true,
+            ..Self::get(path)
+        }
     }
 }
 
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transport").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Transport")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,14 +102,19 @@ impl Transport {
         token: Option<&str>,
         options: ClientOptions,
     ) -> Result<Self, ClientError> {
-        let parsed = reqwest::Url::parse(url)
-            .map_err(|error| ClientError::Invalid(format!("`{url}` is not the URL of a server: {error}")))?;
+        let parsed = reqwest::Url::parse(url).map_err(|error| {
+            ClientError::Invalid(format!("`{url}` is not the URL of a server: {error}"))
+        })?;
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
             return Err(ClientError::Invalid(format!(
                 "`{url}` is not the URL of a server; it begins with http:// or https:// and a host"
             )));
         }
-        if parsed.query().is_some() || parsed.fragment().is_some() || !parsed.username().is_empty() || parsed.password().is_some() {
+        if parsed.query().is_some()
+            || parsed.fragment().is_some()
+            || !parsed.username().is_empty()
+            || parsed.password().is_some()
+        {
             return Err(ClientError::Invalid(
                 "the URL of a server has no user, password, query or fragment".to_owned(),
             ));
@@ -113,9 +125,17 @@ impl Transport {
             .connect_timeout(options.timeout)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| ClientError::Invalid(format!("cannot set up HTTP: {}", chain(&error))))?;
+            .map_err(|error| {
+                ClientError::Invalid(format!("cannot set up HTTP: {}", chain(&error)))
+            })?;
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { http, url, token, options, index: AtomicU64::new(0) })
+        Ok(Self {
+            http,
+            url,
+            token,
+            options,
+            index: AtomicU64::new(0),
+        })
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -134,20 +154,27 @@ impl Transport {
 
     /// Sends it, again where that is safe and may help, and gives an answer whose status is 2xx.
     pub(crate) async fn send(&self, request: &Request) -> Result<Response, ClientError> {
-        let idempotency_key = if request.write { Some(random_key()?) } else { None };
+        let idempotency_key = if request.write {
+            Some(random_key()?)
+        } else {
+            None
+        };
         let mut attempt = 0;
         loop {
             let result = self.send_once(request, idempotency_key.as_deref()).await;
             let again = match &result {
                 Err(ClientError::Unreachable { .. }) => true,
                 Ok(response) => {
-                    response.status() == StatusCode::SERVICE_UNAVAILABLE && !request.unavailable_is_answer
+                    response.status() == StatusCode::SERVICE_UNAVAILABLE
+                        && !request.unavailable_is_answer
                 }
                 Err(_) => false,
             };
             if !again || attempt >= self.options.retries {
                 let response = result?;
-                if request.unavailable_is_answer && response.status() == StatusCode::SERVICE_UNAVAILABLE {
+                if request.unavailable_is_answer
+                    && response.status() == StatusCode::SERVICE_UNAVAILABLE
+                {
                     return Ok(response);
                 }
                 return self.accept(response).await;
@@ -163,7 +190,10 @@ impl Transport {
         idempotency_key: Option<&str>,
     ) -> Result<Response, ClientError> {
         let url = format!("{}{}", self.url, request.path);
-        let mut builder = self.http.request(request.method.clone(), url).header(header::ACCEPT, request.accept);
+        let mut builder = self
+            .http
+            .request(request.method.clone(), url)
+            .header(header::ACCEPT, request.accept);
         if let Some(token) = &self.token {
             builder = builder.header(header::AUTHORIZATION, token.clone());
         }
@@ -175,7 +205,9 @@ impl Transport {
             builder = builder.header(confman_api::HEADER_MIN_INDEX, index);
         }
         if let Some((media_type, body)) = &request.body {
-            builder = builder.header(header::CONTENT_TYPE, *media_type).body(body.clone());
+            builder = builder
+                .header(header::CONTENT_TYPE, *media_type)
+                .body(body.clone());
         }
         let timeout = self.options.timeout.saturating_mul(request.timeout_factor);
         if !request.stream {
@@ -187,9 +219,10 @@ impl Transport {
                 Ok(response)
             }
             Ok(Err(error)) => Err(self.transport_error(error)),
-            Err(elapsed) => {
-                Err(ClientError::Unreachable { url: self.url.clone(), source: Box::new(elapsed) })
-            }
+            Err(elapsed) => Err(ClientError::Unreachable {
+                url: self.url.clone(),
+                source: Box::new(elapsed),
+            }),
         }
     }
 
@@ -221,9 +254,15 @@ impl Transport {
     /// The whole body, up to [`ANSWER_BYTES_MAX`].
     pub(crate) async fn read(&self, mut response: Response) -> Result<Bytes, ClientError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_error(error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.transport_error(error))?
+        {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(self.protocol(format!("an answer has more than {ANSWER_BYTES_MAX} bytes")));
+                return Err(
+                    self.protocol(format!("an answer has more than {ANSWER_BYTES_MAX} bytes"))
+                );
             }
             body.extend_from_slice(&chunk);
         }
@@ -231,15 +270,25 @@ impl Transport {
     }
 
     /// Sends it and reads the answer as JSON.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ClientError> {
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<T, ClientError> {
         let response = self.send(request).await?;
         let body = self.read(response).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| self.protocol(format!("the answer to `{} {}` is not as agreed: {error}", request.method, request.path)))
+        serde_json::from_slice(&body).map_err(|error| {
+            self.protocol(format!(
+                "the answer to `{} {}` is not as agreed: {error}",
+                request.method, request.path
+            ))
+        })
     }
 
     pub(crate) fn protocol(&self, reason: String) -> ClientError {
-        ClientError::Protocol { url: self.url.clone(), reason }
+        ClientError::Protocol {
+            url: self.url.clone(),
+            reason,
+        }
     }
 
     pub(crate) fn transport_error(&self, error: reqwest::Error) -> ClientError {
@@ -247,20 +296,29 @@ impl Transport {
             return ClientError::Invalid(format!("the request cannot be built: {}", chain(&error)));
         }
         // The URL of the request is ours; what is left says what the network did.
-        ClientError::Unreachable { url: self.url.clone(), source: Box::new(error.without_url()) }
+        ClientError::Unreachable {
+            url: self.url.clone(),
+            source: Box::new(error.without_url()),
+        }
     }
 }
 
 /// The media type of an answer without its parameters.
 fn media_type(response: &Response) -> Option<String> {
-    let value = response.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let value = response
+        .headers()
+        .get(header::CONTENT_TYPE)?
+        .to_str()
+        .ok()?;
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
 
 /// The header that carries a token; marked so that no log shows it.
 fn bearer(token: &str) -> Result<header::HeaderValue, ClientError> {
     let mut value = header::HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
-        ClientError::Invalid("the token has characters that a token never has; is it whole?".to_owned())
+        ClientError::Invalid(
+            "the token has characters that a token never has; is it whole?".to_owned(),
+        )
     })?;
     value.set_sensitive(true);
     Ok(value)
@@ -268,14 +326,17 @@ fn bearer(token: &str) -> Result<header::HeaderValue, ClientError> {
 
 fn random_key() -> Result<String, ClientError> {
     let mut bytes = [0; IDEMPOTENCY_KEY_BYTES];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| ClientError::Invalid(format!("the system gives no random numbers: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        ClientError::Invalid(format!("the system gives no random numbers: {error}"))
+    })?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
 }
 
 /// Doubles each time up to a limit, and is spread so that many clients do not come back at once.
 fn delay(attempt: u32) -> Duration {
-    let full = RETRY_DELAY_FIRST.saturating_mul(1 << attempt.min(10)).min(RETRY_DELAY_MAX);
+    let full = RETRY_DELAY_FIRST
+        .saturating_mul(1 << attempt.min(10))
+        .min(RETRY_DELAY_MAX);
     let mut byte = [0];
     let spread = match getrandom::fill(&mut byte) {
         Ok(()) => u32::from(byte[0]),

@@ -55,7 +55,10 @@ mod tests {
             in_namespace(&payments, &["entries", "stripe/api-version"]),
             "/v1/ns/teams/payments/-/entries/stripe/api-version"
         );
-        assert_eq!(in_namespace(&Namespace::root(), &["config"]), "/v1/ns/-/config");
+        assert_eq!(
+            in_namespace(&Namespace::root(), &["config"]),
+            "/v1/ns/-/config"
+        );
     }
 
     #[test]
@@ -65,9 +68,16 @@ mod tests {
             in_namespace(&root, &["commits", "{2h ago}"]),
             "/v1/ns/-/commits/%7B2h%20ago%7D"
         );
-        assert_eq!(in_namespace(&root, &["commits", "#42"]), "/v1/ns/-/commits/%2342");
         assert_eq!(
-            query(&[("rev", Some("draft/x&y".to_owned())), ("cursor", None), ("limit", Some("5".to_owned()))]),
+            in_namespace(&root, &["commits", "#42"]),
+            "/v1/ns/-/commits/%2342"
+        );
+        assert_eq!(
+            query(&[
+                ("rev", Some("draft/x&y".to_owned())),
+                ("cursor", None),
+                ("limit", Some("5".to_owned()))
+            ]),
             "?rev=draft%2Fx%26y&limit=5"
         );
         assert_eq!(query(&[("cursor", None)]), "");

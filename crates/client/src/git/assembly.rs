@@ -69,12 +69,20 @@ impl Issues {
         if !self.seen.insert((path.map(<[u8]>::to_vec), what.clone())) {
             return;
         }
-        let list = if is_invalid { &mut self.invalid } else { &mut self.warnings };
+        let list = if is_invalid {
+            &mut self.invalid
+        } else {
+            &mut self.warnings
+        };
         if list.len() >= ISSUES_MAX {
             self.more += 1;
             return;
         }
-        list.push(ImportIssue { commit: commit.to_owned(), path: path.map(printable), what });
+        list.push(ImportIssue {
+            commit: commit.to_owned(),
+            path: path.map(printable),
+            what,
+        });
     }
 
     fn invalid(&mut self, commit: &str, path: &[u8], what: String) {
@@ -133,7 +141,9 @@ impl Assembly {
 
     /// Identity of the newest source commit, in hex.
     pub(super) fn newest_source(&self) -> Option<String> {
-        self.commits.last().map(|taken| data_encoding::HEXLOWER.encode(&taken.source))
+        self.commits
+            .last()
+            .map(|taken| data_encoding::HEXLOWER.encode(&taken.source))
     }
 
     /// Commits without children.
@@ -143,9 +153,11 @@ impl Assembly {
 
     /// The branches and what the namespaces are at each.
     pub(super) fn branches(&self) -> impl Iterator<Item = (&str, &Heads)> {
-        self.branches
-            .iter()
-            .filter_map(|(name, at)| self.commits.get(*at).map(|taken| (name.as_str(), &taken.heads)))
+        self.branches.iter().filter_map(|(name, at)| {
+            self.commits
+                .get(*at)
+                .map(|taken| (name.as_str(), &taken.heads))
+        })
     }
 
     /// The first-parent line that ends at a commit, oldest first.
@@ -163,7 +175,11 @@ impl Assembly {
     /// Carries a command out. `true` for a commit.
     pub(super) fn take(&mut self, command: Command) -> Result<bool, ImportError> {
         match command {
-            Command::Blob { mark, original, data } => {
+            Command::Blob {
+                mark,
+                original,
+                data,
+            } => {
                 self.contents.add(&self.workshop, mark, original, data)?;
                 Ok(false)
             }
@@ -181,7 +197,8 @@ impl Assembly {
                 Ok(false)
             }
             Command::Tag { name } => {
-                self.issues.warn("", None, format!("tag `{name}` was not imported"));
+                self.issues
+                    .warn("", None, format!("tag `{name}` was not imported"));
                 Ok(false)
             }
             Command::Done => Ok(false),
@@ -200,7 +217,11 @@ impl Assembly {
     }
 
     fn commit(&mut self, command: CommitCommand) -> Result<(), ImportError> {
-        let label = command.original.clone().or_else(|| command.mark.map(|mark| format!(":{mark}"))).unwrap_or_default();
+        let label = command
+            .original
+            .clone()
+            .or_else(|| command.mark.map(|mark| format!(":{mark}")))
+            .unwrap_or_default();
         let mut parents = Vec::new();
         match &command.from {
             Some(target) => parents.push(self.commit_at(target)?),
@@ -211,22 +232,39 @@ impl Assembly {
         }
         let before = parents.first().and_then(|at| self.commits.get(*at));
         let heads = before.map(|taken| taken.heads.clone()).unwrap_or_default();
-        let sidecar = before.map(|taken| taken.sidecar.clone()).unwrap_or_default();
+        let sidecar = before
+            .map(|taken| taken.sidecar.clone())
+            .unwrap_or_default();
         let sidecar_before = sidecar.clone();
         let sidecar = self.sidecar(&label, &command, sidecar)?;
-        let mut change = Change { heads, sidecar_before, sidecar, edits: Edits::new(), contents: HashMap::new(), used: Vec::new() };
+        let mut change = Change {
+            heads,
+            sidecar_before,
+            sidecar,
+            edits: Edits::new(),
+            contents: HashMap::new(),
+            used: Vec::new(),
+        };
         let mut hasher = blake3::Hasher::new_derive_key(SOURCE_CONTEXT);
         for file_change in &command.changes {
             self.apply(&label, file_change, &mut change, &mut hasher)?;
         }
         let source = match &command.original {
-            Some(oid) => Bytes::from(data_encoding::HEXLOWER.decode(oid.as_bytes()).unwrap_or_default()),
+            Some(oid) => Bytes::from(
+                data_encoding::HEXLOWER
+                    .decode(oid.as_bytes())
+                    .unwrap_or_default(),
+            ),
             None => self.derived_source(&command, &parents, hasher),
         };
         let heads = self.write(&label, &command, &parents, &source, &change)?;
         self.contents.settle(&self.workshop, change.used)?;
         let at = self.commits.len();
-        self.commits.push(Taken { source, heads, sidecar: change.sidecar });
+        self.commits.push(Taken {
+            source,
+            heads,
+            sidecar: change.sidecar,
+        });
         if let Some(mark) = command.mark {
             self.by_mark.insert(mark, at);
         }
@@ -238,12 +276,24 @@ impl Assembly {
     }
 
     /// An identity for a source commit that has none: what it says, and that of its parents.
-    fn derived_source(&self, command: &CommitCommand, parents: &[usize], mut hasher: blake3::Hasher) -> Bytes {
+    fn derived_source(
+        &self,
+        command: &CommitCommand,
+        parents: &[usize],
+        mut hasher: blake3::Hasher,
+    ) -> Bytes {
         for parent in parents {
-            let source = self.commits.get(*parent).map(|taken| taken.source.clone()).unwrap_or_default();
+            let source = self
+                .commits
+                .get(*parent)
+                .map(|taken| taken.source.clone())
+                .unwrap_or_default();
             hash_text(&mut hasher, b'p', &source);
         }
-        for (tag, ident) in [(b'a', command.author.as_ref()), (b'c', Some(&command.committer))] {
+        for (tag, ident) in [
+            (b'a', command.author.as_ref()),
+            (b'c', Some(&command.committer)),
+        ] {
             if let Some(ident) = ident {
                 hash_text(&mut hasher, tag, &ident.name);
                 hash_text(&mut hasher, tag, &ident.email);
@@ -251,15 +301,29 @@ impl Assembly {
                 hasher.update(&ident.offset_minutes.to_le_bytes());
             }
         }
-        hash_text(&mut hasher, b'e', command.encoding.as_deref().unwrap_or_default().as_bytes());
+        hash_text(
+            &mut hasher,
+            b'e',
+            command.encoding.as_deref().unwrap_or_default().as_bytes(),
+        );
         hash_text(&mut hasher, b'm', &command.message);
         Bytes::copy_from_slice(hasher.finalize().as_bytes())
     }
 
     /// Applies a file change to what the commit changes.
-    fn apply(&mut self, label: &str, file_change: &FileChange, change: &mut Change, hasher: &mut blake3::Hasher) -> Result<(), ImportError> {
+    fn apply(
+        &mut self,
+        label: &str,
+        file_change: &FileChange,
+        change: &mut Change,
+        hasher: &mut blake3::Hasher,
+    ) -> Result<(), ImportError> {
         match file_change {
-            FileChange::Modify { mode, content, path } => {
+            FileChange::Modify {
+                mode,
+                content,
+                path,
+            } => {
                 hash_text(hasher, b'M', path);
                 hasher.update(&mode.to_le_bytes());
                 self.modify(label, *mode, content, path, change, hasher)
@@ -267,7 +331,9 @@ impl Assembly {
             FileChange::Delete(path) => {
                 hash_text(hasher, b'D', path);
                 let files = self.files_at(path, change)?;
-                files.into_iter().for_each(|(place, _)| change.set(place, None));
+                files
+                    .into_iter()
+                    .for_each(|(place, _)| change.set(place, None));
                 Ok(())
             }
             FileChange::Rename(from, to) | FileChange::Copy(from, to) => {
@@ -280,7 +346,11 @@ impl Assembly {
                     let path = self.placing.path(&place.namespace, place.key.as_bytes());
                     let below = path.strip_prefix(from.as_slice()).unwrap_or_default();
                     let mut target = to.clone();
-                    target.extend_from_slice(if to.is_empty() { below.strip_prefix(b"/").unwrap_or(below) } else { below });
+                    target.extend_from_slice(if to.is_empty() {
+                        below.strip_prefix(b"/").unwrap_or(below)
+                    } else {
+                        below
+                    });
                     arriving.push((target, leaf));
                     if is_rename {
                         change.set(place, None);
@@ -305,7 +375,8 @@ impl Assembly {
                 Ok(())
             }
             FileChange::Note(_) => {
-                self.issues.warn(label, None, "notes were not imported".to_owned());
+                self.issues
+                    .warn(label, None, "notes were not imported".to_owned());
                 Ok(())
             }
         }
@@ -324,12 +395,15 @@ impl Assembly {
             if let Content::Blob(Target::Oid(oid)) = content {
                 hash_text(hasher, b's', oid.as_bytes());
             }
-            self.issues.warn(label, Some(path), "a submodule was not imported".to_owned());
+            self.issues
+                .warn(label, Some(path), "a submodule was not imported".to_owned());
             return self.clear(path, change);
         }
         if mode == MODE_TREE {
             let path = printable(path);
-            return Err(ImportError::Refused(format!("`{path}` is given as a whole Git tree, which a stream does not contain")));
+            return Err(ImportError::Refused(format!(
+                "`{path}` is given as a whole Git tree, which a stream does not contain"
+            )));
         }
         let number = self.content(content)?;
         change.used.push(number);
@@ -340,7 +414,10 @@ impl Assembly {
             return Ok(());
         }
         self.clear(path, change)?;
-        let stated = std::str::from_utf8(path).ok().and_then(|path| change.sidecar.get(path)).cloned();
+        let stated = std::str::from_utf8(path)
+            .ok()
+            .and_then(|path| change.sidecar.get(path))
+            .cloned();
         let place = match stated.as_ref().and_then(|stated| stated.key.as_ref()) {
             Some(key) => self.place(key.as_bytes()),
             None => self.place(path),
@@ -352,7 +429,11 @@ impl Assembly {
                 return Ok(());
             }
         };
-        let reading = Reading { json_name: path.ends_with(b".json"), mode, stated };
+        let reading = Reading {
+            json_name: path.ends_with(b".json"),
+            mode,
+            stated,
+        };
         match self.contents.resolve(&self.workshop, number, &reading)? {
             Ok(resolved) => {
                 if let Some(warning) = resolved.warning {
@@ -387,11 +468,18 @@ impl Assembly {
     }
 
     /// What is stated about files after a commit, given what was before.
-    fn sidecar(&mut self, label: &str, command: &CommitCommand, mut sidecar: Sidecar) -> Result<Sidecar, ImportError> {
+    fn sidecar(
+        &mut self,
+        label: &str,
+        command: &CommitCommand,
+        mut sidecar: Sidecar,
+    ) -> Result<Sidecar, ImportError> {
         for file_change in &command.changes {
             match file_change {
                 FileChange::DeleteAll => sidecar = Sidecar::new(),
-                FileChange::Delete(path) if path == SIDECAR_FILE.as_bytes() => sidecar = Sidecar::new(),
+                FileChange::Delete(path) if path == SIDECAR_FILE.as_bytes() => {
+                    sidecar = Sidecar::new()
+                }
                 FileChange::Modify { content, path, .. } if path == SIDECAR_FILE.as_bytes() => {
                     let number = self.content(content)?;
                     let blob = self.contents.blob(&self.workshop, number)?;
@@ -414,12 +502,18 @@ impl Assembly {
         for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             let directory = path.get(..at).unwrap_or_default();
             // The file of a key can be elsewhere, just so that its name can be a directory.
-            let is_elsewhere =
-                change.sidecar.values().any(|stated| stated.key.as_ref().is_some_and(|key| key.as_bytes() == directory));
+            let is_elsewhere = change.sidecar.values().any(|stated| {
+                stated
+                    .key
+                    .as_ref()
+                    .is_some_and(|key| key.as_bytes() == directory)
+            });
             if is_elsewhere {
                 continue;
             }
-            let Ok(place) = self.place(directory) else { continue };
+            let Ok(place) = self.place(directory) else {
+                continue;
+            };
             if self.leaf(&place, change)?.is_some() {
                 change.set(place, None);
             }
@@ -437,7 +531,11 @@ impl Assembly {
     }
 
     fn leaf(&self, place: &Place, change: &Change) -> Result<Option<Leaf>, ImportError> {
-        if let Some(edited) = change.edits.get(&place.namespace).and_then(|edits| edits.get(&place.key)) {
+        if let Some(edited) = change
+            .edits
+            .get(&place.namespace)
+            .and_then(|edits| edits.get(&place.key))
+        {
             return Ok(edited.clone());
         }
         match change.heads.get(&place.namespace) {
@@ -447,7 +545,11 @@ impl Assembly {
     }
 
     /// The file at a path, or all files under it.
-    fn files_at(&mut self, path: &[u8], change: &Change) -> Result<Vec<(Place, Leaf)>, ImportError> {
+    fn files_at(
+        &mut self,
+        path: &[u8],
+        change: &Change,
+    ) -> Result<Vec<(Place, Leaf)>, ImportError> {
         // A file whose key is not its path is where it was before as well as where it is stated now.
         let key = change.key_before(path);
         if let Ok(place) = self.place(key.as_deref().unwrap_or(path)) {
@@ -458,16 +560,29 @@ impl Assembly {
         self.files_under(path, change)
     }
 
-    fn files_under(&self, directory: &[u8], change: &Change) -> Result<Vec<(Place, Leaf)>, ImportError> {
+    fn files_under(
+        &self,
+        directory: &[u8],
+        change: &Change,
+    ) -> Result<Vec<(Place, Leaf)>, ImportError> {
         let mut found: BTreeMap<(Namespace, TreeKey), Leaf> = BTreeMap::new();
-        let namespaces: BTreeSet<&Namespace> = change.heads.keys().chain(change.edits.keys()).collect();
+        let namespaces: BTreeSet<&Namespace> =
+            change.heads.keys().chain(change.edits.keys()).collect();
         for namespace in namespaces {
-            let Some(prefix) = self.placing.prefix_under(namespace, directory) else { continue };
+            let Some(prefix) = self.placing.prefix_under(namespace, directory) else {
+                continue;
+            };
             if let Some(head) = change.heads.get(namespace) {
-                tree::walk(&self.workshop, &head.tree, &prefix, None, &mut |key, leaf| {
-                    found.insert((namespace.clone(), key), leaf);
-                    ControlFlow::Continue(())
-                })?;
+                tree::walk(
+                    &self.workshop,
+                    &head.tree,
+                    &prefix,
+                    None,
+                    &mut |key, leaf| {
+                        found.insert((namespace.clone(), key), leaf);
+                        ControlFlow::Continue(())
+                    },
+                )?;
             }
             for (key, edit) in change.edits.get(namespace).into_iter().flatten() {
                 if key.as_bytes().starts_with(&prefix) {
@@ -478,16 +593,29 @@ impl Assembly {
                 }
             }
         }
-        Ok(found.into_iter().map(|((namespace, key), leaf)| (Place { namespace, key }, leaf)).collect())
+        Ok(found
+            .into_iter()
+            .map(|((namespace, key), leaf)| (Place { namespace, key }, leaf))
+            .collect())
     }
 
     /// Writes a commit in every namespace that changed, or in the base where none did.
-    fn write(&mut self, label: &str, command: &CommitCommand, parents: &[usize], source: &Bytes, change: &Change) -> Result<Heads, ImportError> {
+    fn write(
+        &mut self,
+        label: &str,
+        command: &CommitCommand,
+        parents: &[usize],
+        source: &Bytes,
+        change: &Change,
+    ) -> Result<Heads, ImportError> {
         let mut heads = change.heads.clone();
         let template = self.template(label, command, source);
         let mut written = false;
         for (namespace, edits) in &change.edits {
-            let before = change.heads.get(namespace).map_or(self.empty_tree, |head| head.tree);
+            let before = change
+                .heads
+                .get(namespace)
+                .map_or(self.empty_tree, |head| head.tree);
             let mut effective = BTreeMap::new();
             let mut given_up = HashSet::new();
             for (key, edit) in edits {
@@ -505,7 +633,10 @@ impl Assembly {
                     self.add_value(old.as_ref(), new, &given_up, &change.contents)?;
                 }
             }
-            let edits = effective.into_iter().map(|(key, (_, edit))| (key, edit.clone())).collect();
+            let edits = effective
+                .into_iter()
+                .map(|(key, (_, edit))| (key, edit.clone()))
+                .collect();
             let edited = tree::edit(&self.workshop, &before, &edits)?;
             for (page, replaced) in edited.pages {
                 self.workshop.add(page, replaced).map_err(io)?;
@@ -566,15 +697,27 @@ impl Assembly {
     ) -> Result<NamespaceHead, ImportError> {
         let mut parent_heads: Vec<NamespaceHead> = Vec::new();
         for parent in parents {
-            let head = self.commits.get(*parent).and_then(|taken| taken.heads.get(namespace)).copied();
+            let head = self
+                .commits
+                .get(*parent)
+                .and_then(|taken| taken.heads.get(namespace))
+                .copied();
             parent_heads.extend(head.filter(|head| !parent_heads.contains(head)));
         }
         if parent_heads.len() > COMMIT_PARENTS_MAX {
-            let what = format!("a merge of {} lines keeps the first {COMMIT_PARENTS_MAX}", parent_heads.len());
+            let what = format!(
+                "a merge of {} lines keeps the first {COMMIT_PARENTS_MAX}",
+                parent_heads.len()
+            );
             self.issues.warn(label, None, what);
             parent_heads.truncate(COMMIT_PARENTS_MAX);
         }
-        let generation = parent_heads.iter().map(|head| head.generation).max().unwrap_or(0) + 1;
+        let generation = parent_heads
+            .iter()
+            .map(|head| head.generation)
+            .max()
+            .unwrap_or(0)
+            + 1;
         let commit = Commit {
             tree,
             parents: parent_heads.iter().map(|head| head.commit).collect(),
@@ -582,22 +725,35 @@ impl Assembly {
             namespace: namespace.to_string(),
             ..template.clone()
         };
-        let object = commit.to_object().map_err(|error| ImportError::Refused(format!("commit {label}: {error}")))?;
+        let object = commit
+            .to_object()
+            .map_err(|error| ImportError::Refused(format!("commit {label}: {error}")))?;
         let id = object.id();
         self.workshop.add(object, None).map_err(io)?;
         for head in &parent_heads {
             self.tips.remove(&(namespace.clone(), head.commit));
         }
         self.tips.insert((namespace.clone(), id));
-        self.first_parents.insert(id, commit.parents.first().copied());
-        Ok(NamespaceHead { commit: id, generation, tree })
+        self.first_parents
+            .insert(id, commit.parents.first().copied());
+        Ok(NamespaceHead {
+            commit: id,
+            generation,
+            tree,
+        })
     }
 
     /// The commit of a command but for what differs between namespaces.
     fn template(&mut self, label: &str, command: &CommitCommand, source: &Bytes) -> Commit {
-        let mut texts = Texts { encoding: command.encoding.as_deref(), altered: false };
+        let mut texts = Texts {
+            encoding: command.encoding.as_deref(),
+            altered: false,
+        };
         let committer = texts.person(&command.committer);
-        let author = command.author.as_ref().map_or_else(|| committer.clone(), |author| texts.person(author));
+        let author = command
+            .author
+            .as_ref()
+            .map_or_else(|| committer.clone(), |author| texts.person(author));
         let message = texts.message(&command.message);
         if texts.altered {
             let what = "names or message were not whole UTF-8 without control characters and within their limits; what could not be kept was replaced";
@@ -605,7 +761,10 @@ impl Assembly {
         }
         let hash = blake3::derive_key(CHANGE_CONTEXT, source);
         let mut change_id = [0; 16];
-        change_id.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        change_id
+            .iter_mut()
+            .zip(hash)
+            .for_each(|(to, from)| *to = from);
         Commit {
             tree: self.empty_tree,
             parents: Vec::new(),
@@ -651,16 +810,26 @@ impl Change {
     /// The key that a file had, where that was not its path.
     fn key_before(&self, path: &[u8]) -> Option<Vec<u8>> {
         let path = std::str::from_utf8(path).ok()?;
-        self.sidecar_before.get(path)?.key.as_ref().map(|key| key.as_bytes().to_vec())
+        self.sidecar_before
+            .get(path)?
+            .key
+            .as_ref()
+            .map(|key| key.as_bytes().to_vec())
     }
 
     fn set(&mut self, place: Place, leaf: Option<Leaf>) {
-        self.edits.entry(place.namespace).or_default().insert(place.key, leaf);
+        self.edits
+            .entry(place.namespace)
+            .or_default()
+            .insert(place.key, leaf);
     }
 }
 
 fn moment(ident: &Ident) -> Moment {
-    Moment { ms: ident.seconds.saturating_mul(1000), offset_minutes: ident.offset_minutes }
+    Moment {
+        ms: ident.seconds.saturating_mul(1000),
+        offset_minutes: ident.offset_minutes,
+    }
 }
 
 fn hash_text(hasher: &mut blake3::Hasher, tag: u8, text: &[u8]) {
@@ -678,7 +847,10 @@ struct Texts<'c> {
 impl Texts<'_> {
     fn decode(&mut self, bytes: &[u8]) -> String {
         let latin = self.encoding.is_some_and(|name| {
-            matches!(name.to_ascii_lowercase().as_str(), "iso-8859-1" | "iso8859-1" | "latin1" | "latin-1")
+            matches!(
+                name.to_ascii_lowercase().as_str(),
+                "iso-8859-1" | "iso8859-1" | "latin1" | "latin-1"
+            )
         });
         if latin {
             return bytes.iter().map(|byte| char::from(*byte)).collect();
@@ -695,12 +867,19 @@ impl Texts<'_> {
     fn person(&mut self, ident: &Ident) -> Person {
         let name = self.line(&ident.name);
         let email = self.line(&ident.email);
-        Person { principal: String::new(), name, email }
+        Person {
+            principal: String::new(),
+            name,
+            email,
+        }
     }
 
     fn line(&mut self, bytes: &[u8]) -> String {
         let text = self.decode(bytes);
-        let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let clean: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         self.altered |= clean != text;
         self.cut(clean, PERSON_TEXT_BYTES_MAX)
     }
@@ -708,7 +887,13 @@ impl Texts<'_> {
     fn message(&mut self, bytes: &[u8]) -> String {
         let text = self.decode(bytes);
         let lines = text.replace("\r\n", "\n").replace('\r', "\n");
-        let replaced = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+        let replaced = |c: char| {
+            if c.is_control() && !matches!(c, '\n' | '\t') {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        };
         let clean: String = lines.chars().map(replaced).collect();
         self.altered |= clean != lines;
         self.cut(clean, COMMIT_MESSAGE_BYTES_MAX)
@@ -724,7 +909,10 @@ impl Texts<'_> {
 }
 
 fn io(source: std::io::Error) -> ImportError {
-    ImportError::Io { action: "keep an object in a temporary file".to_owned(), source }
+    ImportError::Io {
+        action: "keep an object in a temporary file".to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]

@@ -69,13 +69,23 @@ pub(super) struct Contents {
 
 impl Contents {
     /// Takes a content in; returns its number.
-    pub(super) fn add(&mut self, workshop: &Workshop, mark: Option<u64>, oid: Option<String>, data: Bytes) -> Result<usize, ImportError> {
+    pub(super) fn add(
+        &mut self,
+        workshop: &Workshop,
+        mark: Option<u64>,
+        oid: Option<String>,
+        data: Bytes,
+    ) -> Result<usize, ImportError> {
         let number = self.all.len();
         let object = Object::new(Kind::Blob, data);
         self.waiting_bytes += object.bytes().len();
         self.waiting.push_back(number);
         let identity = object.id();
-        self.all.push(Content { slot: Slot::Waiting(object), identity, readings: Vec::new() });
+        self.all.push(Content {
+            slot: Slot::Waiting(object),
+            identity,
+            readings: Vec::new(),
+        });
         if let Some(mark) = mark {
             self.by_mark.insert(mark, number);
         }
@@ -83,7 +93,9 @@ impl Contents {
             self.by_oid.insert(oid, number);
         }
         while self.waiting_bytes > WAITING_BYTES_MAX {
-            let Some(oldest) = self.waiting.pop_front() else { break };
+            let Some(oldest) = self.waiting.pop_front() else {
+                break;
+            };
             self.store(workshop, oldest)?;
         }
         Ok(number)
@@ -103,10 +115,15 @@ impl Contents {
 
     /// Moves a content out of memory.
     fn store(&mut self, workshop: &Workshop, number: usize) -> Result<(), ImportError> {
-        let Some(content) = self.all.get_mut(number) else { return Ok(()) };
+        let Some(content) = self.all.get_mut(number) else {
+            return Ok(());
+        };
         if let Slot::Waiting(object) = &content.slot {
             self.waiting_bytes -= object.bytes().len();
-            workshop.keep(object).map_err(|source| ImportError::Io { action: "keep a content in a temporary file".to_owned(), source })?;
+            workshop.keep(object).map_err(|source| ImportError::Io {
+                action: "keep a content in a temporary file".to_owned(),
+                source,
+            })?;
             content.slot = Slot::Kept;
         }
         Ok(())
@@ -116,15 +133,30 @@ impl Contents {
     pub(super) fn blob(&self, workshop: &Workshop, number: usize) -> Result<Object, ImportError> {
         match self.all.get(number) {
             None => Ok(Object::new(Kind::Blob, Bytes::new())),
-            Some(Content { slot: Slot::Waiting(object), .. }) => Ok(object.clone()),
-            Some(content) => Ok(Object::new(Kind::Blob, workshop.read(Kind::Blob, &content.identity)?)),
+            Some(Content {
+                slot: Slot::Waiting(object),
+                ..
+            }) => Ok(object.clone()),
+            Some(content) => Ok(Object::new(
+                Kind::Blob,
+                workshop.read(Kind::Blob, &content.identity)?,
+            )),
         }
     }
 
     /// Reads a content as an entry; the text says why it cannot be one.
-    pub(super) fn resolve(&mut self, workshop: &Workshop, number: usize, reading: &Reading) -> Result<Result<Resolved, String>, ImportError> {
+    pub(super) fn resolve(
+        &mut self,
+        workshop: &Workshop,
+        number: usize,
+        reading: &Reading,
+    ) -> Result<Result<Resolved, String>, ImportError> {
         let known = self.all.get(number).and_then(|content| {
-            content.readings.iter().find(|(known, _)| known == reading).map(|(_, resolved)| resolved.clone())
+            content
+                .readings
+                .iter()
+                .find(|(known, _)| known == reading)
+                .map(|(_, resolved)| resolved.clone())
         });
         if let Some(known) = known {
             return Ok(known);
@@ -138,12 +170,19 @@ impl Contents {
     }
 
     /// Forgets the bytes of contents that the workshop has by now.
-    pub(super) fn settle(&mut self, workshop: &Workshop, numbers: impl IntoIterator<Item = usize>) -> Result<(), ImportError> {
+    pub(super) fn settle(
+        &mut self,
+        workshop: &Workshop,
+        numbers: impl IntoIterator<Item = usize>,
+    ) -> Result<(), ImportError> {
         for number in numbers {
             self.store(workshop, number)?;
         }
         while let Some(first) = self.waiting.front() {
-            let kept = self.all.get(*first).is_none_or(|content| matches!(content.slot, Slot::Kept));
+            let kept = self
+                .all
+                .get(*first)
+                .is_none_or(|content| matches!(content.slot, Slot::Kept));
             if !kept {
                 break;
             }
@@ -156,15 +195,32 @@ impl Contents {
 fn resolve(bytes: &Bytes, reading: &Reading, limits: &ValueLimits) -> Result<Resolved, String> {
     let (value, mut details, warning) = match &reading.stated {
         Some(stated) if stated.unset => (EntryValue::Unset, stated.details(), None),
-        Some(Stated { entry_type: Some(entry_type), .. }) => {
+        Some(Stated {
+            entry_type: Some(entry_type),
+            ..
+        }) => {
             // What a store had once may be more than this one's defaults allow; the server decides.
-            let limits = crate::working_copy::lenient_limits(std::str::from_utf8(bytes).unwrap_or_default());
-            let value = Value::new(*entry_type, bytes.to_vec(), &limits).map_err(|error| crate::client::chain(&error))?;
-            (EntryValue::Value(value), reading.stated.as_ref().map(Stated::details).unwrap_or_default(), None)
+            let limits =
+                crate::working_copy::lenient_limits(std::str::from_utf8(bytes).unwrap_or_default());
+            let value = Value::new(*entry_type, bytes.to_vec(), &limits)
+                .map_err(|error| crate::client::chain(&error))?;
+            (
+                EntryValue::Value(value),
+                reading
+                    .stated
+                    .as_ref()
+                    .map(Stated::details)
+                    .unwrap_or_default(),
+                None,
+            )
         }
         stated => {
             let (value, warning) = read_value(bytes, reading.json_name, limits)?;
-            (EntryValue::Value(value), stated.as_ref().map(Stated::details).unwrap_or_default(), warning)
+            (
+                EntryValue::Value(value),
+                stated.as_ref().map(Stated::details).unwrap_or_default(),
+                warning,
+            )
         }
     };
     if reading.mode != MODE_FILE && value != EntryValue::Unset {
@@ -172,13 +228,23 @@ fn resolve(bytes: &Bytes, reading: &Reading, limits: &ValueLimits) -> Result<Res
     }
     let entry = Entry::new(value, details).map_err(|error| error.to_string())?;
     let (leaf, objects) = write_entry(&entry).map_err(|error| crate::client::chain(&error))?;
-    let meta = objects.into_iter().find(|object| object.kind() == Kind::Meta);
-    Ok(Resolved { leaf, meta, warning })
+    let meta = objects
+        .into_iter()
+        .find(|object| object.kind() == Kind::Meta);
+    Ok(Resolved {
+        leaf,
+        meta,
+        warning,
+    })
 }
 
 /// What a file without anything stated about it is: JSON where its name says so and it is, text where it
 /// is UTF-8, else binary.
-pub(super) fn read_value(bytes: &Bytes, json_name: bool, limits: &ValueLimits) -> Result<(Value, Option<String>), String> {
+pub(super) fn read_value(
+    bytes: &Bytes,
+    json_name: bool,
+    limits: &ValueLimits,
+) -> Result<(Value, Option<String>), String> {
     let mut warning = None;
     if json_name && bytes.len() <= limits.value_bytes_max {
         match Value::new(EntryType::Json, bytes.to_vec(), limits) {
@@ -186,7 +252,11 @@ pub(super) fn read_value(bytes: &Bytes, json_name: bool, limits: &ValueLimits) -
             Err(error) => warning = Some(format!("kept as a string: {error}")),
         }
     }
-    let entry_type = if std::str::from_utf8(bytes).is_ok() { EntryType::String } else { EntryType::Binary };
+    let entry_type = if std::str::from_utf8(bytes).is_ok() {
+        EntryType::String
+    } else {
+        EntryType::Binary
+    };
     match Value::new(entry_type, bytes.to_vec(), limits) {
         Ok(value) => Ok((value, warning)),
         Err(error) => Err(error.to_string()),

@@ -12,7 +12,9 @@ use confman_layout::{entry_key, read_entry};
 use confman_model::{Entry, EntryType, Key, Namespace, ValueLimits};
 use confman_object_store::pack::PackReader;
 use confman_object_store::tree::{self, TreeKey};
-use confman_object_store::{Commit, Kind, Moment, ObjectBackend, ObjectId, Person, ReadError, ReadObjects, Store};
+use confman_object_store::{
+    Commit, Kind, Moment, ObjectBackend, ObjectId, Person, ReadError, ReadObjects, Store,
+};
 
 use super::content::{MODE_FILE, MODE_TAG, read_value};
 use super::sidecar::{self, SIDECAR_FILE, Sidecar, Stated};
@@ -80,12 +82,24 @@ pub async fn export<W: Write>(
     out: W,
     progress: &(dyn Fn(ExportReport) + Send + Sync),
 ) -> Result<ExportReport, ExportError> {
-    let want = FetchWrite { want: vec!["published".to_owned()], have: Vec::new(), depth: None, all_trees: true };
+    let want = FetchWrite {
+        want: vec!["published".to_owned()],
+        have: Vec::new(),
+        depth: None,
+        all_trees: true,
+    };
     let mut pack = client.fetch(&options.namespace, &want).await?;
-    let head = pack.head.refs.first().and_then(|found| found.commit.clone());
-    let Some(head) = head else { return Err(ExportError::Nothing(options.namespace.clone())) };
-    let head: ObjectId =
-        head.parse().map_err(|error| ExportError::Refused(format!("the server named `{head}` as a commit: {error}")))?;
+    let head = pack
+        .head
+        .refs
+        .first()
+        .and_then(|found| found.commit.clone());
+    let Some(head) = head else {
+        return Err(ExportError::Nothing(options.namespace.clone()));
+    };
+    let head: ObjectId = head.parse().map_err(|error| {
+        ExportError::Refused(format!("the server named `{head}` as a commit: {error}"))
+    })?;
     let spill = Arc::new(Spill::new()?);
     let mut reader = PackReader::new(pack.reader()?, &EXPORT_LIMITS).map_err(ClientError::Pack)?;
     while let Some(frame) = reader.next_frame().map_err(ClientError::Pack)? {
@@ -108,10 +122,19 @@ pub(super) fn write<W: Write>(
         Some(_) => options.branch.clone(),
         None => format!("refs/heads/{}", options.branch),
     };
-    if name.contains(|c: char| c.is_control() || c.is_whitespace() || matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\')) {
-        return Err(ExportError::Refused(format!("`{}` cannot be the name of a branch", options.branch.escape_debug())));
+    if name.contains(|c: char| {
+        c.is_control() || c.is_whitespace() || matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\')
+    }) {
+        return Err(ExportError::Refused(format!(
+            "`{}` cannot be the name of a branch",
+            options.branch.escape_debug()
+        )));
     }
-    let order = if options.all_commits { all_commits(objects, head)? } else { line(objects, head)? };
+    let order = if options.all_commits {
+        all_commits(objects, head)?
+    } else {
+        line(objects, head)?
+    };
     let mut stream = Stream {
         objects,
         out,
@@ -125,7 +148,11 @@ pub(super) fn write<W: Write>(
     let mut previous = None;
     for id in order {
         let commit = objects.commit(&id)?;
-        let parents = if options.all_commits { commit.parents.clone() } else { previous.into_iter().collect() };
+        let parents = if options.all_commits {
+            commit.parents.clone()
+        } else {
+            previous.into_iter().collect()
+        };
         stream.commit(&name, id, &commit, &parents)?;
         previous = Some(id);
         if stream.report.commits.is_multiple_of(REPORT_EVERY) {
@@ -218,9 +245,18 @@ impl<W: Write> Stream<'_, W> {
         Ok(mark)
     }
 
-    fn commit(&mut self, branch: &str, id: ObjectId, commit: &Commit, parents: &[ObjectId]) -> Result<(), ExportError> {
+    fn commit(
+        &mut self,
+        branch: &str,
+        id: ObjectId,
+        commit: &Commit,
+        parents: &[ObjectId],
+    ) -> Result<(), ExportError> {
         let before = match parents.first() {
-            Some(parent) => Some((self.objects.commit(parent)?.tree, self.sidecars.get(parent).cloned().unwrap_or_default())),
+            Some(parent) => Some((
+                self.objects.commit(parent)?.tree,
+                self.sidecars.get(parent).cloned().unwrap_or_default(),
+            )),
             None => None,
         };
         let (removed, files, stated) = self.changes(before.as_ref(), &commit.tree)?;
@@ -241,7 +277,9 @@ impl<W: Write> Stream<'_, W> {
         let mark = self.marks;
         let author = ident(&commit.author, &commit.author_time);
         let committer = ident(&commit.committer, &commit.commit_time);
-        self.text(&format!("commit {branch}\nmark :{mark}\nauthor {author}\ncommitter {committer}\n"))?;
+        self.text(&format!(
+            "commit {branch}\nmark :{mark}\nauthor {author}\ncommitter {committer}\n"
+        ))?;
         self.data(commit.message.as_bytes())?;
         for (at, parent) in parents.iter().enumerate() {
             let word = if at == 0 { "from" } else { "merge" };
@@ -264,7 +302,11 @@ impl<W: Write> Stream<'_, W> {
     ) -> Result<(Vec<String>, Vec<GitFile>, Sidecar), ExportError> {
         let mut keys: BTreeSet<TreeKey> = BTreeSet::new();
         match before {
-            Some((before, _)) => keys.extend(tree::diff(self.objects, before, tree)?.into_iter().map(|change| change.key)),
+            Some((before, _)) => keys.extend(
+                tree::diff(self.objects, before, tree)?
+                    .into_iter()
+                    .map(|change| change.key),
+            ),
             None => tree::walk(self.objects, tree, b"", None, &mut |key, _| {
                 keys.insert(key);
                 std::ops::ControlFlow::Continue(())
@@ -276,11 +318,15 @@ impl<W: Write> Stream<'_, W> {
             .flat_map(|key| {
                 let bytes = key.as_bytes();
                 let slashes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-                slashes.filter_map(|(at, _)| TreeKey::new(bytes.get(..at).unwrap_or_default()).ok()).collect::<Vec<_>>()
+                slashes
+                    .filter_map(|(at, _)| TreeKey::new(bytes.get(..at).unwrap_or_default()).ok())
+                    .collect::<Vec<_>>()
             })
             .collect();
         keys.extend(above);
-        let mut stated = before.map(|(_, sidecar)| sidecar.clone()).unwrap_or_default();
+        let mut stated = before
+            .map(|(_, sidecar)| sidecar.clone())
+            .unwrap_or_default();
         let mut removed = Vec::new();
         let mut files = Vec::new();
         for key in keys {
@@ -310,26 +356,38 @@ impl<W: Write> Stream<'_, W> {
 
     /// How a key's entry lies in the Git tree of a tree.
     fn file(&self, tree: &ObjectId, name: &TreeKey) -> Result<Option<GitFile>, ExportError> {
-        let Some(leaf) = tree::get(self.objects, tree, name.as_bytes())? else { return Ok(None) };
+        let Some(leaf) = tree::get(self.objects, tree, name.as_bytes())? else {
+            return Ok(None);
+        };
         let wrong = |error: &dyn std::error::Error| ExportError::Refused(chain(error));
         let key = entry_key(name).map_err(|error| wrong(&error))?;
         let entry = read_entry(self.objects, &leaf).map_err(|error| wrong(&error))?;
         let mut below = name.as_bytes().to_vec();
         below.push(b'/');
         let is_directory = tree::count_prefix(self.objects, tree, &below)? > 0;
-        let path = if is_directory || !is_git_path(&key) { renamed(&key) } else { key.to_string() };
+        let path = if is_directory || !is_git_path(&key) {
+            renamed(&key)
+        } else {
+            key.to_string()
+        };
         Ok(Some(git_file(&key, path, &entry)))
     }
 }
 
 /// Whether Git takes a key as a path.
 fn is_git_path(key: &Key) -> bool {
-    key.as_str() != SIDECAR_FILE && !key.segments().any(|segment| segment.eq_ignore_ascii_case(".git"))
+    key.as_str() != SIDECAR_FILE
+        && !key
+            .segments()
+            .any(|segment| segment.eq_ignore_ascii_case(".git"))
 }
 
 fn renamed(key: &Key) -> String {
     let hash = ObjectId::of(Kind::Blob, key.as_str().as_bytes()).to_string();
-    format!("{RENAMED_DIRECTORY}/{}", hash.get(..HASHED_NAME_DIGITS).unwrap_or_default())
+    format!(
+        "{RENAMED_DIRECTORY}/{}",
+        hash.get(..HASHED_NAME_DIGITS).unwrap_or_default()
+    )
 }
 
 fn git_file(key: &Key, path: String, entry: &Entry) -> GitFile {
@@ -362,13 +420,20 @@ fn git_file(key: &Key, path: String, entry: &Entry) -> GitFile {
         stated.entry_type = entry.value().map(confman_model::Value::entry_type);
     }
     let stated = (stated != Stated::default()).then_some(stated);
-    GitFile { path, mode, stated, bytes }
+    GitFile {
+        path,
+        mode,
+        stated,
+        bytes,
+    }
 }
 
 /// The type that an importer gives a file of which nothing is stated; `None` where it refuses it.
 fn told_type(bytes: &[u8], json_name: bool) -> Option<EntryType> {
     let bytes = bytes::Bytes::copy_from_slice(bytes);
-    read_value(&bytes, json_name, &ValueLimits::default()).ok().map(|(value, _)| value.entry_type())
+    read_value(&bytes, json_name, &ValueLimits::default())
+        .ok()
+        .map(|(value, _)| value.entry_type())
 }
 
 /// The mode that a tag keeps.
@@ -382,12 +447,26 @@ fn mode_of(tag: &str) -> Option<u32> {
 
 /// Somebody and when, as Git writes it.
 fn ident(person: &Person, moment: &Moment) -> String {
-    let clean = |text: &str| text.chars().filter(|c| !matches!(c, '<' | '>' | '\n' | '\0')).collect::<String>();
-    let name = if person.name.is_empty() { &person.principal } else { &person.name };
+    let clean = |text: &str| {
+        text.chars()
+            .filter(|c| !matches!(c, '<' | '>' | '\n' | '\0'))
+            .collect::<String>()
+    };
+    let name = if person.name.is_empty() {
+        &person.principal
+    } else {
+        &person.name
+    };
     let minutes = moment.offset_minutes.unsigned_abs();
     let sign = if moment.offset_minutes < 0 { '-' } else { '+' };
     let seconds = moment.ms.div_euclid(1000);
-    format!("{} <{}> {seconds} {sign}{:02}{:02}", clean(name).trim(), clean(&person.email), minutes / 60, minutes % 60)
+    format!(
+        "{} <{}> {seconds} {sign}{:02}{:02}",
+        clean(name).trim(),
+        clean(&person.email),
+        minutes / 60,
+        minutes % 60
+    )
 }
 
 /// What every entry of a tree is in Git; for tests of the whole.
@@ -395,7 +474,10 @@ fn ident(person: &Person, moment: &Moment) -> String {
 pub(super) fn entries_of(objects: &dyn ReadObjects, tree: &ObjectId) -> BTreeMap<Key, Entry> {
     let mut entries = BTreeMap::new();
     tree::walk(objects, tree, b"", None, &mut |key, leaf| {
-        entries.insert(entry_key(&key).unwrap(), read_entry(objects, &leaf).unwrap());
+        entries.insert(
+            entry_key(&key).unwrap(),
+            read_entry(objects, &leaf).unwrap(),
+        );
         std::ops::ControlFlow::Continue(())
     })
     .unwrap();

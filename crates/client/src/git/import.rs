@@ -140,7 +140,12 @@ pub enum ImportError {
 }
 
 fn count(files: usize, more: u64) -> String {
-    format!("{} files of the source", u64::try_from(files).unwrap_or(u64::MAX).saturating_add(more))
+    format!(
+        "{} files of the source",
+        u64::try_from(files)
+            .unwrap_or(u64::MAX)
+            .saturating_add(more)
+    )
 }
 
 /// How far the reading is, for the progress of the sending.
@@ -195,9 +200,17 @@ pub async fn import<R: Read + Send + 'static>(
     let mut mark = Mark::new(client, options.namespace.clone());
     let resume = state.map(|state| {
         mark.id = Some(state.id);
-        Resume { source: state.mark.source, commits: state.mark.commits }
+        Resume {
+            source: state.mark.source,
+            commits: state.mark.commits,
+        }
     });
-    mark.known = client.namespaces(Some(&options.namespace)).await?.into_iter().map(|summary| summary.path).collect();
+    mark.known = client
+        .namespaces(Some(&options.namespace))
+        .await?
+        .into_iter()
+        .map(|summary| summary.path)
+        .collect();
 
     let counters = Arc::new(Counters::default());
     let (send, mut receive) = mpsc::channel(1);
@@ -205,7 +218,10 @@ pub async fn import<R: Read + Send + 'static>(
         let (counters, options, resume) = (Arc::clone(&counters), options.clone(), resume.clone());
         tokio::task::spawn_blocking(move || read(stream, &options, resume, &counters, &send))
     };
-    let mut told = ImportProgress { sent: resume.as_ref().map_or(0, |resume| resume.commits), ..ImportProgress::default() };
+    let mut told = ImportProgress {
+        sent: resume.as_ref().map_or(0, |resume| resume.commits),
+        ..ImportProgress::default()
+    };
     let tell = |told: &mut ImportProgress| {
         told.commits = counters.commits.load(Ordering::Relaxed);
         told.bytes = counters.bytes.load(Ordering::Relaxed);
@@ -247,7 +263,10 @@ fn read<R: Read>(
     send: &mpsc::Sender<Batch>,
 ) -> Result<Whole, ImportError> {
     let mut reader = StreamReader::new(stream);
-    let mut assembly = Assembly::new(Placing { base: options.namespace.clone(), depth: options.depth })?;
+    let mut assembly = Assembly::new(Placing {
+        base: options.namespace.clone(),
+        depth: options.depth,
+    })?;
     let mut skipping = resume;
     let mut resumed = 0;
     let mut sent_commits = 0;
@@ -260,7 +279,9 @@ fn read<R: Read>(
         }
         let commits = assembly.commits();
         counters.commits.store(commits, Ordering::Relaxed);
-        let met = skipping.as_ref().is_some_and(|mark| mark.commits == commits);
+        let met = skipping
+            .as_ref()
+            .is_some_and(|mark| mark.commits == commits);
         if let Some(mark) = skipping.take_if(|_| met) {
             if assembly.newest_source().as_ref() != Some(&mark.source) {
                 return Err(another_source(options));
@@ -271,7 +292,9 @@ fn read<R: Read>(
             continue;
         }
         let (wire, raw) = assembly.workshop.batch_bytes();
-        let is_full = wire >= BATCH_WIRE_BYTES || raw >= BATCH_RAW_BYTES || commits - sent_commits >= BATCH_COMMITS;
+        let is_full = wire >= BATCH_WIRE_BYTES
+            || raw >= BATCH_RAW_BYTES
+            || commits - sent_commits >= BATCH_COMMITS;
         if !is_full {
             continue;
         }
@@ -289,7 +312,10 @@ fn read<R: Read>(
     counters.bytes.store(reader.offset(), Ordering::Relaxed);
     if !options.skip_invalid && !assembly.issues.invalid.is_empty() {
         let Issues { invalid, more, .. } = assembly.issues;
-        return Err(ImportError::Invalid { issues: invalid, more });
+        return Err(ImportError::Invalid {
+            issues: invalid,
+            more,
+        });
     }
     if assembly.commits() > sent_commits {
         hand_over(&mut assembly, send);
@@ -319,12 +345,18 @@ fn hand_over(assembly: &mut Assembly, send: &mpsc::Sender<Batch>) -> bool {
 fn stream_error(error: StreamError) -> ImportError {
     match error {
         StreamError::Malformed(problem) => ImportError::Stream(problem),
-        StreamError::Io(source) => ImportError::Io { action: "read the stream".to_owned(), source },
+        StreamError::Io(source) => ImportError::Io {
+            action: "read the stream".to_owned(),
+            source,
+        },
     }
 }
 
 /// The published head of a namespace.
-async fn published(client: &Client, namespace: &Namespace) -> Result<Option<ObjectId>, ImportError> {
+async fn published(
+    client: &Client,
+    namespace: &Namespace,
+) -> Result<Option<ObjectId>, ImportError> {
     match client.commit(namespace, &Revision::Published).await {
         Ok(commit) => {
             let id = commit.id.parse().map_err(|_| {
@@ -350,7 +382,12 @@ struct Mark<'c> {
 
 impl<'c> Mark<'c> {
     fn new(client: &'c Client, base: Namespace) -> Self {
-        Self { client, base, id: None, known: BTreeSet::new() }
+        Self {
+            client,
+            base,
+            id: None,
+            known: BTreeSet::new(),
+        }
     }
 
     /// Sends a batch, its mark, and first the namespaces that it needs.
@@ -358,8 +395,14 @@ impl<'c> Mark<'c> {
         for (namespace, _) in &batch.tips {
             self.make(namespace).await?;
         }
-        let Batch { pack, source, commits, tips } = batch;
-        self.push(Vec::new(), Some((source, commits, &tips)), &pack).await
+        let Batch {
+            pack,
+            source,
+            commits,
+            tips,
+        } = batch;
+        self.push(Vec::new(), Some((source, commits, &tips)), &pack)
+            .await
     }
 
     /// Makes a namespace, and before it those above, if they are not there.
@@ -371,7 +414,9 @@ impl<'c> Mark<'c> {
             .collect();
         missing.reverse();
         for path in missing {
-            self.client.create_namespace(&NamespaceDocument::new(path.clone())).await?;
+            self.client
+                .create_namespace(&NamespaceDocument::new(path.clone()))
+                .await?;
             self.known.insert(path.to_string());
         }
         Ok(())
@@ -389,10 +434,17 @@ impl<'c> Mark<'c> {
             commits,
             tips: tips
                 .iter()
-                .map(|(namespace, commit)| ImportTip { namespace: namespace.to_string(), commit: commit.to_string() })
+                .map(|(namespace, commit)| ImportTip {
+                    namespace: namespace.to_string(),
+                    commit: commit.to_string(),
+                })
                 .collect(),
         });
-        let write = PushWrite { edits, import, message: None };
+        let write = PushWrite {
+            edits,
+            import,
+            message: None,
+        };
         let pushed = self.client.push(&self.base, &write, pack).await?;
         self.id = pushed.import_mark.or(self.id.take());
         Ok(())
@@ -438,9 +490,12 @@ async fn publish(
         }
     }
     // What is not on a published line now is kept for commits that may still come on top of it.
-    let published: BTreeSet<(Namespace, ObjectId)> =
-        heads.iter().map(|(namespace, head)| (namespace.clone(), head.commit)).collect();
-    let kept: BTreeSet<(Namespace, ObjectId)> = assembly.tips().difference(&published).cloned().collect();
+    let published: BTreeSet<(Namespace, ObjectId)> = heads
+        .iter()
+        .map(|(namespace, head)| (namespace.clone(), head.commit))
+        .collect();
+    let kept: BTreeSet<(Namespace, ObjectId)> =
+        assembly.tips().difference(&published).cloned().collect();
     let source = assembly.newest_source().unwrap_or_default();
     let empty = pack_of([]);
     let groups = grouped(steps);
@@ -457,7 +512,11 @@ async fn publish(
         resumed,
         heads: heads
             .iter()
-            .map(|(namespace, head)| ImportedHead { namespace: namespace.clone(), commit: head.commit, tree: head.tree })
+            .map(|(namespace, head)| ImportedHead {
+                namespace: namespace.clone(),
+                commit: head.commit,
+                tree: head.tree,
+            })
             .collect(),
         skipped: assembly.issues.invalid,
         warnings: assembly.issues.warnings,
@@ -472,7 +531,8 @@ fn grouped(steps: Vec<(PushEdit, usize)>) -> Vec<(Vec<PushEdit>, usize)> {
     for (edit, commits) in steps {
         match groups.last_mut() {
             Some((edits, total))
-                if *total + commits <= STEP_COMMITS && edits.iter().all(|other| other.namespace != edit.namespace) =>
+                if *total + commits <= STEP_COMMITS
+                    && edits.iter().all(|other| other.namespace != edit.namespace) =>
             {
                 edits.push(edit);
                 *total += commits;
@@ -484,19 +544,38 @@ fn grouped(steps: Vec<(PushEdit, usize)>) -> Vec<(Vec<PushEdit>, usize)> {
 }
 
 /// What the namespaces are at the end of the branch to publish.
-fn chosen_branch<'a>(assembly: &'a Assembly, options: &ImportOptions) -> Result<&'a Heads, ImportError> {
+fn chosen_branch<'a>(
+    assembly: &'a Assembly,
+    options: &ImportOptions,
+) -> Result<&'a Heads, ImportError> {
     let branches: Vec<(&str, &Heads)> = assembly.branches().collect();
     let named = |wanted: &str| {
-        branches.iter().find(|(name, _)| *name == wanted || name.strip_prefix("refs/heads/") == Some(wanted)).map(|(_, heads)| *heads)
+        branches
+            .iter()
+            .find(|(name, _)| *name == wanted || name.strip_prefix("refs/heads/") == Some(wanted))
+            .map(|(_, heads)| *heads)
     };
-    let names = || branches.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let names = || {
+        branches
+            .iter()
+            .map(|(name, _)| *name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (&options.branch, branches.as_slice()) {
-        (Some(branch), _) => named(branch)
-            .ok_or_else(|| ImportError::Refused(format!("the stream has no branch `{branch}`; it has {}", names()))),
+        (Some(branch), _) => named(branch).ok_or_else(|| {
+            ImportError::Refused(format!(
+                "the stream has no branch `{branch}`; it has {}",
+                names()
+            ))
+        }),
         (None, []) => Err(ImportError::Refused("the stream has no commits".to_owned())),
         (None, [(_, only)]) => Ok(only),
         (None, _) => named("main").or_else(|| named("master")).ok_or_else(|| {
-            ImportError::Refused(format!("the stream has several branches; choose the one to publish: {}", names()))
+            ImportError::Refused(format!(
+                "the stream has several branches; choose the one to publish: {}",
+                names()
+            ))
         }),
     }
 }
@@ -516,13 +595,25 @@ pub async fn import_repository(
         None => checked_out_branch(repository)?,
     };
     let mut child = git(repository)
-        .args(["fast-export", "--all", "--show-original-ids", "--use-done-feature", "--signed-tags=strip", "--reencode=no"])
+        .args([
+            "fast-export",
+            "--all",
+            "--show-original-ids",
+            "--use-done-feature",
+            "--signed-tags=strip",
+            "--reencode=no",
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|source| ImportError::Io { action: "run git fast-export".to_owned(), source })?;
+        .map_err(|source| ImportError::Io {
+            action: "run git fast-export".to_owned(),
+            source,
+        })?;
     let Some(stream) = child.stdout.take() else {
-        return Err(ImportError::Refused("git fast-export has no output".to_owned()));
+        return Err(ImportError::Refused(
+            "git fast-export has no output".to_owned(),
+        ));
     };
     // What git complains about is collected beside, so that neither waits for the other.
     let complaints = child.stderr.take().map(|stderr| {
@@ -532,18 +623,24 @@ pub async fn import_repository(
             String::from_utf8_lossy(&text).trim().to_owned()
         })
     });
-    let options = ImportOptions { branch: Some(branch), ..options.clone() };
+    let options = ImportOptions {
+        branch: Some(branch),
+        ..options.clone()
+    };
     let imported = import(client, stream, &options, progress).await;
-    let status = child.wait().map_err(|source| ImportError::Io { action: "wait for git fast-export".to_owned(), source })?;
+    let status = child.wait().map_err(|source| ImportError::Io {
+        action: "wait for git fast-export".to_owned(),
+        source,
+    })?;
     let said = match complaints {
         Some(complaints) => complaints.await.unwrap_or_default(),
         None => String::new(),
     };
     match imported {
         // A stream that ends early is only how git's failure looks from here.
-        Ok(_) | Err(ImportError::Stream(_)) if !status.success() => {
-            Err(ImportError::Refused(format!("git fast-export failed ({status}): {said}")))
-        }
+        Ok(_) | Err(ImportError::Stream(_)) if !status.success() => Err(ImportError::Refused(
+            format!("git fast-export failed ({status}): {said}"),
+        )),
         other => other,
     }
 }
@@ -561,11 +658,17 @@ fn checked_out_branch(repository: &Path) -> Result<String, ImportError> {
     let output = git(repository)
         .args(["symbolic-ref", "HEAD"])
         .output()
-        .map_err(|source| ImportError::Io { action: "run git".to_owned(), source })?;
+        .map_err(|source| ImportError::Io {
+            action: "run git".to_owned(),
+            source,
+        })?;
     let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if !output.status.success() || name.is_empty() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(ImportError::Refused(format!("`{}` has no branch checked out: {said}", repository.display())));
+        return Err(ImportError::Refused(format!(
+            "`{}` has no branch checked out: {said}",
+            repository.display()
+        )));
     }
     Ok(name)
 }

@@ -56,7 +56,10 @@ impl Stated {
             members.push("\"unset\": true".to_owned());
         }
         if !self.description.is_empty() {
-            members.push(format!("\"description\": {}", json::quote(&self.description)));
+            members.push(format!(
+                "\"description\": {}",
+                json::quote(&self.description)
+            ));
         }
         if !self.tags.is_empty() {
             let tags: Vec<String> = self.tags.iter().map(|tag| json::quote(tag)).collect();
@@ -74,9 +77,14 @@ pub(super) type Sidecar = OrdMap<String, Stated>;
 
 /// The text of the file.
 pub(super) fn to_text(sidecar: &Sidecar) -> String {
-    let lines: Vec<String> =
-        sidecar.iter().map(|(path, stated)| format!("    {}: {}", json::quote(path), stated.to_json())).collect();
-    format!("{{\n  \"format\": {SIDECAR_FORMAT},\n  \"files\": {{\n{}\n  }}\n}}\n", lines.join(",\n"))
+    let lines: Vec<String> = sidecar
+        .iter()
+        .map(|(path, stated)| format!("    {}: {}", json::quote(path), stated.to_json()))
+        .collect();
+    format!(
+        "{{\n  \"format\": {SIDECAR_FORMAT},\n  \"files\": {{\n{}\n  }}\n}}\n",
+        lines.join(",\n")
+    )
 }
 
 /// Reads the file.
@@ -87,10 +95,16 @@ pub(super) fn parse(text: &[u8]) -> Result<Sidecar, String> {
         format: u32,
         files: std::collections::BTreeMap<String, Stated>,
     }
-    let file: File = serde_json::from_slice(text)
-        .map_err(|error| format!("this name is for what `confman export --git` writes, and this is not that: {error}"))?;
+    let file: File = serde_json::from_slice(text).map_err(|error| {
+        format!(
+            "this name is for what `confman export --git` writes, and this is not that: {error}"
+        )
+    })?;
     if file.format != SIDECAR_FORMAT {
-        return Err(format!("it has format {}, known here is {SIDECAR_FORMAT}", file.format));
+        return Err(format!(
+            "it has format {}, known here is {SIDECAR_FORMAT}",
+            file.format
+        ));
     }
     Ok(file.files.into_iter().collect())
 }
@@ -110,15 +124,39 @@ mod tests {
             unset: false,
         };
         let sidecar: Sidecar = [
-            ("port".to_owned(), Stated { entry_type: Some(EntryType::Number), ..Stated::default() }),
-            ("@/1".to_owned(), stated(Some(EntryType::SecretRef), Some("a"))),
-            ("gone".to_owned(), Stated { unset: true, ..Stated::default() }),
+            (
+                "port".to_owned(),
+                Stated {
+                    entry_type: Some(EntryType::Number),
+                    ..Stated::default()
+                },
+            ),
+            (
+                "@/1".to_owned(),
+                stated(Some(EntryType::SecretRef), Some("a")),
+            ),
+            (
+                "gone".to_owned(),
+                Stated {
+                    unset: true,
+                    ..Stated::default()
+                },
+            ),
         ]
         .into_iter()
         .collect();
         let text = to_text(&sidecar);
         assert_eq!(parse(text.as_bytes()).unwrap(), sidecar);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        {
+          "format": 1,
+          "files": {
+            "@/1": {"key": "a", "type": "secret-ref", "description": "says \"so\"", "tags": ["a", "b c"], "mediaType": "image/png"},
+            "gone": {"unset": true},
+            "port": {"type": "number"}
+          }
+        }
+        "#);
         assert!(parse(b"{}").is_err() && parse(b"{\"format\": 2, \"files\": {}}").is_err());
     }
 }

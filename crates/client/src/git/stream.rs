@@ -204,7 +204,9 @@ impl<R: Read> StreamReader<R> {
             }
             let Some(line) = self.take_line()? else {
                 if self.needs_done {
-                    return Err(self.wrong("the stream ends without the `done` that it announced").into());
+                    return Err(self
+                        .wrong("the stream ends without the `done` that it announced")
+                        .into());
                 }
                 return Ok(None);
             };
@@ -257,7 +259,10 @@ impl<R: Read> StreamReader<R> {
             b"force" | b"relative-marks" | b"no-relative-marks" | b"notes" => {}
             other if other.starts_with(b"date-format=raw") => {}
             other => {
-                let reason = format!("feature `{}` is not known here; allowed are done, notes and date-format=raw", printable(other));
+                let reason = format!(
+                    "feature `{}` is not known here; allowed are done, notes and date-format=raw",
+                    printable(other)
+                );
                 return Err(self.wrong(reason).into());
             }
         }
@@ -268,7 +273,11 @@ impl<R: Read> StreamReader<R> {
         let mark = self.mark()?;
         let original = self.original()?;
         let data = self.data()?;
-        Ok(Command::Blob { mark, original, data })
+        Ok(Command::Blob {
+            mark,
+            original,
+            data,
+        })
     }
 
     fn commit(&mut self, branch: String) -> Result<Command, StreamError> {
@@ -285,7 +294,9 @@ impl<R: Read> StreamReader<R> {
         while self.take_field(b"gpgsig ")?.is_some() {
             self.data()?;
         }
-        let encoding = self.take_field(b"encoding ")?.map(|text| String::from_utf8_lossy(&text).into_owned());
+        let encoding = self
+            .take_field(b"encoding ")?
+            .map(|text| String::from_utf8_lossy(&text).into_owned());
         let message = self.data()?;
         let from = match self.take_field(b"from ")? {
             Some(text) => Some(self.target(&text)?),
@@ -294,7 +305,9 @@ impl<R: Read> StreamReader<R> {
         let mut merges = Vec::new();
         while let Some(text) = self.take_field(b"merge ")? {
             if merges.len() == MERGES_MAX {
-                return Err(self.wrong(format!("a commit has more than {MERGES_MAX} parents")).into());
+                return Err(self
+                    .wrong(format!("a commit has more than {MERGES_MAX} parents"))
+                    .into());
             }
             merges.push(self.target(&text)?);
         }
@@ -302,7 +315,18 @@ impl<R: Read> StreamReader<R> {
         while let Some(change) = self.change()? {
             changes.push(change);
         }
-        let commit = CommitCommand { branch, mark, original, author, committer, encoding, message, from, merges, changes };
+        let commit = CommitCommand {
+            branch,
+            mark,
+            original,
+            author,
+            committer,
+            encoding,
+            message,
+            from,
+            merges,
+            changes,
+        };
         Ok(Command::Commit(Box::new(commit)))
     }
 
@@ -321,9 +345,14 @@ impl<R: Read> StreamReader<R> {
 
     /// The next file change of a commit, if there is one.
     fn change(&mut self) -> Result<Option<FileChange>, StreamError> {
-        let Some(line) = self.peek_line()? else { return Ok(None) };
+        let Some(line) = self.peek_line()? else {
+            return Ok(None);
+        };
         let (word, _) = split_word(line);
-        if !matches!(word, b"M" | b"D" | b"R" | b"C" | b"N" | b"deleteall" | b"ls" | b"cat-blob" | b"get-mark") {
+        if !matches!(
+            word,
+            b"M" | b"D" | b"R" | b"C" | b"N" | b"deleteall" | b"ls" | b"cat-blob" | b"get-mark"
+        ) {
             return Ok(None);
         }
         let line = self.take_line()?.unwrap_or_default();
@@ -334,7 +363,11 @@ impl<R: Read> StreamReader<R> {
             b"R" | b"C" => {
                 let (from, rest) = self.first_path(rest)?;
                 let to = self.last_path(rest)?;
-                if word == b"R" { FileChange::Rename(from, to) } else { FileChange::Copy(from, to) }
+                if word == b"R" {
+                    FileChange::Rename(from, to)
+                } else {
+                    FileChange::Copy(from, to)
+                }
             }
             b"deleteall" if rest.is_empty() => FileChange::DeleteAll,
             b"N" => {
@@ -345,7 +378,10 @@ impl<R: Read> StreamReader<R> {
                 FileChange::Note(self.target(about)?)
             }
             _ => {
-                let reason = format!("`{}` asks a question; a stream from a file cannot have an answer", printable(&line));
+                let reason = format!(
+                    "`{}` asks a question; a stream from a file cannot have an answer",
+                    printable(&line)
+                );
                 return Err(self.wrong(reason).into());
             }
         };
@@ -361,22 +397,35 @@ impl<R: Read> StreamReader<R> {
             b"160000" => 0o160_000,
             b"040000" | b"40000" => 0o40_000,
             other => {
-                let reason = format!("`{}` is not a mode; allowed are 100644, 100755, 120000, 160000 and 040000", printable(other));
+                let reason = format!(
+                    "`{}` is not a mode; allowed are 100644, 100755, 120000, 160000 and 040000",
+                    printable(other)
+                );
                 return Err(self.wrong(reason).into());
             }
         };
         let (what, rest) = split_word(rest);
-        let target = if what == b"inline" { None } else { Some(self.target(what)?) };
+        let target = if what == b"inline" {
+            None
+        } else {
+            Some(self.target(what)?)
+        };
         let path = self.last_path(rest)?;
         let content = match target {
             Some(target) => Content::Blob(target),
             None => Content::Inline(self.data()?),
         };
-        Ok(FileChange::Modify { mode, content, path })
+        Ok(FileChange::Modify {
+            mode,
+            content,
+            path,
+        })
     }
 
     fn mark(&mut self) -> Result<Option<u64>, StreamError> {
-        let Some(text) = self.take_field(b"mark ")? else { return Ok(None) };
+        let Some(text) = self.take_field(b"mark ")? else {
+            return Ok(None);
+        };
         match self.target(&text)? {
             Target::Mark(mark) => Ok(Some(mark)),
             Target::Oid(_) | Target::Ref(_) => Err(self.wrong("a mark is `:` and a number").into()),
@@ -384,7 +433,9 @@ impl<R: Read> StreamReader<R> {
     }
 
     fn original(&mut self) -> Result<Option<String>, StreamError> {
-        let Some(text) = self.take_field(b"original-oid ")? else { return Ok(None) };
+        let Some(text) = self.take_field(b"original-oid ")? else {
+            return Ok(None);
+        };
         match oid(&text) {
             Some(oid) => Ok(Some(oid)),
             None => Err(self.wrong("an original id has 40 or 64 hex digits").into()),
@@ -395,7 +446,12 @@ impl<R: Read> StreamReader<R> {
         if let Some(digits) = text.strip_prefix(b":") {
             return match number(digits) {
                 Some(mark) if mark > 0 => Ok(Target::Mark(mark)),
-                _ => Err(self.wrong(format!("`{}` is not a mark; it is `:` and a number", printable(text))).into()),
+                _ => Err(self
+                    .wrong(format!(
+                        "`{}` is not a mark; it is `:` and a number",
+                        printable(text)
+                    ))
+                    .into()),
             };
         }
         if let Some(oid) = oid(text) {
@@ -408,27 +464,51 @@ impl<R: Read> StreamReader<R> {
     fn name(&self, text: &[u8], what: &str) -> Result<String, StreamError> {
         match std::str::from_utf8(text) {
             Ok(name) if !name.is_empty() && !name.contains(char::is_control) => Ok(name.to_owned()),
-            _ => Err(self.wrong(format!("`{}` is not the name of {what}", printable(text))).into()),
+            _ => Err(self
+                .wrong(format!("`{}` is not the name of {what}", printable(text)))
+                .into()),
         }
     }
 
     fn ident(&self, text: &[u8]) -> Result<Ident, StreamError> {
         let wrong = || {
-            let reason = format!("expected `NAME <EMAIL> SECONDS ZONE`, not `{}`", printable(text));
+            let reason = format!(
+                "expected `NAME <EMAIL> SECONDS ZONE`, not `{}`",
+                printable(text)
+            );
             StreamError::from(self.wrong(reason))
         };
-        let close = text.iter().rposition(|byte| *byte == b'>').ok_or_else(wrong)?;
-        let open = text.iter().position(|byte| *byte == b'<').filter(|open| *open < close).ok_or_else(wrong)?;
-        let name = text.get(..open).unwrap_or_default().trim_ascii_end().to_vec();
+        let close = text
+            .iter()
+            .rposition(|byte| *byte == b'>')
+            .ok_or_else(wrong)?;
+        let open = text
+            .iter()
+            .position(|byte| *byte == b'<')
+            .filter(|open| *open < close)
+            .ok_or_else(wrong)?;
+        let name = text
+            .get(..open)
+            .unwrap_or_default()
+            .trim_ascii_end()
+            .to_vec();
         let email = text.get(open + 1..close).unwrap_or_default().to_vec();
-        let when = std::str::from_utf8(text.get(close + 1..).unwrap_or_default()).map_err(|_| wrong())?;
+        let when =
+            std::str::from_utf8(text.get(close + 1..).unwrap_or_default()).map_err(|_| wrong())?;
         let mut words = when.split_ascii_whitespace();
-        let (Some(seconds), Some(zone), None) = (words.next(), words.next(), words.next()) else { return Err(wrong()) };
+        let (Some(seconds), Some(zone), None) = (words.next(), words.next(), words.next()) else {
+            return Err(wrong());
+        };
         let seconds: i64 = seconds.parse().map_err(|_| wrong())?;
         let offset_minutes = zone_minutes(zone).ok_or_else(wrong)?;
         // A moment is kept in milliseconds.
         seconds.checked_mul(1000).ok_or_else(wrong)?;
-        Ok(Ident { name, email, seconds, offset_minutes })
+        Ok(Ident {
+            name,
+            email,
+            seconds,
+            offset_minutes,
+        })
     }
 
     /// A path that is the rest of its line.
@@ -438,7 +518,9 @@ impl<R: Read> StreamReader<R> {
         }
         match unquote(text) {
             Some((path, [])) => Ok(path),
-            _ => Err(self.wrong(format!("`{}` is not a quoted path", printable(text))).into()),
+            _ => Err(self
+                .wrong(format!("`{}` is not a quoted path", printable(text)))
+                .into()),
         }
     }
 
@@ -452,17 +534,24 @@ impl<R: Read> StreamReader<R> {
                 (path.to_vec(), rest.get(1..).unwrap_or_default())
             })
         };
-        found.ok_or_else(|| self.wrong(format!("expected two paths, not `{}`", printable(text))).into())
+        found.ok_or_else(|| {
+            self.wrong(format!("expected two paths, not `{}`", printable(text)))
+                .into()
+        })
     }
 
     /// `data N` and N bytes, or `data <<WORD` and lines up to that word.
     fn data(&mut self) -> Result<Bytes, StreamError> {
-        let Some(header) = self.take_field(b"data ")? else { return Err(self.unexpected("`data`")) };
+        let Some(header) = self.take_field(b"data ")? else {
+            return Err(self.unexpected("`data`"));
+        };
         if let Some(delimiter) = header.strip_prefix(b"<<") {
             return self.delimited(delimiter.to_vec());
         }
         let Some(count) = number(&header) else {
-            return Err(self.wrong(format!("`{}` is not a number of bytes", printable(&header))).into());
+            return Err(self
+                .wrong(format!("`{}` is not a number of bytes", printable(&header)))
+                .into());
         };
         if count > DATA_BYTES_MAX {
             let reason = format!("data of {count} bytes, at most {DATA_BYTES_MAX} are read");
@@ -481,7 +570,10 @@ impl<R: Read> StreamReader<R> {
         let mut data = Vec::new();
         loop {
             let Some(line) = self.read_line()? else {
-                let reason = format!("the stream ends inside of data, before its `{}`", printable(&delimiter));
+                let reason = format!(
+                    "the stream ends inside of data, before its `{}`",
+                    printable(&delimiter)
+                );
                 return Err(self.wrong(reason).into());
             };
             if line == delimiter {
@@ -490,7 +582,9 @@ impl<R: Read> StreamReader<R> {
             data.extend_from_slice(&line);
             data.push(b'\n');
             if data.len() as u64 > DATA_BYTES_MAX {
-                return Err(self.wrong(format!("data of more than {DATA_BYTES_MAX} bytes")).into());
+                return Err(self
+                    .wrong(format!("data of more than {DATA_BYTES_MAX} bytes"))
+                    .into());
             }
         }
     }
@@ -502,7 +596,9 @@ impl<R: Read> StreamReader<R> {
         while missing > 0 {
             let available = self.buffered()?;
             if available.is_empty() {
-                let reason = format!("the stream ends inside of data; {missing} of {count} bytes are missing");
+                let reason = format!(
+                    "the stream ends inside of data; {missing} of {count} bytes are missing"
+                );
                 return Err(self.here(reason).into());
             }
             let take = available.len().min(missing);
@@ -518,7 +614,9 @@ impl<R: Read> StreamReader<R> {
 
     /// What follows `prefix`, if the next line begins with it.
     fn take_field(&mut self, prefix: &[u8]) -> Result<Option<Vec<u8>>, StreamError> {
-        let found = self.peek_line()?.is_some_and(|line| line.starts_with(prefix));
+        let found = self
+            .peek_line()?
+            .is_some_and(|line| line.starts_with(prefix));
         if !found {
             return Ok(None);
         }
@@ -562,7 +660,12 @@ impl<R: Read> StreamReader<R> {
                     line.extend_from_slice(available.get(..end).unwrap_or_default());
                     self.consume(end + 1);
                     if line.len() > LINE_BYTES_MAX {
-                        return Err(self.here(format!("a line of {} bytes, at most {LINE_BYTES_MAX} are read", line.len())).into());
+                        return Err(self
+                            .here(format!(
+                                "a line of {} bytes, at most {LINE_BYTES_MAX} are read",
+                                line.len()
+                            ))
+                            .into());
                     }
                     self.line += 1;
                     return Ok(Some(line));
@@ -572,7 +675,9 @@ impl<R: Read> StreamReader<R> {
                     let count = available.len();
                     self.consume(count);
                     if line.len() > LINE_BYTES_MAX {
-                        return Err(self.here(format!("a line of more than {LINE_BYTES_MAX} bytes")).into());
+                        return Err(self
+                            .here(format!("a line of more than {LINE_BYTES_MAX} bytes"))
+                            .into());
                     }
                 }
             }
@@ -611,12 +716,20 @@ impl<R: Read> StreamReader<R> {
 
     /// A problem with the line that was taken last.
     fn wrong(&self, reason: impl Into<String>) -> StreamProblem {
-        StreamProblem { line: self.at.0, offset: self.at.1, reason: reason.into() }
+        StreamProblem {
+            line: self.at.0,
+            offset: self.at.1,
+            reason: reason.into(),
+        }
     }
 
     /// A problem where the reader is.
     fn here(&self, reason: impl Into<String>) -> StreamProblem {
-        StreamProblem { line: self.line, offset: self.offset, reason: reason.into() }
+        StreamProblem {
+            line: self.line,
+            offset: self.offset,
+            reason: reason.into(),
+        }
     }
 
     /// A problem with the line that comes next.
@@ -624,9 +737,16 @@ impl<R: Read> StreamReader<R> {
         match &self.peeked {
             Some((text, line, offset)) => {
                 let reason = format!("expected {expected}, not `{}`", printable(text));
-                StreamProblem { line: *line, offset: *offset, reason }.into()
+                StreamProblem {
+                    line: *line,
+                    offset: *offset,
+                    reason,
+                }
+                .into()
             }
-            None => self.here(format!("the stream ends where {expected} is expected")).into(),
+            None => self
+                .here(format!("the stream ends where {expected} is expected"))
+                .into(),
         }
     }
 }
@@ -634,18 +754,28 @@ impl<R: Read> StreamReader<R> {
 /// The first word of a line and what follows the space after it.
 fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     match line.iter().position(|byte| *byte == b' ') {
-        Some(space) => (line.get(..space).unwrap_or_default(), line.get(space + 1..).unwrap_or_default()),
+        Some(space) => (
+            line.get(..space).unwrap_or_default(),
+            line.get(space + 1..).unwrap_or_default(),
+        ),
         None => (line, &[]),
     }
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
     let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|_| plain)?
+        .parse()
+        .ok()
 }
 
 fn oid(text: &[u8]) -> Option<String> {
-    let hex = matches!(text.len(), 40 | 64) && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let hex = matches!(text.len(), 40 | 64)
+        && text
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     hex.then(|| String::from_utf8_lossy(text).into_owned())
 }
 

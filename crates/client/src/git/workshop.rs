@@ -50,7 +50,10 @@ struct Slots {
 
 impl Spill {
     pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self { file: tempfile::tempfile()?, slots: Mutex::default() })
+        Ok(Self {
+            file: tempfile::tempfile()?,
+            slots: Mutex::default(),
+        })
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -64,7 +67,10 @@ impl Spill {
 
     /// How many dictionaries are behind an object that is kept.
     fn depth(&self, kind: Kind, id: &ObjectId) -> Option<u8> {
-        self.slots().by_id.get(&(kind, *id)).map(|slot| slot.encoding.depth())
+        self.slots()
+            .by_id
+            .get(&(kind, *id))
+            .map(|slot| slot.encoding.depth())
     }
 
     /// Keeps an object that is not kept yet.
@@ -77,31 +83,62 @@ impl Spill {
         let offset = slots.end;
         self.file.write_all_at(&object.payload, offset)?;
         let len = object.payload.len();
-        slots.by_id.insert(key, Slot { offset, len, encoding: object.encoding });
+        slots.by_id.insert(
+            key,
+            Slot {
+                offset,
+                len,
+                encoding: object.encoding,
+            },
+        );
         slots.end = offset + len as u64;
         Ok(())
     }
 }
 
 fn failed(action: &'static str) -> impl Fn(std::io::Error) -> BackendError {
-    move |source| BackendError::Io { action, source: Box::new(source) }
+    move |source| BackendError::Io {
+        action,
+        source: Box::new(source),
+    }
 }
 
 impl ObjectBackend for Spill {
     fn get(&self, kind: Kind, id: &ObjectId) -> Result<Option<Stored>, BackendError> {
-        let Some(slot) = self.slots().by_id.get(&(kind, *id)).copied() else { return Ok(None) };
+        let Some(slot) = self.slots().by_id.get(&(kind, *id)).copied() else {
+            return Ok(None);
+        };
         let mut payload = vec![0; slot.len];
-        self.file.read_exact_at(&mut payload, slot.offset).map_err(failed("read a temporary file"))?;
-        Ok(Some(Stored { born: 0, encoding: slot.encoding, payload: payload.into() }))
+        self.file
+            .read_exact_at(&mut payload, slot.offset)
+            .map_err(failed("read a temporary file"))?;
+        Ok(Some(Stored {
+            born: 0,
+            encoding: slot.encoding,
+            payload: payload.into(),
+        }))
     }
 
     fn put(&self, objects: &[Encoded], _born: u64) -> Result<(), BackendError> {
-        objects.iter().try_for_each(|object| self.keep(object)).map_err(failed("write a temporary file"))
+        objects
+            .iter()
+            .try_for_each(|object| self.keep(object))
+            .map_err(failed("write a temporary file"))
     }
 
-    fn ids(&self, kind: Kind, first: &ObjectId, limit: usize) -> Result<Vec<ObjectId>, BackendError> {
-        let mut ids: Vec<ObjectId> =
-            self.slots().by_id.keys().filter(|(of, id)| *of == kind && id >= first).map(|(_, id)| *id).collect();
+    fn ids(
+        &self,
+        kind: Kind,
+        first: &ObjectId,
+        limit: usize,
+    ) -> Result<Vec<ObjectId>, BackendError> {
+        let mut ids: Vec<ObjectId> = self
+            .slots()
+            .by_id
+            .keys()
+            .filter(|(of, id)| *of == kind && id >= first)
+            .map(|(_, id)| *id)
+            .collect();
         ids.sort();
         ids.truncate(limit);
         Ok(ids)
@@ -143,7 +180,11 @@ impl Workshop {
     }
 
     /// Objects that were added are sent with the next batch.
-    pub(super) fn add(&mut self, object: Object, replaces: Option<ObjectId>) -> std::io::Result<()> {
+    pub(super) fn add(
+        &mut self,
+        object: Object,
+        replaces: Option<ObjectId>,
+    ) -> std::io::Result<()> {
         let key = (object.kind(), object.id());
         if self.batch.contains_key(&key) {
             return Ok(());
@@ -155,21 +196,33 @@ impl Workshop {
         };
         let raw = self.raw_bytes + object.bytes().len() as u64;
         if raw > RATIO_FREE_BYTES + (self.wire_bytes + encoded.payload.len() as u64) * RATIO_MAX {
-            encoded = Encoded { encoding: Encoding::Raw, payload: object.bytes().clone(), ..encoded };
+            encoded = Encoded {
+                encoding: Encoding::Raw,
+                payload: object.bytes().clone(),
+                ..encoded
+            };
         }
         self.raw_bytes = raw;
         self.wire_bytes += encoded.payload.len() as u64;
         // A dictionary that came with an earlier batch too is kept as it was then, perhaps with a longer
         // chain behind it than in this batch.
         let same_chain = encoded.encoding.base().is_none_or(|base| {
-            self.spill.depth(object.kind(), &base).is_some_and(|depth| depth + 1 == encoded.encoding.depth())
+            self.spill
+                .depth(object.kind(), &base)
+                .is_some_and(|depth| depth + 1 == encoded.encoding.depth())
         });
         if same_chain {
             self.spill.keep(&encoded)?;
         } else {
             self.keep(&object)?;
         }
-        self.batch.insert(key, InBatch { object, depth: encoded.encoding.depth() });
+        self.batch.insert(
+            key,
+            InBatch {
+                object,
+                depth: encoded.encoding.depth(),
+            },
+        );
         self.frames.push(encoded);
         Ok(())
     }
@@ -213,10 +266,15 @@ impl ReadObjects for Workshop {
             return Ok(Arc::clone(page));
         }
         let page = match self.batch.get(&(Kind::Page, *id)) {
-            Some(here) => Arc::new(
-                Page::decode(here.object.bytes().clone())
-                    .map_err(|source| ReadError::Malformed { kind: Kind::Page, id: *id, source })?,
-            ),
+            Some(here) => {
+                Arc::new(Page::decode(here.object.bytes().clone()).map_err(|source| {
+                    ReadError::Malformed {
+                        kind: Kind::Page,
+                        id: *id,
+                        source,
+                    }
+                })?)
+            }
             None => self.store.page(id)?,
         };
         let mut pages = self.pages();
@@ -235,7 +293,11 @@ impl ReadObjects for Workshop {
         match self.batch.get(&(Kind::Commit, *id)) {
             Some(here) => Commit::decode(here.object.bytes())
                 .map(Arc::new)
-                .map_err(|source| ReadError::Malformed { kind: Kind::Commit, id: *id, source }),
+                .map_err(|source| ReadError::Malformed {
+                    kind: Kind::Commit,
+                    id: *id,
+                    source,
+                }),
             None => self.store.commit(id),
         }
     }
@@ -258,7 +320,9 @@ mod tests {
     fn a_batch_needs_nothing_but_itself_and_all_stays_readable() {
         let mut workshop = Workshop::new().unwrap();
         // Numbers that hardly compress by themselves, and well against each other.
-        let numbers: String = (0..400_u64).map(|n| (n * 2_654_435_761 % 999_983).to_string()).collect();
+        let numbers: String = (0..400_u64)
+            .map(|n| (n * 2_654_435_761 % 999_983).to_string())
+            .collect();
         let text = |n: u32| format!("{numbers}{n}");
         let objects: Vec<Object> = (0..40).map(|n| Object::new(Kind::Blob, text(n))).collect();
         for pair in objects.windows(2) {
@@ -272,12 +336,20 @@ mod tests {
         assert_eq!(second[0].encoding.base(), None);
         let mut earlier = std::collections::HashSet::new();
         for frame in &first {
-            assert!(frame.encoding.base().is_none_or(|base| earlier.contains(&base)));
+            assert!(
+                frame
+                    .encoding
+                    .base()
+                    .is_none_or(|base| earlier.contains(&base))
+            );
             earlier.insert(frame.id);
         }
         assert!(first.iter().any(|frame| frame.encoding.base().is_some()));
         for object in objects.iter().skip(1).chain([&again]) {
-            assert_eq!(workshop.read(Kind::Blob, &object.id()).unwrap(), *object.bytes());
+            assert_eq!(
+                workshop.read(Kind::Blob, &object.id()).unwrap(),
+                *object.bytes()
+            );
         }
     }
 
@@ -285,9 +357,14 @@ mod tests {
     fn what_compresses_too_well_is_sent_as_it_is() {
         let mut workshop = Workshop::new().unwrap();
         for n in 0..20_u8 {
-            workshop.add(Object::new(Kind::Blob, vec![n; 1 << 20]), None).unwrap();
+            workshop
+                .add(Object::new(Kind::Blob, vec![n; 1 << 20]), None)
+                .unwrap();
         }
         let (wire, raw) = workshop.batch_bytes();
-        assert!(raw <= (512 << 10) + wire * 100 + (1 << 20), "{raw} raw, {wire} on the wire");
+        assert!(
+            raw <= (512 << 10) + wire * 100 + (1 << 20),
+            "{raw} raw, {wire} on the wire"
+        );
     }
 }

@@ -39,10 +39,14 @@ impl WorkingCopy {
         options: &CloneOptions,
         report: Report<'_>,
     ) -> Result<Self, WorkingCopyError> {
-        let target = std::path::absolute(target).map_err(|error| WorkingCopyError::io("find", target, error))?;
+        let target = std::path::absolute(target)
+            .map_err(|error| WorkingCopyError::io("find", target, error))?;
         check_target(&target)?;
         let cluster = client.version().await?.cluster_id;
-        let name = target.file_name().map_or_else(|| "root".to_owned(), |name| name.to_string_lossy().into_owned());
+        let name = target.file_name().map_or_else(
+            || "root".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        );
         let parent = target.parent().unwrap_or(&target).to_path_buf();
         let prefix = format!(".{name}.confman-clone-");
         remove_abandoned(&parent, &prefix);
@@ -52,7 +56,8 @@ impl WorkingCopy {
             .map_err(|error| WorkingCopyError::io("make a directory in", &parent, error))?;
         let made = beside.path().join(MADE_IN);
         let private = made.join(PRIVATE_DIRECTORY);
-        fs::create_dir_all(&private).map_err(|error| WorkingCopyError::io("make", &private, error))?;
+        fs::create_dir_all(&private)
+            .map_err(|error| WorkingCopyError::io("make", &private, error))?;
         let lock = Lock::take(&made)?;
         let mut state = State {
             format: FORMAT,
@@ -70,8 +75,14 @@ impl WorkingCopy {
             let fetched = clone_one(client, &mirror, &state, &path, &mut files, report).await?;
             state.namespaces.push(fetched);
         }
-        files.put(Path::new(PRIVATE_DIRECTORY).join(ENTRIES_SCHEMA_FILE), ENTRIES_SCHEMA.as_bytes())?;
-        files.put(Path::new(PRIVATE_DIRECTORY).join(STATE_FILE), state.to_text().as_bytes())?;
+        files.put(
+            Path::new(PRIVATE_DIRECTORY).join(ENTRIES_SCHEMA_FILE),
+            ENTRIES_SCHEMA.as_bytes(),
+        )?;
+        files.put(
+            Path::new(PRIVATE_DIRECTORY).join(STATE_FILE),
+            state.to_text().as_bytes(),
+        )?;
         drop(mirror);
         drop(lock);
         move_into_place(&made, &target)?;
@@ -88,7 +99,12 @@ async fn clone_one(
     files: &mut FreshDirectory,
     report: Report<'_>,
 ) -> Result<NamespaceState, WorkingCopyError> {
-    let wanted = Wanted { namespace: path, draft: &state.draft, have: Vec::new(), full_history: state.full_history };
+    let wanted = Wanted {
+        namespace: path,
+        draft: &state.draft,
+        have: Vec::new(),
+        full_history: state.full_history,
+    };
     let document = client.namespace(path).await?;
     let heads = remote::fetch(client, mirror, &wanted, report).await?;
     let base = heads.draft.or(heads.published);
@@ -116,12 +132,21 @@ async fn clone_one(
             }
         }
     }
-    let file = EntriesFile { schema: Some(schema_link(&place)), ..EntriesFile::default() };
+    let file = EntriesFile {
+        schema: Some(schema_link(&place)),
+        ..EntriesFile::default()
+    };
     rewrite(&PathBuf::new(), &place, &file, &updates, files)?;
     let document = document.to_text();
     files.put(place.join(DOCUMENT_FILE), document.as_bytes())?;
     files.put(document_copy(&place), document.as_bytes())?;
-    Ok(NamespaceState { path: path.clone(), base, on_draft: heads.draft.is_some(), line, published: heads.published })
+    Ok(NamespaceState {
+        path: path.clone(),
+        base,
+        on_draft: heads.draft.is_some(),
+        line,
+        published: heads.published,
+    })
 }
 
 /// What `$schema` of a namespace's entries says: the way to the schema that lies in `.confman/`.
@@ -132,7 +157,10 @@ pub(super) fn schema_link(directory: &Path) -> String {
 
 /// Where the document of a namespace is kept as it was fetched, relative to the root.
 pub(super) fn document_copy(directory: &Path) -> PathBuf {
-    Path::new(PRIVATE_DIRECTORY).join("documents").join(directory).join(DOCUMENT_FILE)
+    Path::new(PRIVATE_DIRECTORY)
+        .join("documents")
+        .join(directory)
+        .join(DOCUMENT_FILE)
 }
 
 fn check_target(target: &Path) -> Result<(), WorkingCopyError> {
@@ -151,7 +179,9 @@ fn check_target(target: &Path) -> Result<(), WorkingCopyError> {
 
 /// Removes what clones to the same place left when they were killed. Those at work hold their lock.
 fn remove_abandoned(parent: &Path, prefix: &str) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
     for entry in entries.flatten() {
         let is_clone = entry.file_name().to_string_lossy().starts_with(prefix);
         let made = entry.path().join(MADE_IN);

@@ -63,7 +63,9 @@ impl Written {
     pub(super) fn forms(&self) -> impl Iterator<Item = &Form> {
         let (entry, sides) = match self {
             Self::Entry(form) => (Some(form), [None, None, None]),
-            Self::Conflict { base, ours, theirs } => (None, [base.as_ref(), ours.as_ref(), theirs.as_ref()]),
+            Self::Conflict { base, ours, theirs } => {
+                (None, [base.as_ref(), ours.as_ref(), theirs.as_ref()])
+            }
         };
         entry.into_iter().chain(sides.into_iter().flatten())
     }
@@ -88,10 +90,17 @@ pub(super) struct EntriesFile {
 
 /// What was said to be the limits by the server is checked there; here only what any server refuses.
 pub(crate) fn lenient_limits(value_text: &str) -> ValueLimits {
-    let mut limits = ValueLimits { value_bytes_max: confman_model::value::VALUE_BYTES_CEILING, ..ValueLimits::default() };
+    let mut limits = ValueLimits {
+        value_bytes_max: confman_model::value::VALUE_BYTES_CEILING,
+        ..ValueLimits::default()
+    };
     if let Some((scheme, _)) = value_text.trim_start_matches('"').split_once("://") {
         let plain = !scheme.is_empty()
-            && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.'));
+            && scheme.bytes().all(|byte| {
+                byte.is_ascii_lowercase()
+                    || byte.is_ascii_digit()
+                    || matches!(byte, b'+' | b'-' | b'.')
+            });
         if plain {
             limits.secret_schemes.push(scheme.to_owned());
         }
@@ -108,13 +117,22 @@ pub(super) struct Problems<'t> {
 
 impl<'t> Problems<'t> {
     pub(super) fn new(file: &'t Path, text: &'t str) -> Self {
-        Self { file, text, found: Vec::new() }
+        Self {
+            file,
+            text,
+            found: Vec::new(),
+        }
     }
 
     pub(super) fn push(&mut self, offset: usize, what: impl Into<String>) {
         if self.found.len() < PROBLEMS_MAX {
             let (line, column) = scan::position(self.text, offset);
-            self.found.push(FileProblem { file: self.file.to_path_buf(), line, column, what: what.into() });
+            self.found.push(FileProblem {
+                file: self.file.to_path_buf(),
+                line,
+                column,
+                what: what.into(),
+            });
         }
     }
 
@@ -144,15 +162,37 @@ impl EntriesFile {
                             continue;
                         }
                     };
-                    let Some(written) = read_written(&text, &member, &mut problems) else { continue };
-                    if lines.insert(key, Line { at: member.value, written }).is_some() {
-                        problems.push(member.name_offset, format!("key `{}` is there twice", member.name));
+                    let Some(written) = read_written(&text, &member, &mut problems) else {
+                        continue;
+                    };
+                    if lines
+                        .insert(
+                            key,
+                            Line {
+                                at: member.value,
+                                written,
+                            },
+                        )
+                        .is_some()
+                    {
+                        problems.push(
+                            member.name_offset,
+                            format!("key `{}` is there twice", member.name),
+                        );
                     }
                 }
             }
         }
         check_files(&lines, &mut problems);
-        if problems.found.is_empty() { Ok(Self { schema, lines, text }) } else { Err(problems.found) }
+        if problems.found.is_empty() {
+            Ok(Self {
+                schema,
+                lines,
+                text,
+            })
+        } else {
+            Err(problems.found)
+        }
     }
 
     /// The text at a place.
@@ -167,7 +207,10 @@ fn check_files(lines: &BTreeMap<Key, Line>, problems: &mut Problems<'_>) {
     for form in lines.values().flat_map(|line| line.written.forms()) {
         if let Source::File(path) = &form.source {
             if !seen.insert(path.to_lowercase()) {
-                problems.push(form.at.start, format!("file `{path}` is used by another entry too"));
+                problems.push(
+                    form.at.start,
+                    format!("file `{path}` is used by another entry too"),
+                );
             }
         }
     }
@@ -177,7 +220,10 @@ fn read_written(text: &str, member: &Member, problems: &mut Problems<'_>) -> Opt
     let members = match scan::members(text, member.value.clone()) {
         Ok(members) => members,
         Err(error) => {
-            problems.push(error.offset, format!("key `{}`: {}", member.name, error.what));
+            problems.push(
+                error.offset,
+                format!("key `{}`: {}", member.name, error.what),
+            );
             return None;
         }
     };
@@ -204,7 +250,10 @@ fn read_conflict(text: &str, member: &Member, problems: &mut Problems<'_>) -> Op
             "ours" => &mut ours,
             "theirs" => &mut theirs,
             other => {
-                problems.push(side.name_offset, format!("a conflict has `base`, `ours` and `theirs`, not `{other}`"));
+                problems.push(
+                    side.name_offset,
+                    format!("a conflict has `base`, `ours` and `theirs`, not `{other}`"),
+                );
                 return None;
             }
         };
@@ -223,7 +272,12 @@ fn read_conflict(text: &str, member: &Member, problems: &mut Problems<'_>) -> Op
 }
 
 /// Reads the members of one entry.
-fn read_form(text: &str, at: Range<usize>, members: &[Member], problems: &mut Problems<'_>) -> Option<Form> {
+fn read_form(
+    text: &str,
+    at: Range<usize>,
+    members: &[Member],
+    problems: &mut Problems<'_>,
+) -> Option<Form> {
     let before = problems.found.len();
     let mut source = None;
     let mut stated_type = None;
@@ -231,7 +285,10 @@ fn read_form(text: &str, at: Range<usize>, members: &[Member], problems: &mut Pr
     let mut seen = BTreeSet::new();
     for member in members {
         if !seen.insert(member.name.as_str()) {
-            problems.push(member.name_offset, format!("`{}` is there twice", member.name));
+            problems.push(
+                member.name_offset,
+                format!("`{}` is there twice", member.name),
+            );
         }
         let start = member.value.start;
         let raw = text.get(member.value.clone()).unwrap_or_default();
@@ -274,7 +331,9 @@ fn read_form(text: &str, at: Range<usize>, members: &[Member], problems: &mut Pr
             "tags" => {
                 match serde_json::from_str::<Vec<String>>(raw) {
                     Ok(tags) => details.tags = tags.into_iter().collect(),
-                    Err(_) => problems.push(start, "`tags` is a list of texts, as in [\"a\", \"b\"]"),
+                    Err(_) => {
+                        problems.push(start, "`tags` is a list of texts, as in [\"a\", \"b\"]")
+                    }
                 }
                 continue;
             }
@@ -286,7 +345,10 @@ fn read_form(text: &str, at: Range<usize>, members: &[Member], problems: &mut Pr
                 continue;
             }
             "conflict" => {
-                problems.push(member.name_offset, "a conflict stands alone; keep one of its sides in place of it");
+                problems.push(
+                    member.name_offset,
+                    "a conflict stands alone; keep one of its sides in place of it",
+                );
                 continue;
             }
             other => {
@@ -298,7 +360,10 @@ fn read_form(text: &str, at: Range<usize>, members: &[Member], problems: &mut Pr
             }
         };
         if found.is_some() && source.is_some() {
-            problems.push(member.name_offset, "an entry has one of `value`, `file` and `unset`, not several");
+            problems.push(
+                member.name_offset,
+                "an entry has one of `value`, `file` and `unset`, not several",
+            );
         }
         source = found.or(source);
     }
@@ -315,10 +380,17 @@ fn read_form(text: &str, at: Range<usize>, members: &[Member], problems: &mut Pr
             }
             None
         }
-        Source::Value(range) => stated_type.or_else(|| Some(Value::infer(text.get(range.clone()).unwrap_or_default()))),
+        Source::Value(range) => {
+            stated_type.or_else(|| Some(Value::infer(text.get(range.clone()).unwrap_or_default())))
+        }
         Source::File(path) => stated_type.or_else(|| Some(type_of_file(path))),
     };
-    (problems.found.len() == before).then_some(Form { source, entry_type, details, at })
+    (problems.found.len() == before).then_some(Form {
+        source,
+        entry_type,
+        details,
+        at,
+    })
 }
 
 fn text_of(raw: &str) -> Option<String> {
@@ -376,7 +448,10 @@ pub(super) fn render(entry: &Entry, placement: &Placement<'_>) -> String {
         members.push(format!("\"type\": {}", json::quote(entry_type.name())));
     }
     if !entry.description().is_empty() {
-        members.push(format!("\"description\": {}", json::quote(entry.description())));
+        members.push(format!(
+            "\"description\": {}",
+            json::quote(entry.description())
+        ));
     }
     if !entry.tags().is_empty() {
         let tags: Vec<String> = entry.tags().iter().map(|tag| json::quote(tag)).collect();
@@ -389,7 +464,11 @@ pub(super) fn render(entry: &Entry, placement: &Placement<'_>) -> String {
 }
 
 /// Writes a conflict in one line; each side is a rendered entry.
-pub(super) fn render_conflict(base: Option<&str>, ours: Option<&str>, theirs: Option<&str>) -> String {
+pub(super) fn render_conflict(
+    base: Option<&str>,
+    ours: Option<&str>,
+    theirs: Option<&str>,
+) -> String {
     format!(
         "{{\"conflict\": {{\"base\": {}, \"ours\": {}, \"theirs\": {}}}}}",
         base.unwrap_or("null"),
@@ -399,7 +478,10 @@ pub(super) fn render_conflict(base: Option<&str>, ours: Option<&str>, theirs: Op
 }
 
 /// Writes the whole file from the text right of each key's colon.
-pub(super) fn render_file<'l>(schema: Option<&str>, lines: impl IntoIterator<Item = (&'l Key, &'l str)>) -> String {
+pub(super) fn render_file<'l>(
+    schema: Option<&str>,
+    lines: impl IntoIterator<Item = (&'l Key, &'l str)>,
+) -> String {
     let mut text = String::from("{");
     let mut separator = "\n";
     if let Some(schema) = schema {
@@ -430,7 +512,11 @@ mod tests {
     fn problems(text: &str) -> String {
         match EntriesFile::parse(Path::new("entries.json"), text.to_owned()) {
             Ok(file) => format!("{} entries", file.lines.len()),
-            Err(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+            Err(problems) => problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n"),
         }
     }
 
@@ -470,7 +556,10 @@ mod tests {
             ("a", Entry::of(value(EntryType::Number, "1.50"))),
             ("b", Entry::of(value(EntryType::String, "x \"y\""))),
             ("c", Entry::of(value(EntryType::SecretRef, "env://TOKEN"))),
-            ("d", Entry::of(value(EntryType::Json, r#"{"b": 1e0,"a": []}"#))),
+            (
+                "d",
+                Entry::of(value(EntryType::Json, r#"{"b": 1e0,"a": []}"#)),
+            ),
             ("e", Entry::of(value(EntryType::Binary, "\u{1}"))),
             ("f", Entry::unset()),
         ];
@@ -478,7 +567,10 @@ mod tests {
             .iter()
             .map(|(key, entry)| (key.parse().unwrap(), render(entry, &Placement::Line)))
             .collect();
-        let text = render_file(None, rendered.iter().map(|(key, line)| (key, line.as_str())));
+        let text = render_file(
+            None,
+            rendered.iter().map(|(key, line)| (key, line.as_str())),
+        );
         insta::assert_snapshot!(text, @r#"
         {
           "a": {"value": 1.50},

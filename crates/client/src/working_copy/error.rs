@@ -23,7 +23,14 @@ pub struct FileProblem {
 
 impl fmt::Display for FileProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file.display(), self.line, self.column, self.what)
+        write!(
+            f,
+            "{}:{}:{}: {}",
+            self.file.display(),
+            self.line,
+            self.column,
+            self.what
+        )
     }
 }
 
@@ -76,7 +83,9 @@ pub enum WorkingCopyError {
         key: Key,
     },
     /// A revision is not among what was fetched.
-    #[error("revision `{revision}` of `{namespace}` was not fetched; ask the server, or `confman pull`")]
+    #[error(
+        "revision `{revision}` of `{namespace}` was not fetched; ask the server, or `confman pull`"
+    )]
     NotFetched {
         /// The namespace.
         namespace: Namespace,
@@ -155,15 +164,31 @@ pub enum WorkingCopyError {
 }
 
 impl WorkingCopyError {
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io { action, path: path.into(), source }
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        source: std::io::Error,
+    ) -> Self {
+        Self::Io {
+            action,
+            path: path.into(),
+            source,
+        }
     }
 }
 
 fn count(problems: usize) -> String {
-    if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") }
+    if problems == 1 {
+        "1 problem".to_owned()
+    } else {
+        format!("{problems} problems")
+    }
 }
 
 fn lines(problems: &[FileProblem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -61,23 +61,50 @@ impl Index {
             .and_then(|file| file.as_file().metadata())
             .ok()
             .map(|metadata| Stamp::from_metadata(&metadata).modified);
-        Self { files, began, changed: false }
+        Self {
+            files,
+            began,
+            changed: false,
+        }
     }
 
     /// The leaf of the value in a file that has not changed since it was read.
     pub(super) fn leaf(&self, path: &Path, entry_type: EntryType, stamp: &Stamp) -> Option<Leaf> {
-        let known = self.files.get(path).filter(|known| known.stamp == *stamp && known.entry_type == entry_type)?;
+        let known = self
+            .files
+            .get(path)
+            .filter(|known| known.stamp == *stamp && known.entry_type == entry_type)?;
         let id: ObjectId = known.blob.parse().ok()?;
         let size = u32::try_from(stamp.size).ok()?;
         let value = LeafValue::Blob { id, size };
-        Some(Leaf { entry_type: entry_type.number(), flags: 0, value, meta: None })
+        Some(Leaf {
+            entry_type: entry_type.number(),
+            flags: 0,
+            value,
+            meta: None,
+        })
     }
 
     /// Remembers the value in a file, if it is large enough to matter and surely was not changed since.
-    pub(super) fn remember(&mut self, path: PathBuf, entry_type: EntryType, stamp: Stamp, leaf: &Leaf) {
-        let LeafValue::Blob { id, .. } = &leaf.value else { return };
+    pub(super) fn remember(
+        &mut self,
+        path: PathBuf,
+        entry_type: EntryType,
+        stamp: Stamp,
+        leaf: &Leaf,
+    ) {
+        let LeafValue::Blob { id, .. } = &leaf.value else {
+            return;
+        };
         if self.began.is_some_and(|began| stamp.modified < began) {
-            self.files.insert(path, Known { stamp, entry_type, blob: id.to_string() });
+            self.files.insert(
+                path,
+                Known {
+                    stamp,
+                    entry_type,
+                    blob: id.to_string(),
+                },
+            );
             self.changed = true;
         }
     }
@@ -87,7 +114,10 @@ impl Index {
         if !self.changed {
             return;
         }
-        let file = IndexFile { format: INDEX_FORMAT, files: self.files.clone() };
+        let file = IndexFile {
+            format: INDEX_FORMAT,
+            files: self.files.clone(),
+        };
         if let Ok(text) = serde_json::to_vec(&file) {
             let _ = replace(&root.join(PRIVATE_DIRECTORY).join(INDEX_FILE), &text);
         }

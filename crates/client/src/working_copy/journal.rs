@@ -40,17 +40,30 @@ impl Stamp {
     pub(super) fn of(path: &Path) -> Result<Option<Self>, WorkingCopyError> {
         match fs::symlink_metadata(path) {
             Ok(metadata) => Ok(Some(Self::from_metadata(&metadata))),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(WorkingCopyError::io("look at", path, error)),
         }
     }
 
     pub(super) fn from_metadata(metadata: &fs::Metadata) -> Self {
-        let modified = metadata.modified().ok().map_or(0, |time| match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
-            Err(before) => -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX),
-        });
-        Self { size: metadata.len(), modified }
+        let modified =
+            metadata
+                .modified()
+                .ok()
+                .map_or(0, |time| match time.duration_since(UNIX_EPOCH) {
+                    Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
+                    Err(before) => {
+                        -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX)
+                    }
+                });
+        Self {
+            size: metadata.len(),
+            modified,
+        }
     }
 }
 
@@ -114,17 +127,31 @@ impl<'l> Plan<'l> {
     pub(super) fn new(root: &Path, lock: &'l Lock) -> Result<Self, WorkingCopyError> {
         let incoming = root.join(PRIVATE_DIRECTORY).join(INCOMING_DIRECTORY);
         remove_tree(&incoming)?;
-        fs::create_dir(&incoming).map_err(|error| WorkingCopyError::io("make", &incoming, error))?;
-        Ok(Self { root: root.to_path_buf(), steps: Vec::new(), _lock: lock })
+        fs::create_dir(&incoming)
+            .map_err(|error| WorkingCopyError::io("make", &incoming, error))?;
+        Ok(Self {
+            root: root.to_path_buf(),
+            steps: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// Gives a file new content.
     pub(super) fn put(&mut self, path: PathBuf, content: &[u8]) -> Result<(), WorkingCopyError> {
         let was = Stamp::of(&inside(&self.root, &path)?)?;
         let name = self.steps.len().to_string();
-        let waiting = self.root.join(PRIVATE_DIRECTORY).join(INCOMING_DIRECTORY).join(&name);
-        fs::write(&waiting, content).map_err(|error| WorkingCopyError::io("write", &waiting, error))?;
-        self.steps.push(Step { path, from: Some(name), was });
+        let waiting = self
+            .root
+            .join(PRIVATE_DIRECTORY)
+            .join(INCOMING_DIRECTORY)
+            .join(&name);
+        fs::write(&waiting, content)
+            .map_err(|error| WorkingCopyError::io("write", &waiting, error))?;
+        self.steps.push(Step {
+            path,
+            from: Some(name),
+            was,
+        });
         Ok(())
     }
 
@@ -132,15 +159,25 @@ impl<'l> Plan<'l> {
     pub(super) fn remove(&mut self, path: PathBuf) -> Result<(), WorkingCopyError> {
         let was = Stamp::of(&inside(&self.root, &path)?)?;
         if was.is_some() {
-            self.steps.push(Step { path, from: None, was });
+            self.steps.push(Step {
+                path,
+                from: None,
+                was,
+            });
         }
         Ok(())
     }
 
     /// Commits to the plan and carries it out; the state changes last.
     pub(super) fn commit(mut self, state: &State) -> Result<(), WorkingCopyError> {
-        self.put(Path::new(PRIVATE_DIRECTORY).join(STATE_FILE), state.to_text().as_bytes())?;
-        let journal = Journal { format: super::state::FORMAT, steps: self.steps };
+        self.put(
+            Path::new(PRIVATE_DIRECTORY).join(STATE_FILE),
+            state.to_text().as_bytes(),
+        )?;
+        let journal = Journal {
+            format: super::state::FORMAT,
+            steps: self.steps,
+        };
         // A plain document of texts and numbers has a JSON text.
         let text = serde_json::to_vec(&journal).unwrap_or_default();
         replace(&self.root.join(PRIVATE_DIRECTORY).join(JOURNAL_FILE), &text)?;
@@ -156,9 +193,14 @@ pub(super) fn recover(root: &Path) -> Result<(), WorkingCopyError> {
         return Ok(());
     }
     let _lock = Lock::take(root)?;
-    let Some(text) = read_private(&path)? else { return Ok(()) };
-    let journal: Journal = serde_json::from_slice(&text)
-        .map_err(|error| WorkingCopyError::Damaged { file: path, reason: error.to_string() })?;
+    let Some(text) = read_private(&path)? else {
+        return Ok(());
+    };
+    let journal: Journal =
+        serde_json::from_slice(&text).map_err(|error| WorkingCopyError::Damaged {
+            file: path,
+            reason: error.to_string(),
+        })?;
     carry_out(root, &journal)
 }
 
@@ -166,10 +208,14 @@ pub(super) fn recover(root: &Path) -> Result<(), WorkingCopyError> {
 fn carry_out(root: &Path, journal: &Journal) -> Result<(), WorkingCopyError> {
     let private = root.join(PRIVATE_DIRECTORY);
     // Removals first: a directory may have to make way for a file of its name.
-    let (puts, removals): (Vec<&Step>, Vec<&Step>) = journal.steps.iter().partition(|step| step.from.is_some());
+    let (puts, removals): (Vec<&Step>, Vec<&Step>) =
+        journal.steps.iter().partition(|step| step.from.is_some());
     for step in removals.into_iter().chain(puts) {
         let target = inside(root, &step.path)?;
-        let waiting = step.from.as_ref().map(|name| private.join(INCOMING_DIRECTORY).join(name));
+        let waiting = step
+            .from
+            .as_ref()
+            .map(|name| private.join(INCOMING_DIRECTORY).join(name));
         if let Some(waiting) = &waiting {
             if !waiting.exists() {
                 continue;
@@ -182,9 +228,11 @@ fn carry_out(root: &Path, journal: &Journal) -> Result<(), WorkingCopyError> {
         match waiting {
             Some(waiting) => {
                 if let Some(parent) = target.parent() {
-                    fs::create_dir_all(parent).map_err(|error| WorkingCopyError::io("make", parent, error))?;
+                    fs::create_dir_all(parent)
+                        .map_err(|error| WorkingCopyError::io("make", parent, error))?;
                 }
-                fs::rename(&waiting, &target).map_err(|error| WorkingCopyError::io("write", &target, error))?;
+                fs::rename(&waiting, &target)
+                    .map_err(|error| WorkingCopyError::io("write", &target, error))?;
             }
             None => {
                 remove_file(&target)?;
@@ -215,13 +263,23 @@ fn set_aside(root: &Path, relative: &Path, target: &Path) -> Result<(), WorkingC
 pub(super) fn rescued(root: &Path) -> Result<Vec<PathBuf>, WorkingCopyError> {
     let mut found = Vec::new();
     let directory = root.join(PRIVATE_DIRECTORY).join(RESCUED_DIRECTORY);
-    list_files(&directory, Path::new(PRIVATE_DIRECTORY).join(RESCUED_DIRECTORY).as_path(), &mut found)?;
+    list_files(
+        &directory,
+        Path::new(PRIVATE_DIRECTORY)
+            .join(RESCUED_DIRECTORY)
+            .as_path(),
+        &mut found,
+    )?;
     found.sort();
     Ok(found)
 }
 
 /// Every file below a directory, under `prefix`; links are not followed.
-pub(super) fn list_files(directory: &Path, prefix: &Path, found: &mut Vec<PathBuf>) -> Result<(), WorkingCopyError> {
+pub(super) fn list_files(
+    directory: &Path,
+    prefix: &Path,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), WorkingCopyError> {
     let fail = |error| WorkingCopyError::io("list", directory, error);
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -253,14 +311,18 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), WorkingCopyErro
 
 fn remove_file(path: &Path) -> Result<(), WorkingCopyError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(WorkingCopyError::io("remove", path, error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(WorkingCopyError::io("remove", path, error))
+        }
         _ => Ok(()),
     }
 }
 
 fn remove_tree(path: &Path) -> Result<(), WorkingCopyError> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(WorkingCopyError::io("remove", path, error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(WorkingCopyError::io("remove", path, error))
+        }
         _ => Ok(()),
     }
 }
@@ -269,7 +331,9 @@ fn remove_tree(path: &Path) -> Result<(), WorkingCopyError> {
 /// or cannot be removed, stays: it is only untidy.
 fn remove_empty_parents(root: &Path, relative: &Path) {
     for parent in relative.ancestors().skip(1) {
-        let below_files = parent.components().any(|part| part.as_os_str() == FILES_DIRECTORY);
+        let below_files = parent
+            .components()
+            .any(|part| part.as_os_str() == FILES_DIRECTORY);
         if !below_files || fs::remove_dir(root.join(parent)).is_err() {
             return;
         }
@@ -318,7 +382,13 @@ mod tests {
         found
             .iter()
             .filter(|path| !path.starts_with(".confman/lock") && !path.ends_with("state.json"))
-            .map(|path| format!("{}={}", path.display(), fs::read_to_string(place.join(path)).unwrap()))
+            .map(|path| {
+                format!(
+                    "{}={}",
+                    path.display(),
+                    fs::read_to_string(place.join(path)).unwrap()
+                )
+            })
             .collect::<Vec<_>>()
             .join(" ")
     }
@@ -343,7 +413,11 @@ mod tests {
         drop(planned(place.path(), &lock));
         drop(lock);
         recover(place.path()).unwrap();
-        assert!(files(place.path()).ends_with(BEFORE), "{}", files(place.path()));
+        assert!(
+            files(place.path()).ends_with(BEFORE),
+            "{}",
+            files(place.path())
+        );
     }
 
     /// Stops after each number of steps, as a kill would, and lets the next command finish.
@@ -353,14 +427,29 @@ mod tests {
             let place = place();
             let lock = Lock::take(place.path()).unwrap();
             let mut plan = planned(place.path(), &lock);
-            plan.put(Path::new(PRIVATE_DIRECTORY).join(STATE_FILE), state().to_text().as_bytes()).unwrap();
-            let journal = Journal { format: 1, steps: plan.steps.clone() };
+            plan.put(
+                Path::new(PRIVATE_DIRECTORY).join(STATE_FILE),
+                state().to_text().as_bytes(),
+            )
+            .unwrap();
+            let journal = Journal {
+                format: 1,
+                steps: plan.steps.clone(),
+            };
             let text = serde_json::to_vec(&journal).unwrap();
-            replace(&place.path().join(PRIVATE_DIRECTORY).join(JOURNAL_FILE), &text).unwrap();
+            replace(
+                &place.path().join(PRIVATE_DIRECTORY).join(JOURNAL_FILE),
+                &text,
+            )
+            .unwrap();
             for step in journal.steps.iter().take(done) {
                 match &step.from {
                     Some(name) => {
-                        let waiting = place.path().join(PRIVATE_DIRECTORY).join(INCOMING_DIRECTORY).join(name);
+                        let waiting = place
+                            .path()
+                            .join(PRIVATE_DIRECTORY)
+                            .join(INCOMING_DIRECTORY)
+                            .join(name);
                         fs::rename(waiting, place.path().join(&step.path)).unwrap();
                     }
                     None => fs::remove_file(place.path().join(&step.path)).unwrap(),
@@ -380,16 +469,25 @@ mod tests {
         let plan = planned(place.path(), &lock);
         fs::write(place.path().join("entries.json"), "edited meanwhile").unwrap();
         plan.commit(&state()).unwrap();
-        assert_eq!(fs::read_to_string(place.path().join("entries.json")).unwrap(), "new");
+        assert_eq!(
+            fs::read_to_string(place.path().join("entries.json")).unwrap(),
+            "new"
+        );
         let kept = rescued(place.path()).unwrap();
         assert_eq!(kept, [PathBuf::from(".confman/rescued/entries.json")]);
-        assert_eq!(fs::read_to_string(place.path().join(&kept[0])).unwrap(), "edited meanwhile");
+        assert_eq!(
+            fs::read_to_string(place.path().join(&kept[0])).unwrap(),
+            "edited meanwhile"
+        );
     }
 
     #[test]
     fn two_commands_do_not_change_one_working_copy_at_once() {
         let place = place();
         let _lock = Lock::take(place.path()).unwrap();
-        assert!(matches!(Lock::take(place.path()), Err(WorkingCopyError::Locked(_))));
+        assert!(matches!(
+            Lock::take(place.path()),
+            Err(WorkingCopyError::Locked(_))
+        ));
     }
 }

@@ -41,10 +41,17 @@ impl WorkingCopy {
             return Err(WorkingCopyError::Invalid { problems });
         }
         index.save(&self.root);
-        Ok(Status { namespaces, rescued: journal::rescued(&self.root)? })
+        Ok(Status {
+            namespaces,
+            rescued: journal::rescued(&self.root)?,
+        })
     }
 
-    fn namespace_status(&self, namespace: &NamespaceState, index: &mut Index) -> Result<NamespaceStatus, WorkingCopyError> {
+    fn namespace_status(
+        &self,
+        namespace: &NamespaceState,
+        index: &mut Index,
+    ) -> Result<NamespaceStatus, WorkingCopyError> {
         let directory = self.state.directory(&namespace.path);
         let snapshot = Snapshot::read(&self.root, &directory, index)?;
         let changes = self.changes(namespace, &snapshot)?;
@@ -57,10 +64,17 @@ impl WorkingCopy {
     }
 
     /// Keys that differ from the base, in order.
-    pub(super) fn changes(&self, namespace: &NamespaceState, snapshot: &Snapshot) -> Result<Vec<(Key, KeyState)>, WorkingCopyError> {
+    pub(super) fn changes(
+        &self,
+        namespace: &NamespaceState,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<(Key, KeyState)>, WorkingCopyError> {
         let base = self.leaves_of(namespace.base)?;
-        let mut changes: BTreeMap<Key, KeyState> =
-            snapshot.conflicts.iter().map(|key| (key.clone(), KeyState::Conflict)).collect();
+        let mut changes: BTreeMap<Key, KeyState> = snapshot
+            .conflicts
+            .iter()
+            .map(|key| (key.clone(), KeyState::Conflict))
+            .collect();
         for (key, leaf) in &snapshot.leaves {
             let state = match base.get(key) {
                 None => KeyState::Added,
@@ -69,14 +83,24 @@ impl WorkingCopy {
             };
             changes.insert(known_key(key)?, state);
         }
-        for key in base.keys().filter(|key| !snapshot.leaves.contains_key(*key)) {
+        for key in base
+            .keys()
+            .filter(|key| !snapshot.leaves.contains_key(*key))
+        {
             changes.entry(known_key(key)?).or_insert(KeyState::Removed);
         }
         Ok(changes.into_iter().collect())
     }
 
-    pub(super) fn unused_files(&self, directory: &Path, snapshot: &Snapshot) -> Result<Vec<PathBuf>, WorkingCopyError> {
-        let used: HashSet<PathBuf> = snapshot.used_files().map(|path| directory.join(path)).collect();
+    pub(super) fn unused_files(
+        &self,
+        directory: &Path,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<PathBuf>, WorkingCopyError> {
+        let used: HashSet<PathBuf> = snapshot
+            .used_files()
+            .map(|path| directory.join(path))
+            .collect();
         let mut found = Vec::new();
         let files = directory.join(FILES_DIRECTORY);
         list_files(&inside(&self.root, &files)?, &files, &mut found)?;
@@ -109,7 +133,13 @@ impl WorkingCopy {
     ///
     /// # Errors
     /// A side was not fetched, or the files are not valid.
-    pub fn diff(&self, namespace: &Namespace, from: &Side, to: &Side, keys: &[Key]) -> Result<Vec<EntryDiff>, WorkingCopyError> {
+    pub fn diff(
+        &self,
+        namespace: &Namespace,
+        from: &Side,
+        to: &Side,
+        keys: &[Key],
+    ) -> Result<Vec<EntryDiff>, WorkingCopyError> {
         let from = self.side(namespace, from)?;
         let to = self.side(namespace, to)?;
         let mut names: BTreeSet<&TreeKey> = from.leaves.keys().chain(to.leaves.keys()).collect();
@@ -123,7 +153,10 @@ impl WorkingCopy {
                 continue;
             }
             let key = known_key(name)?;
-            let (old, new) = (self.side_entry(&from, name, &key)?, self.side_entry(&to, name, &key)?);
+            let (old, new) = (
+                self.side_entry(&from, name, &key)?,
+                self.side_entry(&to, name, &key)?,
+            );
             diffs.extend(EntryDiff::between(&key, old.as_ref(), new.as_ref()));
         }
         Ok(diffs)
@@ -134,7 +167,8 @@ impl WorkingCopy {
         let commit = match side {
             Side::Files => {
                 let mut index = Index::load(&self.root);
-                let snapshot = Snapshot::read(&self.root, &self.state.directory(namespace), &mut index)?;
+                let snapshot =
+                    Snapshot::read(&self.root, &self.state.directory(namespace), &mut index)?;
                 let mut leaves = snapshot.leaves.clone();
                 // What a key in conflict had before the pull is what the files say of it.
                 for key in &snapshot.conflicts {
@@ -142,7 +176,10 @@ impl WorkingCopy {
                         leaves.insert(layout_key(key)?, leaf);
                     }
                 }
-                return Ok(SideContents { leaves, snapshot: Some(snapshot) });
+                return Ok(SideContents {
+                    leaves,
+                    snapshot: Some(snapshot),
+                });
             }
             Side::Base => state.base,
             Side::Revision(revision) => Some(self.resolve_revision(namespace, revision)?),
@@ -151,40 +188,68 @@ impl WorkingCopy {
             let tree = self.mirror.objects().commit(&commit)?.tree;
             if !self.mirror.has(Kind::Page, &tree)? {
                 let revision = commit.to_string();
-                return Err(WorkingCopyError::NotFetched { namespace: namespace.clone(), revision });
+                return Err(WorkingCopyError::NotFetched {
+                    namespace: namespace.clone(),
+                    revision,
+                });
             }
         }
-        Ok(SideContents { leaves: self.leaves_of(commit)?, snapshot: None })
+        Ok(SideContents {
+            leaves: self.leaves_of(commit)?,
+            snapshot: None,
+        })
     }
 
-    fn side_entry(&self, side: &SideContents, name: &TreeKey, key: &Key) -> Result<Option<Entry>, WorkingCopyError> {
+    fn side_entry(
+        &self,
+        side: &SideContents,
+        name: &TreeKey,
+        key: &Key,
+    ) -> Result<Option<Entry>, WorkingCopyError> {
         match (side.leaves.get(name), &side.snapshot) {
             (None, _) => Ok(None),
             (Some(leaf), None) => self.stored_entry(leaf).map(Some),
-            (Some(_), Some(snapshot)) => match snapshot.file.lines.get(key).map(|line| &line.written) {
-                Some(Written::Conflict { ours: Some(form), .. }) => read(snapshot, key, form).map(Some),
-                _ => snapshot.entry(key),
-            },
+            (Some(_), Some(snapshot)) => {
+                match snapshot.file.lines.get(key).map(|line| &line.written) {
+                    Some(Written::Conflict {
+                        ours: Some(form), ..
+                    }) => read(snapshot, key, form).map(Some),
+                    _ => snapshot.entry(key),
+                }
+            }
         }
     }
 
     /// The entry of a leaf of the mirror.
     pub(super) fn stored_entry(&self, leaf: &Leaf) -> Result<Entry, WorkingCopyError> {
-        read_entry(self.mirror.objects(), leaf).map_err(|error| WorkingCopyError::Hostile(crate::client::chain(&error)))
+        read_entry(self.mirror.objects(), leaf)
+            .map_err(|error| WorkingCopyError::Hostile(crate::client::chain(&error)))
     }
 
     /// Gives keys (all where none are given) the entries of a side again. Returns what changed.
     ///
     /// # Errors
     /// The side was not fetched, a key is neither in it nor in the files, or a file cannot be written.
-    pub fn restore(&mut self, namespace: &Namespace, keys: &[Key], from: &Side) -> Result<Vec<Key>, WorkingCopyError> {
+    pub fn restore(
+        &mut self,
+        namespace: &Namespace,
+        keys: &[Key],
+        from: &Side,
+    ) -> Result<Vec<Key>, WorkingCopyError> {
         let lock = Lock::take(&self.root)?;
         let side = self.side(namespace, from)?;
         let directory = self.state.directory(namespace);
         let snapshot = Snapshot::read(&self.root, &directory, &mut Index::load(&self.root))?;
         let wanted: BTreeSet<Key> = if keys.is_empty() {
-            let stored = side.leaves.keys().map(known_key).collect::<Result<Vec<_>, _>>()?;
-            stored.into_iter().chain(snapshot.file.lines.keys().cloned()).collect()
+            let stored = side
+                .leaves
+                .keys()
+                .map(known_key)
+                .collect::<Result<Vec<_>, _>>()?;
+            stored
+                .into_iter()
+                .chain(snapshot.file.lines.keys().cloned())
+                .collect()
         } else {
             keys.iter().cloned().collect()
         };
@@ -193,7 +258,10 @@ impl WorkingCopy {
             let name = layout_key(&key)?;
             let (before, now) = (side.leaves.get(&name), snapshot.leaves.get(&name));
             if before.is_none() && !snapshot.file.lines.contains_key(&key) {
-                return Err(WorkingCopyError::NoSuchKey { namespace: namespace.clone(), key });
+                return Err(WorkingCopyError::NoSuchKey {
+                    namespace: namespace.clone(),
+                    key,
+                });
             }
             if before == now && !snapshot.conflicts.contains(&key) {
                 continue;
@@ -212,17 +280,30 @@ impl WorkingCopy {
     ///
     /// # Errors
     /// A key has no conflict, or a file cannot be written.
-    pub fn resolve(&mut self, namespace: &Namespace, keys: &[Key], take: Take) -> Result<Vec<Key>, WorkingCopyError> {
+    pub fn resolve(
+        &mut self,
+        namespace: &Namespace,
+        keys: &[Key],
+        take: Take,
+    ) -> Result<Vec<Key>, WorkingCopyError> {
         let lock = Lock::take(&self.root)?;
         self.state.namespace(namespace)?;
         let directory = self.state.directory(namespace);
         let snapshot = Snapshot::read(&self.root, &directory, &mut Index::load(&self.root))?;
-        let keys: Vec<Key> = if keys.is_empty() { snapshot.conflicts.clone() } else { keys.to_vec() };
+        let keys: Vec<Key> = if keys.is_empty() {
+            snapshot.conflicts.clone()
+        } else {
+            keys.to_vec()
+        };
         let mut updates = BTreeMap::new();
         for key in &keys {
-            let Some(Written::Conflict { base, ours, theirs }) = snapshot.file.lines.get(key).map(|line| &line.written)
+            let Some(Written::Conflict { base, ours, theirs }) =
+                snapshot.file.lines.get(key).map(|line| &line.written)
             else {
-                return Err(WorkingCopyError::NoConflict { namespace: namespace.clone(), key: key.clone() });
+                return Err(WorkingCopyError::NoConflict {
+                    namespace: namespace.clone(),
+                    key: key.clone(),
+                });
             };
             let form = match take {
                 Take::Ours => ours,
@@ -239,7 +320,13 @@ impl WorkingCopy {
         Ok(keys)
     }
 
-    fn write(&self, lock: &Lock, directory: &Path, snapshot: &Snapshot, updates: &BTreeMap<Key, Update>) -> Result<(), WorkingCopyError> {
+    fn write(
+        &self,
+        lock: &Lock,
+        directory: &Path,
+        snapshot: &Snapshot,
+        updates: &BTreeMap<Key, Update>,
+    ) -> Result<(), WorkingCopyError> {
         if updates.is_empty() {
             return Ok(());
         }
@@ -257,16 +344,21 @@ struct SideContents {
 }
 
 fn read(snapshot: &Snapshot, key: &Key, form: &Form) -> Result<Entry, WorkingCopyError> {
-    snapshot.read_form(key, form)?.map_err(|problems| WorkingCopyError::Invalid { problems })
+    snapshot
+        .read_form(key, form)?
+        .map_err(|problems| WorkingCopyError::Invalid { problems })
 }
 
 fn ours_leaf(snapshot: &Snapshot, key: &Key) -> Result<Option<Leaf>, WorkingCopyError> {
-    let Some(Written::Conflict { ours: Some(form), .. }) = snapshot.file.lines.get(key).map(|line| &line.written) else {
+    let Some(Written::Conflict {
+        ours: Some(form), ..
+    }) = snapshot.file.lines.get(key).map(|line| &line.written)
+    else {
         return Ok(None);
     };
     let entry = read(snapshot, key, form)?;
-    let (leaf, _) =
-        confman_layout::write_entry(&entry).map_err(|error| WorkingCopyError::Request(crate::client::chain(&error)))?;
+    let (leaf, _) = confman_layout::write_entry(&entry)
+        .map_err(|error| WorkingCopyError::Request(crate::client::chain(&error)))?;
     Ok(Some(leaf))
 }
 

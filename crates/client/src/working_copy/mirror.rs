@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use confman_object_store::pack_dir::PackDir;
 use confman_object_store::pack::{PackError, PackLimits, PackReader, links};
+use confman_object_store::pack_dir::PackDir;
 use confman_object_store::{Encoded, Kind, ObjectBackend, ObjectId, ReadObjects, Store};
 
 use super::error::WorkingCopyError;
@@ -44,7 +44,9 @@ impl Mirror {
     }
 
     pub(super) fn over(backend: Arc<dyn ObjectBackend>) -> Self {
-        Self { store: Arc::new(Store::new(backend, CACHE_BYTES)) }
+        Self {
+            store: Arc::new(Store::new(backend, CACHE_BYTES)),
+        }
     }
 
     pub(super) fn objects(&self) -> &dyn ReadObjects {
@@ -60,7 +62,11 @@ impl Mirror {
     }
 
     /// Takes a pack in. `progress` is told how many objects were read.
-    pub(super) fn receive<R: Read>(&self, pack: R, progress: &dyn Fn(u64)) -> Result<(), WorkingCopyError> {
+    pub(super) fn receive<R: Read>(
+        &self,
+        pack: R,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), WorkingCopyError> {
         let objects = self.verified(pack, progress)?;
         if !objects.is_empty() {
             self.store.backend().put(&objects, 0)?;
@@ -69,14 +75,25 @@ impl Mirror {
     }
 
     /// Reads a whole pack and verifies everything in it.
-    fn verified<R: Read>(&self, pack: R, progress: &dyn Fn(u64)) -> Result<Vec<Encoded>, WorkingCopyError> {
-        let refuse = |error: PackError| WorkingCopyError::Client(crate::client::ClientError::Pack(error));
+    fn verified<R: Read>(
+        &self,
+        pack: R,
+        progress: &dyn Fn(u64),
+    ) -> Result<Vec<Encoded>, WorkingCopyError> {
+        let refuse =
+            |error: PackError| WorkingCopyError::Client(crate::client::ClientError::Pack(error));
         let mut reader = PackReader::new(pack, &LIMITS).map_err(refuse)?;
         let mut dictionaries = Dictionaries::default();
         let mut arrived: HashSet<(Kind, ObjectId)> = HashSet::new();
         let mut objects = Vec::new();
         while let Some(frame) = reader.next_frame().map_err(refuse)? {
-            let wrong = |reason: String| refuse(PackError::Object { kind: frame.kind, id: frame.id, reason });
+            let wrong = |reason: String| {
+                refuse(PackError::Object {
+                    kind: frame.kind,
+                    id: frame.id,
+                    reason,
+                })
+            };
             let base = match frame.encoding.base() {
                 None => None,
                 Some(id) => match dictionaries.get(frame.kind, &id) {
@@ -85,11 +102,18 @@ impl Mirror {
                 },
             };
             let object = frame.open(base.as_deref()).map_err(wrong)?;
-            for (kind, id) in links(frame.kind, object.bytes()).map_err(|error| wrong(error.to_string()))? {
+            for (kind, id) in
+                links(frame.kind, object.bytes()).map_err(|error| wrong(error.to_string()))?
+            {
                 // A commit may lead to what was not asked for: older commits, and their trees.
                 let may_be_absent = frame.kind == Kind::Commit;
                 if !may_be_absent && !arrived.contains(&(kind, id)) && !self.has(kind, &id)? {
-                    let missing = PackError::MissingLink { kind: frame.kind, id: frame.id, missing_kind: kind, missing: id };
+                    let missing = PackError::MissingLink {
+                        kind: frame.kind,
+                        id: frame.id,
+                        missing_kind: kind,
+                        missing: id,
+                    };
                     return Err(refuse(missing));
                 }
             }
@@ -117,7 +141,11 @@ impl Mirror {
         let mut next = Some(*id);
         let mut bytes = None;
         while let Some(id) = next {
-            match frames.iter().rev().find(|frame| frame.kind == kind && frame.id == id) {
+            match frames
+                .iter()
+                .rev()
+                .find(|frame| frame.kind == kind && frame.id == id)
+            {
                 Some(frame) => {
                     chain.push(frame);
                     next = frame.encoding.base();
@@ -157,7 +185,9 @@ impl Dictionaries {
             self.order.push_back((kind, id));
         }
         while self.total > DICTIONARY_BYTES_MAX {
-            let Some(oldest) = self.order.pop_front() else { break };
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
             if let Some(gone) = self.bytes.remove(&oldest) {
                 self.total -= gone.len();
             }

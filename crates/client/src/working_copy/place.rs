@@ -27,11 +27,16 @@ const HASHED_NAME_DIGITS: usize = 32;
 /// The directory of a namespace below that of `root`: its segments, those that would mean something
 /// else marked with `@`.
 pub(super) fn directory(root: &Namespace, namespace: &Namespace) -> PathBuf {
-    namespace.segments().skip(root.depth()).map(directory_name).collect()
+    namespace
+        .segments()
+        .skip(root.depth())
+        .map(directory_name)
+        .collect()
 }
 
 fn directory_name(segment: &str) -> String {
-    let reserved = matches!(segment, ENTRIES_FILE | DOCUMENT_FILE | FILES_DIRECTORY) || is_device(segment);
+    let reserved =
+        matches!(segment, ENTRIES_FILE | DOCUMENT_FILE | FILES_DIRECTORY) || is_device(segment);
     let mut name = String::new();
     if reserved {
         name.push(MARK);
@@ -46,7 +51,11 @@ fn directory_name(segment: &str) -> String {
 
 /// Whether some systems take the name for a device, whatever follows its first dot.
 fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     matches!(stem.as_str(), "con" | "prn" | "aux" | "nul")
         || stem
             .strip_prefix("com")
@@ -69,7 +78,8 @@ impl Paths {
             return false;
         }
         for (at, _) in path.match_indices('/') {
-            self.directories.insert(path.get(..at).unwrap_or_default().to_owned());
+            self.directories
+                .insert(path.get(..at).unwrap_or_default().to_owned());
         }
         self.files.insert(path);
         true
@@ -84,10 +94,17 @@ impl Paths {
 
     /// Gives the value of a key a path: after its key where that is free, else after the key's hash.
     /// `exists` tells of files that no entry uses, which must not be overwritten.
-    pub(super) fn choose(&mut self, key: &Key, entry_type: EntryType, exists: &dyn Fn(&str) -> bool) -> String {
+    pub(super) fn choose(
+        &mut self,
+        key: &Key,
+        entry_type: EntryType,
+        exists: &dyn Fn(&str) -> bool,
+    ) -> String {
         let extension = extension(key, entry_type);
         let own = format!("{FILES_DIRECTORY}/{key}{extension}");
-        let portable = key.segments().all(|segment| !is_device(segment) && !segment.ends_with('.'));
+        let portable = key
+            .segments()
+            .all(|segment| !is_device(segment) && !segment.ends_with('.'));
         if portable && !exists(&own) && self.take(&own) {
             return own;
         }
@@ -106,7 +123,9 @@ impl Paths {
 /// What is added to a key to tell editors what the file holds; nothing where the key says it.
 fn extension(key: &Key, entry_type: EntryType) -> &'static str {
     let name = key.segments().next_back().unwrap_or_default();
-    let has_own = name.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && !extension.is_empty());
+    let has_own = name
+        .rsplit_once('.')
+        .is_some_and(|(stem, extension)| !stem.is_empty() && !extension.is_empty());
     match entry_type {
         // Only the extension tells that a file without a stated type is JSON.
         EntryType::Json if !name.ends_with(".json") => ".json",
@@ -121,12 +140,19 @@ fn extension(key: &Key, entry_type: EntryType) -> &'static str {
 pub(super) fn conflict_file(side: &str, key: &Key, entry_type: EntryType) -> String {
     let hash = ObjectId::of(Kind::Blob, key.as_str().as_bytes()).to_string();
     let digits = hash.get(..HASHED_NAME_DIGITS).unwrap_or_default();
-    format!("{FILES_DIRECTORY}/{MARK}conflict/{digits}.{side}{}", extension(key, entry_type))
+    format!(
+        "{FILES_DIRECTORY}/{MARK}conflict/{digits}.{side}{}",
+        extension(key, entry_type)
+    )
 }
 
 /// The type that a file's name tells where none is stated.
 pub(super) fn type_of_file(path: &str) -> EntryType {
-    if path.ends_with(".json") { EntryType::Json } else { EntryType::String }
+    if path.ends_with(".json") {
+        EntryType::Json
+    } else {
+        EntryType::String
+    }
 }
 
 /// What is wrong with the path of a file as written in `entries.json`, if anything.
@@ -135,12 +161,21 @@ pub(super) fn file_path_problem(path: &str) -> Option<String> {
         return Some(format!("`{path}` must begin with `files/`"));
     };
     if path.len() > FILE_PATH_BYTES_MAX {
-        return Some(format!("the path has {} bytes, at most {FILE_PATH_BYTES_MAX} are allowed", path.len()));
+        return Some(format!(
+            "the path has {} bytes, at most {FILE_PATH_BYTES_MAX} are allowed",
+            path.len()
+        ));
     }
     if path.contains(|c: char| c.is_control() || matches!(c, '\\' | ':')) {
-        return Some(format!("`{}` must not have `\\`, `:` or control characters", path.escape_debug()));
+        return Some(format!(
+            "`{}` must not have `\\`, `:` or control characters",
+            path.escape_debug()
+        ));
     }
-    if below.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+    if below
+        .split('/')
+        .any(|segment| matches!(segment, "" | "." | ".."))
+    {
         return Some(format!("`{path}` must not have empty parts, `.` or `..`"));
     }
     None
@@ -210,26 +245,44 @@ mod tests {
             ("com1.x/y", EntryType::String),
         ]), @"
         files/a.txt
-        files/@/9d16b9fd16c2e9fe6a7a3ea5dc7cf4e2.TXT
-        files/@/37a3de1a6fb2ce5cbc2cf8be2eba3a4c.txt
-        files/@/3ce7fa5ac4a3a7a5d84bf17fd2fc0a6d.txt
-        files/@/8b0fdf1f0cd2ef5a3d8f9fd0cba2f8c1.txt
+        files/@/0baf5ccc25228d4b4d9705c2fe051254
+        files/@/7a766001b74fb7ea6dc4e152a0eda682
+        files/@/7767eb72f980704a34928e598b2e9c60.txt
+        files/@/2880ca6cc7d2fee4b6958abbdd69cee8.txt
         ");
     }
 
     #[test]
     fn namespaces_never_lie_where_something_else_does() {
         let root: Namespace = "/teams".parse().unwrap();
-        let place = |text: &str| directory(&root, &text.parse().unwrap()).display().to_string();
+        let place = |text: &str| {
+            directory(&root, &text.parse().unwrap())
+                .display()
+                .to_string()
+        };
         assert_eq!(place("/teams"), "");
         assert_eq!(place("/teams/a/b"), "a/b");
-        assert_eq!(place("/teams/files/entries.json/namespace.json"), "@files/@entries.json/@namespace.json");
+        assert_eq!(
+            place("/teams/files/entries.json/namespace.json"),
+            "@files/@entries.json/@namespace.json"
+        );
         assert_eq!(place("/teams/nul/com1.x/v1."), "@nul/@com1.x/v1.@");
     }
 
     #[test]
     fn paths_that_leave_the_directory_are_refused() {
-        for wrong in ["x", "/etc/passwd", "files", "files/", "files/../x", "files/a/./b", "files//a", "files/a\\b", "files/c:x", "files/\u{7}"] {
+        for wrong in [
+            "x",
+            "/etc/passwd",
+            "files",
+            "files/",
+            "files/../x",
+            "files/a/./b",
+            "files//a",
+            "files/a\\b",
+            "files/c:x",
+            "files/\u{7}",
+        ] {
             assert!(file_path_problem(wrong).is_some(), "{wrong}");
         }
         assert_eq!(file_path_problem("files/a b/ü.txt"), None);
@@ -241,8 +294,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(outside.path(), root.path().join("files")).unwrap();
-        assert!(matches!(inside(root.path(), Path::new("files/x")), Err(WorkingCopyError::Outside(_))));
-        assert!(matches!(inside(root.path(), Path::new("../x")), Err(WorkingCopyError::Outside(_))));
+        assert!(matches!(
+            inside(root.path(), Path::new("files/x")),
+            Err(WorkingCopyError::Outside(_))
+        ));
+        assert!(matches!(
+            inside(root.path(), Path::new("../x")),
+            Err(WorkingCopyError::Outside(_))
+        ));
         assert!(inside(root.path(), Path::new("other/x")).is_ok());
     }
 

@@ -36,13 +36,23 @@ impl WorkingCopy {
     ///
     /// # Errors
     /// The server refuses, what it sends is not right, or the files are not valid; nothing is changed then.
-    pub async fn pull(&mut self, client: &Client, report: Report<'_>) -> Result<Pulled, WorkingCopyError> {
+    pub async fn pull(
+        &mut self,
+        client: &Client,
+        report: Report<'_>,
+    ) -> Result<Pulled, WorkingCopyError> {
         let lock = Lock::take(&self.root)?;
         remote::same_cluster(client, &self.state.cluster).await?;
         let mut before = self.state.namespaces.clone();
         for path in remote::namespaces(client, &self.state.root, self.state.recursive).await? {
             if self.state.namespace(&path).is_err() {
-                before.push(NamespaceState { path, base: None, on_draft: false, line: None, published: None });
+                before.push(NamespaceState {
+                    path,
+                    base: None,
+                    on_draft: false,
+                    line: None,
+                    published: None,
+                });
             }
         }
         before.sort_by(|left, right| left.path.cmp(&right.path));
@@ -53,11 +63,19 @@ impl WorkingCopy {
         let mut plan = Plan::new(&self.root, &lock)?;
         let mut state = self.state.clone();
         state.namespaces.clear();
-        let mut pulled = Pulled { namespaces: Vec::new() };
+        let mut pulled = Pulled {
+            namespaces: Vec::new(),
+        };
         for one in prepared {
             let is_new = !inside(&self.root, &one.directory.join(ENTRIES_FILE))?.exists();
             if is_new || !one.updates.is_empty() {
-                rewrite(&self.root, &one.directory, &one.file, &one.updates, &mut plan)?;
+                rewrite(
+                    &self.root,
+                    &one.directory,
+                    &one.file,
+                    &one.updates,
+                    &mut plan,
+                )?;
             }
             self.put_document(&one, &mut plan)?;
             state.namespaces.push(one.after);
@@ -72,7 +90,8 @@ impl WorkingCopy {
     fn put_document(&self, one: &Prepared, plan: &mut Plan<'_>) -> Result<(), WorkingCopyError> {
         let copy = document_copy(&one.directory);
         for path in [one.directory.join(DOCUMENT_FILE), copy] {
-            let same = std::fs::read(inside(&self.root, &path)?).is_ok_and(|text| text == one.document.as_bytes());
+            let same = std::fs::read(inside(&self.root, &path)?)
+                .is_ok_and(|text| text == one.document.as_bytes());
             if !same {
                 plan.put(path, one.document.as_bytes())?;
             }
@@ -80,28 +99,56 @@ impl WorkingCopy {
         Ok(())
     }
 
-    async fn prepare(&self, client: &Client, namespace: &NamespaceState, report: Report<'_>) -> Result<Prepared, WorkingCopyError> {
+    async fn prepare(
+        &self,
+        client: &Client,
+        namespace: &NamespaceState,
+        report: Report<'_>,
+    ) -> Result<Prepared, WorkingCopyError> {
         let directory = self.state.directory(&namespace.path);
         let snapshot = if inside(&self.root, &directory.join(ENTRIES_FILE))?.exists() {
-            Some(Snapshot::read(&self.root, &directory, &mut Index::load(&self.root))?)
+            Some(Snapshot::read(
+                &self.root,
+                &directory,
+                &mut Index::load(&self.root),
+            )?)
         } else {
             None
         };
-        if let Some(snapshot) = snapshot.as_ref().filter(|snapshot| !snapshot.conflicts.is_empty()) {
+        if let Some(snapshot) = snapshot
+            .as_ref()
+            .filter(|snapshot| !snapshot.conflicts.is_empty())
+        {
             let keys = snapshot.conflicts.clone();
-            return Err(WorkingCopyError::Conflicts { namespace: namespace.path.clone(), keys });
+            return Err(WorkingCopyError::Conflicts {
+                namespace: namespace.path.clone(),
+                keys,
+            });
         }
-        let mut have: Vec<ObjectId> = namespace.base.into_iter().chain(namespace.published).chain(namespace.line).collect();
+        let mut have: Vec<ObjectId> = namespace
+            .base
+            .into_iter()
+            .chain(namespace.published)
+            .chain(namespace.line)
+            .collect();
         have.sort();
         have.dedup();
-        let wanted =
-            Wanted { namespace: &namespace.path, draft: &self.state.draft, have, full_history: self.state.full_history };
+        let wanted = Wanted {
+            namespace: &namespace.path,
+            draft: &self.state.draft,
+            have,
+            full_history: self.state.full_history,
+        };
         let document = client.namespace(&namespace.path).await?.to_text();
         let heads = remote::fetch(client, &self.mirror, &wanted, report).await?;
         let (updates, after, draft_gone) = self.merged(namespace, snapshot.as_ref(), heads)?;
         let keys_where = |conflict: bool| -> Vec<Key> {
             let is_conflict = |update: &Update| matches!(update, Update::Conflict { .. });
-            updates.iter().filter(|(_, update)| is_conflict(update) == conflict).map(|(key, _)| key.clone()).collect()
+            updates
+                .iter()
+                .filter(|(_, update)| is_conflict(update) == conflict)
+                .map(|(key, _)| key.clone())
+                .collect()
         };
         let pulled = PulledNamespace {
             placed: self.state.placed(&after),
@@ -112,9 +159,19 @@ impl WorkingCopy {
         };
         let file = match snapshot {
             Some(snapshot) => snapshot.file,
-            None => EntriesFile { schema: Some(schema_link(&directory)), ..EntriesFile::default() },
+            None => EntriesFile {
+                schema: Some(schema_link(&directory)),
+                ..EntriesFile::default()
+            },
         };
-        Ok(Prepared { directory, file, updates, document, after, pulled })
+        Ok(Prepared {
+            directory,
+            file,
+            updates,
+            document,
+            after,
+            pulled,
+        })
     }
 
     /// What the new heads mean for the files of a namespace.
@@ -134,7 +191,11 @@ impl WorkingCopy {
             (None, _) => true,
             (Some(_), None) => false,
         };
-        let since = if follows { namespace.base } else { namespace.line };
+        let since = if follows {
+            namespace.base
+        } else {
+            namespace.line
+        };
         let empty = Leaves::new();
         let ours = snapshot.map_or(&empty, |snapshot| &snapshot.leaves);
         let (base, theirs) = (self.leaves_of(since)?, self.leaves_of(upstream)?);
@@ -147,7 +208,9 @@ impl WorkingCopy {
             let key = known_key(name)?;
             let update = if our == was {
                 match their {
-                    Some(leaf) => Update::Entry(received_entry(self.mirror.objects(), name, leaf)?.1),
+                    Some(leaf) => {
+                        Update::Entry(received_entry(self.mirror.objects(), name, leaf)?.1)
+                    }
                     None => Update::Remove,
                 }
             } else {
@@ -179,30 +242,45 @@ impl WorkingCopy {
         theirs: Option<&Leaf>,
         snapshot: Option<&Snapshot>,
     ) -> Result<Update, WorkingCopyError> {
-        let received = |leaf: &Leaf| received_entry(self.mirror.objects(), name, leaf).map(|(_, entry)| entry);
+        let received =
+            |leaf: &Leaf| received_entry(self.mirror.objects(), name, leaf).map(|(_, entry)| entry);
         let base = base.map(received).transpose()?;
         let theirs = theirs.map(received).transpose()?;
         let ours = match snapshot {
             Some(snapshot) => snapshot.entry(key)?,
             None => None,
         };
-        let limits = ValueLimits { value_bytes_max: confman_model::value::VALUE_BYTES_CEILING, ..ValueLimits::default() };
-        Ok(match merge(base.as_ref(), ours.as_ref(), theirs.as_ref(), &limits) {
-            MergeOutcome::Merged(Some(entry)) => Update::Entry(entry),
-            MergeOutcome::Merged(None) => Update::Remove,
-            MergeOutcome::Conflict(_) => Update::Conflict { base, theirs },
-        })
+        let limits = ValueLimits {
+            value_bytes_max: confman_model::value::VALUE_BYTES_CEILING,
+            ..ValueLimits::default()
+        };
+        Ok(
+            match merge(base.as_ref(), ours.as_ref(), theirs.as_ref(), &limits) {
+                MergeOutcome::Merged(Some(entry)) => Update::Entry(entry),
+                MergeOutcome::Merged(None) => Update::Remove,
+                MergeOutcome::Conflict(_) => Update::Conflict { base, theirs },
+            },
+        )
     }
 
     /// Whether the namespace is one of this working copy.
-    pub(super) fn check_namespaces(&self, namespaces: &[Namespace]) -> Result<(), WorkingCopyError> {
-        namespaces.iter().try_for_each(|namespace| self.state.namespace(namespace).map(|_| ()))
+    pub(super) fn check_namespaces(
+        &self,
+        namespaces: &[Namespace],
+    ) -> Result<(), WorkingCopyError> {
+        namespaces
+            .iter()
+            .try_for_each(|namespace| self.state.namespace(namespace).map(|_| ()))
     }
 }
 
 /// Keys that two trees do not agree on, in order.
 fn changed_keys<'l>(old: &'l Leaves, new: &'l Leaves) -> Vec<&'l TreeKey> {
-    let mut keys: Vec<&TreeKey> = old.iter().filter(|(key, leaf)| new.get(*key) != Some(leaf)).map(|(key, _)| key).collect();
+    let mut keys: Vec<&TreeKey> = old
+        .iter()
+        .filter(|(key, leaf)| new.get(*key) != Some(leaf))
+        .map(|(key, _)| key)
+        .collect();
     keys.extend(new.keys().filter(|key| !old.contains_key(*key)));
     keys.sort();
     keys

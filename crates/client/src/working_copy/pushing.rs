@@ -33,7 +33,11 @@ impl WorkingCopy {
     ///
     /// # Errors
     /// A conflict is left, the draft moved (pull first), or the server refuses.
-    pub async fn push(&mut self, client: &Client, options: &PushOptions) -> Result<PushedAll, WorkingCopyError> {
+    pub async fn push(
+        &mut self,
+        client: &Client,
+        options: &PushOptions,
+    ) -> Result<PushedAll, WorkingCopyError> {
         let lock = Lock::take(&self.root)?;
         self.check_namespaces(&options.namespaces)?;
         let mut commits = Vec::new();
@@ -46,16 +50,31 @@ impl WorkingCopy {
             return Ok(PushedAll::default());
         }
         remote::same_cluster(client, &self.state.cluster).await?;
-        let encoded: Vec<Encoded> = commits.iter().flat_map(|commit| &commit.objects).map(Encoded::new).collect();
+        let encoded: Vec<Encoded> = commits
+            .iter()
+            .flat_map(|commit| &commit.objects)
+            .map(Encoded::new)
+            .collect();
         let write = PushWrite {
             edits: commits.iter().map(|commit| self.edit(commit)).collect(),
             import: None,
             message: Some(options.message.clone()),
         };
-        let pushed = match client.push(&self.state.root, &write, &pack_of(&encoded)).await {
-            Err(ClientError::Problem(problem)) if matches!(problem.code.as_str(), "stale" | "contended") => {
-                let namespace = commits.first().map_or_else(|| self.state.root.clone(), |commit| commit.namespace.path.clone());
-                return Err(WorkingCopyError::Moved { namespace, draft: self.state.draft.to_string() });
+        let pushed = match client
+            .push(&self.state.root, &write, &pack_of(&encoded))
+            .await
+        {
+            Err(ClientError::Problem(problem))
+                if matches!(problem.code.as_str(), "stale" | "contended") =>
+            {
+                let namespace = commits.first().map_or_else(
+                    || self.state.root.clone(),
+                    |commit| commit.namespace.path.clone(),
+                );
+                return Err(WorkingCopyError::Moved {
+                    namespace,
+                    draft: self.state.draft.to_string(),
+                });
             }
             other => other?,
         };
@@ -67,7 +86,11 @@ impl WorkingCopy {
         for commit in commits {
             for namespace in &mut state.namespaces {
                 if namespace.path == commit.namespace.path {
-                    namespace.line = if namespace.on_draft { namespace.line } else { namespace.base };
+                    namespace.line = if namespace.on_draft {
+                        namespace.line
+                    } else {
+                        namespace.base
+                    };
                     namespace.base = Some(commit.id);
                     namespace.on_draft = true;
                 }
@@ -82,7 +105,10 @@ impl WorkingCopy {
         }
         Plan::new(&self.root, &lock)?.commit(&state)?;
         self.state = state;
-        Ok(PushedAll { namespaces, pushed: Some(pushed) })
+        Ok(PushedAll {
+            namespaces,
+            pushed: Some(pushed),
+        })
     }
 
     fn edit(&self, commit: &Committed) -> PushEdit {
@@ -96,12 +122,23 @@ impl WorkingCopy {
     }
 
     /// The commit that the files of a namespace make; `None` where nothing changed.
-    pub(super) fn commit_files(&self, namespace: &NamespaceState, options: &PushOptions) -> Result<Option<Committed>, WorkingCopyError> {
+    pub(super) fn commit_files(
+        &self,
+        namespace: &NamespaceState,
+        options: &PushOptions,
+    ) -> Result<Option<Committed>, WorkingCopyError> {
         let mut index = Index::load(&self.root);
-        let snapshot = Snapshot::read(&self.root, &self.state.directory(&namespace.path), &mut index)?;
+        let snapshot = Snapshot::read(
+            &self.root,
+            &self.state.directory(&namespace.path),
+            &mut index,
+        )?;
         if !snapshot.conflicts.is_empty() {
             let keys = snapshot.conflicts;
-            return Err(WorkingCopyError::Conflicts { namespace: namespace.path.clone(), keys });
+            return Err(WorkingCopyError::Conflicts {
+                namespace: namespace.path.clone(),
+                keys,
+            });
         }
         let changes = self.changes(namespace, &snapshot)?;
         if changes.is_empty() {
@@ -115,15 +152,19 @@ impl WorkingCopy {
             edits.insert(name, leaf);
             objects.extend(snapshot.objects(key)?);
         }
-        let before = namespace.base.map(|base| self.mirror.objects().commit(&base)).transpose()?;
+        let before = namespace
+            .base
+            .map(|base| self.mirror.objects().commit(&base))
+            .transpose()?;
         let Edited { root, pages } = match &before {
             Some(before) => tree::edit(self.mirror.objects(), &before.tree, &edits)?,
             None => tree::build(&snapshot.leaves),
         };
         objects.extend(pages.into_iter().map(|(page, _)| page));
         let mut change_id = [0; 16];
-        getrandom::fill(&mut change_id)
-            .map_err(|error| WorkingCopyError::Request(format!("the system gives no random numbers: {error}")))?;
+        getrandom::fill(&mut change_id).map_err(|error| {
+            WorkingCopyError::Request(format!("the system gives no random numbers: {error}"))
+        })?;
         let commit = Commit {
             tree: root,
             parents: namespace.base.into_iter().collect(),
@@ -142,9 +183,17 @@ impl WorkingCopy {
             source: None,
             unknown: Vec::new(),
         };
-        let object = commit.to_object().map_err(|error| WorkingCopyError::Request(chain(&error)))?;
+        let object = commit
+            .to_object()
+            .map_err(|error| WorkingCopyError::Request(chain(&error)))?;
         let id = object.id();
         objects.push(object);
-        Ok(Some(Committed { namespace: namespace.clone(), id, tree: root, changes, objects }))
+        Ok(Some(Committed {
+            namespace: namespace.clone(),
+            id,
+            tree: root,
+            changes,
+            objects,
+        }))
     }
 }

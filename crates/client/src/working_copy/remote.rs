@@ -27,7 +27,12 @@ pub(super) struct Wanted<'w> {
 }
 
 /// Fetches the heads of a namespace.
-pub(super) async fn fetch(client: &Client, mirror: &Mirror, wanted: &Wanted<'_>, report: Report<'_>) -> Result<Heads, WorkingCopyError> {
+pub(super) async fn fetch(
+    client: &Client,
+    mirror: &Mirror,
+    wanted: &Wanted<'_>,
+    report: Report<'_>,
+) -> Result<Heads, WorkingCopyError> {
     report(Progress::Fetching(wanted.namespace.clone()));
     let draft_revision = format!("draft/{}", wanted.draft);
     let mut write = FetchWrite {
@@ -54,34 +59,55 @@ pub(super) async fn fetch(client: &Client, mirror: &Mirror, wanted: &Wanted<'_>,
     };
     mirror_in.receive(pack.reader()?, &report_every)?;
 
-    let mut heads = Heads { published: None, draft: None };
+    let mut heads = Heads {
+        published: None,
+        draft: None,
+    };
     for fetched in refs {
-        let Some(commit) = fetched.commit else { continue };
+        let Some(commit) = fetched.commit else {
+            continue;
+        };
         let commit = accepted_head(mirror, wanted.namespace, &fetched.want, &commit)?;
         if fetched.want == draft_revision {
             heads.draft = Some(commit);
         } else if fetched.want == "published" {
             heads.published = Some(commit);
         } else {
-            return Err(WorkingCopyError::Hostile(format!("revision `{}`, which was not asked for", fetched.want)));
+            return Err(WorkingCopyError::Hostile(format!(
+                "revision `{}`, which was not asked for",
+                fetched.want
+            )));
         }
     }
     Ok(heads)
 }
 
 /// A head that the server named, if it is whole and belongs where it is said to.
-fn accepted_head(mirror: &Mirror, namespace: &Namespace, want: &str, text: &str) -> Result<ObjectId, WorkingCopyError> {
-    let id: ObjectId =
-        text.parse().map_err(|error| WorkingCopyError::Hostile(format!("revision `{want}` is no commit id: {error}")))?;
+fn accepted_head(
+    mirror: &Mirror,
+    namespace: &Namespace,
+    want: &str,
+    text: &str,
+) -> Result<ObjectId, WorkingCopyError> {
+    let id: ObjectId = text.parse().map_err(|error| {
+        WorkingCopyError::Hostile(format!("revision `{want}` is no commit id: {error}"))
+    })?;
     let Some(commit) = mirror.commit_if_fetched(&id)? else {
-        return Err(WorkingCopyError::Hostile(format!("commit {id} of `{want}` is not in the pack")));
+        return Err(WorkingCopyError::Hostile(format!(
+            "commit {id} of `{want}` is not in the pack"
+        )));
     };
     if commit.namespace != namespace.as_str() {
-        let reason = format!("commit {id} of `{want}` belongs to `{}`, not to `{namespace}`", commit.namespace.escape_debug());
+        let reason = format!(
+            "commit {id} of `{want}` belongs to `{}`, not to `{namespace}`",
+            commit.namespace.escape_debug()
+        );
         return Err(WorkingCopyError::Hostile(reason));
     }
     if !mirror.has(Kind::Page, &commit.tree)? {
-        return Err(WorkingCopyError::Hostile(format!("the tree of commit {id} of `{want}` is not in the pack")));
+        return Err(WorkingCopyError::Hostile(format!(
+            "the tree of commit {id} of `{want}` is not in the pack"
+        )));
     }
     Ok(id)
 }
@@ -92,11 +118,18 @@ pub(super) async fn same_cluster(client: &Client, cluster: &str) -> Result<(), W
     if actual == cluster {
         return Ok(());
     }
-    Err(WorkingCopyError::OtherCluster { expected: cluster.to_owned(), actual })
+    Err(WorkingCopyError::OtherCluster {
+        expected: cluster.to_owned(),
+        actual,
+    })
 }
 
 /// The namespaces of a clone: the one asked for, and those below if wanted, outermost first.
-pub(super) async fn namespaces(client: &Client, root: &Namespace, recursive: bool) -> Result<Vec<Namespace>, WorkingCopyError> {
+pub(super) async fn namespaces(
+    client: &Client,
+    root: &Namespace,
+    recursive: bool,
+) -> Result<Vec<Namespace>, WorkingCopyError> {
     let mut found = vec![root.clone()];
     if recursive {
         for summary in client.namespaces(Some(root)).await? {

@@ -8,7 +8,10 @@ use confman_model::{Entry, EntryType, Key};
 use confman_object_store::ReadObjects;
 use confman_object_store::tree::{Leaf, TreeKey};
 
-use super::entries::{EntriesFile, Line, Placement, Source, Written, fits_line, lenient_limits, render, render_conflict, render_file};
+use super::entries::{
+    EntriesFile, Line, Placement, Source, Written, fits_line, lenient_limits, render,
+    render_conflict, render_file,
+};
 use super::error::WorkingCopyError;
 use super::journal::Plan;
 use super::place::{ENTRIES_FILE, Paths, conflict_file};
@@ -40,7 +43,10 @@ pub(super) struct FreshDirectory {
 
 impl FreshDirectory {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf(), made: HashSet::new() }
+        Self {
+            root: root.to_path_buf(),
+            made: HashSet::new(),
+        }
     }
 }
 
@@ -49,11 +55,13 @@ impl FileSink for FreshDirectory {
         let target = self.root.join(path);
         if let Some(parent) = target.parent() {
             if !self.made.contains(parent) {
-                std::fs::create_dir_all(parent).map_err(|error| WorkingCopyError::io("make", parent, error))?;
+                std::fs::create_dir_all(parent)
+                    .map_err(|error| WorkingCopyError::io("make", parent, error))?;
                 self.made.insert(parent.to_path_buf());
             }
         }
-        std::fs::write(&target, content).map_err(|error| WorkingCopyError::io("write", target, error))
+        std::fs::write(&target, content)
+            .map_err(|error| WorkingCopyError::io("write", target, error))
     }
 
     fn remove(&mut self, path: PathBuf) -> Result<(), WorkingCopyError> {
@@ -68,16 +76,25 @@ pub(super) enum Update {
     Entry(Entry),
     Remove,
     /// What is in the files is `ours`.
-    Conflict { base: Option<Entry>, theirs: Option<Entry> },
+    Conflict {
+        base: Option<Entry>,
+        theirs: Option<Entry>,
+    },
 }
 
 /// The entry of a leaf that came from elsewhere, checked as a server checks what it is given, but for
 /// its settings.
-pub(super) fn received_entry(objects: &dyn ReadObjects, key: &TreeKey, leaf: &Leaf) -> Result<(Key, Entry), WorkingCopyError> {
+pub(super) fn received_entry(
+    objects: &dyn ReadObjects,
+    key: &TreeKey,
+    leaf: &Leaf,
+) -> Result<(Key, Entry), WorkingCopyError> {
     let wrong = |error: LayoutError| match error {
         LayoutError::Read(error) => WorkingCopyError::Mirror(error),
         other => {
-            let key = String::from_utf8_lossy(key.as_bytes()).escape_debug().to_string();
+            let key = String::from_utf8_lossy(key.as_bytes())
+                .escape_debug()
+                .to_string();
             WorkingCopyError::Hostile(format!("key `{key}`: {}", crate::client::chain(&other)))
         }
     };
@@ -143,7 +160,9 @@ impl<'r> Rewriting<'r> {
         let mut given_up = BTreeSet::new();
         for (key, line) in &file.lines {
             for form in line.written.forms() {
-                let Source::File(path) = &form.source else { continue };
+                let Source::File(path) = &form.source else {
+                    continue;
+                };
                 used_before.insert(path.as_str());
                 paths.take(path);
                 if updates.contains_key(key) {
@@ -151,17 +170,32 @@ impl<'r> Rewriting<'r> {
                 }
             }
         }
-        Self { root, directory, file, sink, paths, used_before, given_up }
+        Self {
+            root,
+            directory,
+            file,
+            sink,
+            paths,
+            used_before,
+            given_up,
+        }
     }
 
     /// What stands right of the colon from now on; `None` where the key goes.
-    fn update(&mut self, key: &Key, line: Option<&Line>, update: &Update) -> Result<Option<String>, WorkingCopyError> {
+    fn update(
+        &mut self,
+        key: &Key,
+        line: Option<&Line>,
+        update: &Update,
+    ) -> Result<Option<String>, WorkingCopyError> {
         match update {
             Update::Remove => Ok(None),
             Update::Entry(entry) => {
                 let own_file = line.and_then(|line| match &line.written {
                     Written::Entry(form) => own_file(&form.source),
-                    Written::Conflict { ours, .. } => ours.as_ref().and_then(|form| own_file(&form.source)),
+                    Written::Conflict { ours, .. } => {
+                        ours.as_ref().and_then(|form| own_file(&form.source))
+                    }
                 });
                 self.entry(key, entry, own_file.as_deref()).map(Some)
             }
@@ -174,21 +208,33 @@ impl<'r> Rewriting<'r> {
                 }
                 let base = self.side("base", key, base.as_ref())?;
                 let theirs = self.side("theirs", key, theirs.as_ref())?;
-                Ok(Some(render_conflict(base.as_deref(), ours.as_deref(), theirs.as_deref())))
+                Ok(Some(render_conflict(
+                    base.as_deref(),
+                    ours.as_deref(),
+                    theirs.as_deref(),
+                )))
             }
         }
     }
 
     /// Writes an entry where it was before, or where the rule says.
-    fn entry(&mut self, key: &Key, entry: &Entry, own_file: Option<&str>) -> Result<String, WorkingCopyError> {
-        let Some(value) = entry.value() else { return Ok(render(entry, &Placement::Line)) };
+    fn entry(
+        &mut self,
+        key: &Key,
+        entry: &Entry,
+        own_file: Option<&str>,
+    ) -> Result<String, WorkingCopyError> {
+        let Some(value) = entry.value() else {
+            return Ok(render(entry, &Placement::Line));
+        };
         let path = match own_file {
             Some(path) => path.to_owned(),
             None if fits_line(value) => return Ok(render(entry, &Placement::Line)),
             None => {
                 let (root, directory, used) = (self.root, self.directory, &self.used_before);
                 let exists = |path: &str| {
-                    !used.contains(path) && root.join(directory).join(path).symlink_metadata().is_ok()
+                    !used.contains(path)
+                        && root.join(directory).join(path).symlink_metadata().is_ok()
                 };
                 self.paths.choose(key, value.entry_type(), &exists)
             }
@@ -199,7 +245,12 @@ impl<'r> Rewriting<'r> {
     }
 
     /// Writes a side of a conflict that is not in the files yet.
-    fn side(&mut self, side: &str, key: &Key, entry: Option<&Entry>) -> Result<Option<String>, WorkingCopyError> {
+    fn side(
+        &mut self,
+        side: &str,
+        key: &Key,
+        entry: Option<&Entry>,
+    ) -> Result<Option<String>, WorkingCopyError> {
         let Some(entry) = entry else { return Ok(None) };
         match entry.value() {
             Some(value) if !fits_line(value) => {

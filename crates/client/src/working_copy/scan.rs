@@ -43,7 +43,10 @@ struct Scanner<'t> {
 
 /// The members of the object that `range` of the text holds, with nothing else around it.
 pub(super) fn members(text: &str, range: Range<usize>) -> Result<Vec<Member>, ScanError> {
-    let mut scanner = Scanner { text: text.get(..range.end).unwrap_or_default(), at: range.start };
+    let mut scanner = Scanner {
+        text: text.get(..range.end).unwrap_or_default(),
+        at: range.start,
+    };
     scanner.skip_space()?;
     scanner.expect(b'{', "an object in braces")?;
     let mut members = Vec::new();
@@ -57,13 +60,20 @@ pub(super) fn members(text: &str, range: Range<usize>) -> Result<Vec<Member>, Sc
             return scanner.fail("expected a name in double quotes, or `}`");
         }
         let quoted = scanner.string()?;
-        let name = unquote(text.get(quoted.clone()).unwrap_or_default())
-            .ok_or_else(|| ScanError { offset: name_offset, what: "the name is not valid as a JSON string".to_owned() })?;
+        let name =
+            unquote(text.get(quoted.clone()).unwrap_or_default()).ok_or_else(|| ScanError {
+                offset: name_offset,
+                what: "the name is not valid as a JSON string".to_owned(),
+            })?;
         scanner.skip_space()?;
         scanner.expect(b':', "`:` after the name")?;
         scanner.skip_space()?;
         let value = scanner.value()?;
-        members.push(Member { name, name_offset, value });
+        members.push(Member {
+            name,
+            name_offset,
+            value,
+        });
         scanner.skip_space()?;
         if scanner.take(b',') {
             continue;
@@ -86,7 +96,10 @@ pub(super) fn unquote(quoted: &str) -> Option<String> {
 
 impl Scanner<'_> {
     fn fail<T>(&self, what: &str) -> Result<T, ScanError> {
-        Err(ScanError { offset: self.at, what: what.to_owned() })
+        Err(ScanError {
+            offset: self.at,
+            what: what.to_owned(),
+        })
     }
 
     fn peek(&self) -> Option<u8> {
@@ -100,7 +113,11 @@ impl Scanner<'_> {
     }
 
     fn expect(&mut self, byte: u8, what: &str) -> Result<(), ScanError> {
-        if self.take(byte) { Ok(()) } else { self.fail(&format!("expected {what}")) }
+        if self.take(byte) {
+            Ok(())
+        } else {
+            self.fail(&format!("expected {what}"))
+        }
     }
 
     fn rest(&self) -> &str {
@@ -113,7 +130,10 @@ impl Scanner<'_> {
             match self.peek() {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
                 Some(b'/') if self.rest().starts_with("//") => {
-                    self.at = self.rest().find('\n').map_or(self.text.len(), |end| self.at + end);
+                    self.at = self
+                        .rest()
+                        .find('\n')
+                        .map_or(self.text.len(), |end| self.at + end);
                 }
                 Some(b'/') if self.rest().starts_with("/*") => match self.rest().find("*/") {
                     Some(end) => self.at += end + 2,
@@ -130,13 +150,21 @@ impl Scanner<'_> {
         self.at += 1;
         loop {
             match self.peek() {
-                None => return Err(ScanError { offset: start, what: "the string has no end".to_owned() }),
+                None => {
+                    return Err(ScanError {
+                        offset: start,
+                        what: "the string has no end".to_owned(),
+                    });
+                }
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(start..self.at);
                 }
                 Some(b'\\') => self.at += 2,
-                Some(b'\n') => return self.fail("a string ends on the line it begins on; write \\n for a line break"),
+                Some(b'\n') => {
+                    return self
+                        .fail("a string ends on the line it begins on; write \\n for a line break");
+                }
                 Some(_) => self.at += 1,
             }
         }
@@ -149,8 +177,15 @@ impl Scanner<'_> {
         loop {
             match self.peek() {
                 None => {
-                    let what = if open.is_empty() { "expected a value" } else { "the value has no end" };
-                    return Err(ScanError { offset: start, what: what.to_owned() });
+                    let what = if open.is_empty() {
+                        "expected a value"
+                    } else {
+                        "the value has no end"
+                    };
+                    return Err(ScanError {
+                        offset: start,
+                        what: what.to_owned(),
+                    });
                 }
                 Some(b'"') => {
                     self.string()?;
@@ -168,12 +203,16 @@ impl Scanner<'_> {
                     }
                     self.at += 1;
                 }
-                Some(b'/') if self.rest().starts_with("//") || self.rest().starts_with("/*") => self.skip_space()?,
+                Some(b'/') if self.rest().starts_with("//") || self.rest().starts_with("/*") => {
+                    self.skip_space()?
+                }
                 Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') if !open.is_empty() => {
                     self.at += 1;
                     continue;
                 }
-                Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') => return self.fail("expected a value"),
+                Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') => {
+                    return self.fail("expected a value");
+                }
                 Some(_) => self.word(),
             }
             if open.is_empty() {
@@ -185,13 +224,29 @@ impl Scanner<'_> {
     /// Skips a number, `true`, `false`, `null`, or what stands in the place of one.
     fn word(&mut self) {
         while let Some(byte) = self.peek() {
-            if matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"' | b'/') {
+            if matches!(
+                byte,
+                b' ' | b'\t'
+                    | b'\n'
+                    | b'\r'
+                    | b','
+                    | b':'
+                    | b'{'
+                    | b'}'
+                    | b'['
+                    | b']'
+                    | b'"'
+                    | b'/'
+            ) {
                 break;
             }
             self.at += 1;
         }
         // A `/` that begins no comment belongs to the word, so that every word has an end.
-        if self.peek() == Some(b'/') && !self.rest().starts_with("//") && !self.rest().starts_with("/*") {
+        if self.peek() == Some(b'/')
+            && !self.rest().starts_with("//")
+            && !self.rest().starts_with("/*")
+        {
             self.at += 1;
         }
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use confman_layout::{tree_key, write_entry};
 use confman_model::{Entry, EntryType, EntryValue, Key, Value, ValueError};
-use confman_object_store::tree::{Leaf, TreeKey};
 use confman_object_store::Object;
+use confman_object_store::tree::{Leaf, TreeKey};
 
 use super::entries::{EntriesFile, Form, Problems, Source, Written, lenient_limits};
 use super::error::{FileProblem, WorkingCopyError};
@@ -30,19 +30,33 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Reads the files of the namespace in `directory`. Files that `index` knows unchanged are not read.
-    pub(super) fn read(root: &Path, directory: &Path, index: &mut Index) -> Result<Self, WorkingCopyError> {
+    pub(super) fn read(
+        root: &Path,
+        directory: &Path,
+        index: &mut Index,
+    ) -> Result<Self, WorkingCopyError> {
         let relative = directory.join(ENTRIES_FILE);
         let path = inside(root, &relative)?;
-        let bytes = std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
+        let bytes =
+            std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
             let bytes = error.into_bytes();
-            let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default()).into_owned();
+            let before =
+                String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default()).into_owned();
             let (line, column) = scan::position(&before, valid);
             let what = "the file is not UTF-8 from here on".to_owned();
-            WorkingCopyError::Invalid { problems: vec![FileProblem { file: relative.clone(), line, column, what }] }
+            WorkingCopyError::Invalid {
+                problems: vec![FileProblem {
+                    file: relative.clone(),
+                    line,
+                    column,
+                    what,
+                }],
+            }
         })?;
-        let file = EntriesFile::parse(&relative, text).map_err(|problems| WorkingCopyError::Invalid { problems })?;
+        let file = EntriesFile::parse(&relative, text)
+            .map_err(|problems| WorkingCopyError::Invalid { problems })?;
         let mut snapshot = Self {
             root: root.to_path_buf(),
             directory: directory.to_path_buf(),
@@ -56,21 +70,33 @@ impl Snapshot {
                 Written::Conflict { .. } => snapshot.conflicts.push(key.clone()),
                 Written::Entry(form) => match snapshot.leaf(key, form, index)? {
                     Ok(leaf) => {
-                        let key = tree_key(key).map_err(|error| WorkingCopyError::Request(error.to_string()))?;
+                        let key = tree_key(key)
+                            .map_err(|error| WorkingCopyError::Request(error.to_string()))?;
                         snapshot.leaves.insert(key, leaf);
                     }
                     Err(problems) => found.extend(problems),
                 },
             }
         }
-        if found.is_empty() { Ok(snapshot) } else { Err(WorkingCopyError::Invalid { problems: found }) }
+        if found.is_empty() {
+            Ok(snapshot)
+        } else {
+            Err(WorkingCopyError::Invalid { problems: found })
+        }
     }
 
     /// The leaf of an entry, from the index where its file is unchanged.
-    fn leaf(&self, key: &Key, form: &Form, index: &mut Index) -> Result<Result<Leaf, Vec<FileProblem>>, WorkingCopyError> {
+    fn leaf(
+        &self,
+        key: &Key,
+        form: &Form,
+        index: &mut Index,
+    ) -> Result<Result<Leaf, Vec<FileProblem>>, WorkingCopyError> {
         let plain = form.details == confman_model::Details::default();
         let indexed = match (&form.source, form.entry_type) {
-            (Source::File(file), Some(entry_type)) if plain => Some((self.directory.join(file), entry_type)),
+            (Source::File(file), Some(entry_type)) if plain => {
+                Some((self.directory.join(file), entry_type))
+            }
             _ => None,
         };
         let mut stamp = None;
@@ -84,7 +110,8 @@ impl Snapshot {
             Ok(entry) => entry,
             Err(problems) => return Ok(Err(problems)),
         };
-        let (leaf, _) = write_entry(&entry).map_err(|error| WorkingCopyError::Request(error.to_string()))?;
+        let (leaf, _) =
+            write_entry(&entry).map_err(|error| WorkingCopyError::Request(error.to_string()))?;
         if let (Some((path, entry_type)), Some(stamp)) = (indexed, stamp) {
             index.remember(path, entry_type, stamp, &leaf);
         }
@@ -103,7 +130,11 @@ impl Snapshot {
     }
 
     /// Reads the value of a form and checks it.
-    pub(super) fn read_form(&self, key: &Key, form: &Form) -> Result<Result<Entry, Vec<FileProblem>>, WorkingCopyError> {
+    pub(super) fn read_form(
+        &self,
+        key: &Key,
+        form: &Form,
+    ) -> Result<Result<Entry, Vec<FileProblem>>, WorkingCopyError> {
         let entries_path = self.directory.join(ENTRIES_FILE);
         let mut problems = Problems::new(&entries_path, &self.file.text);
         let value = match (&form.source, form.entry_type) {
@@ -115,21 +146,33 @@ impl Snapshot {
                     Err(error) => {
                         for problem in error.problems {
                             // Inside a string the position is that of the unescaped text; its line is enough.
-                            let within = if text.starts_with('"') { 0 } else { problem.offset };
-                            problems.push(range.start + within, format!("key `{key}`: {}", problem.what));
+                            let within = if text.starts_with('"') {
+                                0
+                            } else {
+                                problem.offset
+                            };
+                            problems.push(
+                                range.start + within,
+                                format!("key `{key}`: {}", problem.what),
+                            );
                         }
                         return Ok(Err(problems.found));
                     }
                 }
             }
-            (Source::File(file), Some(entry_type)) => match self.read_file(key, file, entry_type)? {
-                Ok(Some(value)) => EntryValue::Value(value),
-                Ok(None) => {
-                    problems.push(form.at.start, format!("key `{key}`: there is no file `{file}`"));
-                    return Ok(Err(problems.found));
+            (Source::File(file), Some(entry_type)) => {
+                match self.read_file(key, file, entry_type)? {
+                    Ok(Some(value)) => EntryValue::Value(value),
+                    Ok(None) => {
+                        problems.push(
+                            form.at.start,
+                            format!("key `{key}`: there is no file `{file}`"),
+                        );
+                        return Ok(Err(problems.found));
+                    }
+                    Err(found) => return Ok(Err(found)),
                 }
-                Err(found) => return Ok(Err(found)),
-            },
+            }
         };
         match Entry::new(value, form.details.clone()) {
             Ok(entry) => Ok(Ok(entry)),
@@ -140,23 +183,46 @@ impl Snapshot {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "a failure of the disk, then problems of the file, then its absence")]
-    fn read_file(&self, key: &Key, file: &str, entry_type: EntryType) -> Result<Result<Option<Value>, Vec<FileProblem>>, WorkingCopyError> {
+    #[expect(
+        clippy::type_complexity,
+        reason = "a failure of the disk, then problems of the file, then its absence"
+    )]
+    fn read_file(
+        &self,
+        key: &Key,
+        file: &str,
+        entry_type: EntryType,
+    ) -> Result<Result<Option<Value>, Vec<FileProblem>>, WorkingCopyError> {
         let relative = self.directory.join(file);
         let path = inside(&self.root, &relative)?;
         let limit = confman_model::value::VALUE_BYTES_CEILING;
-        let problem = |what: String| vec![FileProblem { file: relative.clone(), line: 1, column: 1, what }];
+        let problem = |what: String| {
+            vec![FileProblem {
+                file: relative.clone(),
+                line: 1,
+                column: 1,
+                what,
+            }]
+        };
         match std::fs::symlink_metadata(&path) {
-            Ok(metadata) if !metadata.is_file() => return Ok(Err(problem(format!("key `{key}`: this is not a regular file")))),
+            Ok(metadata) if !metadata.is_file() => {
+                return Ok(Err(problem(format!(
+                    "key `{key}`: this is not a regular file"
+                ))));
+            }
             Ok(metadata) if metadata.len() > limit as u64 => {
-                let what = format!("key `{key}`: the file has {} bytes, at most {limit} are allowed", metadata.len());
+                let what = format!(
+                    "key `{key}`: the file has {} bytes, at most {limit} are allowed",
+                    metadata.len()
+                );
                 return Ok(Err(problem(what)));
             }
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Ok(None)),
             Err(error) => return Err(WorkingCopyError::io("look at", path, error)),
         }
-        let bytes = std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
+        let bytes =
+            std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
         let limits = lenient_limits(std::str::from_utf8(&bytes).unwrap_or_default());
         match Value::new(entry_type, bytes, &limits) {
             Ok(value) => Ok(Ok(Some(value))),
@@ -169,7 +235,8 @@ impl Snapshot {
         match self.entry(key)? {
             None => Ok(Vec::new()),
             Some(entry) => {
-                let (_, objects) = write_entry(&entry).map_err(|error| WorkingCopyError::Request(error.to_string()))?;
+                let (_, objects) = write_entry(&entry)
+                    .map_err(|error| WorkingCopyError::Request(error.to_string()))?;
                 Ok(objects)
             }
         }
@@ -177,10 +244,14 @@ impl Snapshot {
 
     /// The files that entries use, relative to the namespace's directory.
     pub(super) fn used_files(&self) -> impl Iterator<Item = &str> {
-        self.file.lines.values().flat_map(|line| line.written.forms()).filter_map(|form| match &form.source {
-            Source::File(path) => Some(path.as_str()),
-            Source::Value(_) | Source::Unset => None,
-        })
+        self.file
+            .lines
+            .values()
+            .flat_map(|line| line.written.forms())
+            .filter_map(|form| match &form.source {
+                Source::File(path) => Some(path.as_str()),
+                Source::Value(_) | Source::Unset => None,
+            })
     }
 
     /// The root of the tree that the files make.

@@ -59,17 +59,26 @@ mod hex {
     use confman_object_store::ObjectId;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
-    pub(super) fn serialize<S: Serializer>(id: &Option<ObjectId>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[expect(
+        clippy::ref_option,
+        reason = "serde calls it with a reference to the field"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        id: &Option<ObjectId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match id {
             Some(id) => serializer.collect_str(id),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ObjectId>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<ObjectId>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+        text.map(|text| text.parse().map_err(serde::de::Error::custom))
+            .transpose()
     }
 }
 
@@ -77,15 +86,30 @@ impl State {
     /// Reads the state of the working copy at `root`.
     pub(super) fn read(root: &Path) -> Result<Self, WorkingCopyError> {
         let path = root.join(PRIVATE_DIRECTORY).join(STATE_FILE);
-        let text = read_private(&path)?.ok_or_else(|| WorkingCopyError::NotFound(root.to_path_buf()))?;
-        let damaged = |reason: String| WorkingCopyError::Damaged { file: path.clone(), reason };
-        let format: Format = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        let text =
+            read_private(&path)?.ok_or_else(|| WorkingCopyError::NotFound(root.to_path_buf()))?;
+        let damaged = |reason: String| WorkingCopyError::Damaged {
+            file: path.clone(),
+            reason,
+        };
+        let format: Format =
+            serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
         if format.format > FORMAT {
-            return Err(WorkingCopyError::NewerFormat { found: format.format, known: FORMAT });
+            return Err(WorkingCopyError::NewerFormat {
+                found: format.format,
+                known: FORMAT,
+            });
         }
-        let state: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        if state.namespaces.iter().any(|namespace| !state.root.contains(&namespace.path)) {
-            return Err(damaged("it has a namespace that is not below its root".to_owned()));
+        let state: Self =
+            serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        if state
+            .namespaces
+            .iter()
+            .any(|namespace| !state.root.contains(&namespace.path))
+        {
+            return Err(damaged(
+                "it has a namespace that is not below its root".to_owned(),
+            ));
         }
         Ok(state)
     }
@@ -134,7 +158,12 @@ pub(super) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, WorkingCopyEr
     };
     if size > STATE_BYTES_MAX {
         let reason = format!("it has {size} bytes, at most {STATE_BYTES_MAX} are expected");
-        return Err(WorkingCopyError::Damaged { file: path.to_path_buf(), reason });
+        return Err(WorkingCopyError::Damaged {
+            file: path.to_path_buf(),
+            reason,
+        });
     }
-    std::fs::read(path).map(Some).map_err(|error| WorkingCopyError::io("read", path, error))
+    std::fs::read(path)
+        .map(Some)
+        .map_err(|error| WorkingCopyError::io("read", path, error))
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use confman_layout::write_entry;
-use confman_model::{Details, Entry, EntryType, EntryValue, Key, Namespace, Revision, Value, ValueLimits};
+use confman_model::{
+    Details, Entry, EntryType, EntryValue, Key, Namespace, Revision, Value, ValueLimits,
+};
 use confman_object_store::tree::{self, Leaf, TreeKey};
 use confman_object_store::{Commit, Encoded, MemoryBackend, Moment, Object, ObjectId, Person};
 use proptest::prelude::*;
@@ -50,8 +52,14 @@ fn put(mirror: &Mirror, objects: &[Object]) {
 
 fn committed(mirror: &Mirror, entries: &Entries, parent: Option<ObjectId>) -> ObjectId {
     let (tree, mut objects) = objects_of(entries);
-    let generation = parent.map_or(0, |parent| mirror.objects().commit(&parent).unwrap().generation) + 1;
-    let person = Person { principal: "ada".to_owned(), name: "Ada".to_owned(), email: String::new() };
+    let generation = parent.map_or(0, |parent| {
+        mirror.objects().commit(&parent).unwrap().generation
+    }) + 1;
+    let person = Person {
+        principal: "ada".to_owned(),
+        name: "Ada".to_owned(),
+        email: String::new(),
+    };
     let commit = Commit {
         tree,
         parents: parent.into_iter().collect(),
@@ -102,12 +110,29 @@ fn cloned(entries: &Entries) -> (tempfile::TempDir, WorkingCopy) {
     };
     write_all(place.path(), entries);
     let root = place.path().to_path_buf();
-    (place, WorkingCopy { root, state, mirror })
+    (
+        place,
+        WorkingCopy {
+            root,
+            state,
+            mirror,
+        },
+    )
 }
 
 fn write_all(root: &Path, entries: &Entries) {
-    let updates = entries.iter().map(|(key, entry)| (key.clone(), Update::Entry(entry.clone()))).collect();
-    rewrite(Path::new(""), Path::new(""), &EntriesFile::default(), &updates, &mut FreshDirectory::new(root)).unwrap();
+    let updates = entries
+        .iter()
+        .map(|(key, entry)| (key.clone(), Update::Entry(entry.clone())))
+        .collect();
+    rewrite(
+        Path::new(""),
+        Path::new(""),
+        &EntriesFile::default(),
+        &updates,
+        &mut FreshDirectory::new(root),
+    )
+    .unwrap();
 }
 
 fn namespace() -> Namespace {
@@ -129,19 +154,33 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     let value_strategy = prop_oneof![
         "(?s).{0,40}".prop_map(|text| value(EntryType::String, text)),
         "[a-z\r\n]{200,300}".prop_map(|text| value(EntryType::String, text)),
-        "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?".prop_map(|text| value(EntryType::Number, text)),
+        "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?"
+            .prop_map(|text| value(EntryType::Number, text)),
         any::<bool>().prop_map(|truth| value(EntryType::Boolean, truth.to_string())),
         json.prop_map(|text| value(EntryType::Json, text)),
-        proptest::collection::vec(any::<u8>(), 0..100).prop_map(|bytes| value(EntryType::Binary, bytes)),
+        proptest::collection::vec(any::<u8>(), 0..100)
+            .prop_map(|bytes| value(EntryType::Binary, bytes)),
         "(env|vault)://[A-Z/]{1,80}".prop_map(|uri| value(EntryType::SecretRef, uri)),
         Just(Entry::unset()),
     ];
-    let details = ("[a-z\"é]{0,10}", proptest::collection::btree_set("[a-z]{1,5}", 0..3));
+    let details = (
+        "[a-z\"é]{0,10}",
+        proptest::collection::btree_set("[a-z]{1,5}", 0..3),
+    );
     (value_strategy, details).prop_map(|(entry, (description, tags))| {
         let (value, _) = entry.into_parts();
-        let binary = matches!(&value, EntryValue::Value(value) if value.entry_type() == EntryType::Binary);
+        let binary =
+            matches!(&value, EntryValue::Value(value) if value.entry_type() == EntryType::Binary);
         let media_type = binary.then(|| "image/png".to_owned());
-        Entry::new(value, Details { description, tags, media_type }).unwrap()
+        Entry::new(
+            value,
+            Details {
+                description,
+                tags,
+                media_type,
+            },
+        )
+        .unwrap()
     })
 }
 
@@ -194,10 +233,19 @@ impl WorkingCopy {
 /// Does what a pull does after it has fetched. Returns the new state of the namespace.
 fn pulled(copy: &WorkingCopy, heads: Heads) -> (BTreeMap<Key, Update>, NamespaceState, bool) {
     let snapshot = Snapshot::read(&copy.root, Path::new(""), &mut Index::default()).unwrap();
-    let merged = copy.merged(&copy.state.namespaces[0], Some(&snapshot), heads).unwrap();
+    let merged = copy
+        .merged(&copy.state.namespaces[0], Some(&snapshot), heads)
+        .unwrap();
     let lock = journal::Lock::take(&copy.root).unwrap();
     let mut plan = journal::Plan::new(&copy.root, &lock).unwrap();
-    rewrite(&copy.root, Path::new(""), &snapshot.file, &merged.0, &mut plan).unwrap();
+    rewrite(
+        &copy.root,
+        Path::new(""),
+        &snapshot.file,
+        &merged.0,
+        &mut plan,
+    )
+    .unwrap();
     plan.commit(&copy.state).unwrap();
     merged
 }
@@ -214,14 +262,22 @@ fn edit(place: &Path, from: &str, to: &str) {
 
 fn states(copy: &WorkingCopy) -> String {
     let status = copy.status().unwrap();
-    status.namespaces[0].changes.iter().map(|(key, state)| format!("{key} {state:?}")).collect::<Vec<_>>().join(", ")
+    status.namespaces[0]
+        .changes
+        .iter()
+        .map(|(key, state)| format!("{key} {state:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn example() -> Entries {
     Entries::from([
         (key("port"), value(EntryType::Number, "80")),
         (key("host"), value(EntryType::String, "a.example")),
-        (key("limits"), value(EntryType::Json, r#"{"cpu": 1, "mem": 2}"#)),
+        (
+            key("limits"),
+            value(EntryType::Json, r#"{"cpu": 1, "mem": 2}"#),
+        ),
         (key("motd"), value(EntryType::String, "line\n".repeat(3))),
     ])
 }
@@ -230,11 +286,18 @@ fn example() -> Entries {
 fn status_tells_what_was_added_changed_and_removed() {
     let (place, copy) = cloned(&example());
     assert_eq!(states(&copy), "");
-    edit(place.path(), "\"port\": {\"value\": 80}", "\"extra\": {\"value\": true}");
+    edit(
+        place.path(),
+        "\"port\": {\"value\": 80}",
+        "\"extra\": {\"value\": true}",
+    );
     fs::write(place.path().join("files/motd.txt"), "other\n").unwrap();
     assert_eq!(states(&copy), "extra Added, motd Changed, port Removed");
     fs::write(place.path().join("files/stray.txt"), "?").unwrap();
-    assert_eq!(copy.status().unwrap().namespaces[0].unused, [PathBuf::from("files/stray.txt")]);
+    assert_eq!(
+        copy.status().unwrap().namespaces[0].unused,
+        [PathBuf::from("files/stray.txt")]
+    );
 }
 
 #[test]
@@ -242,10 +305,17 @@ fn a_change_in_meaning_is_told_by_path_and_one_in_digits_as_format() {
     let (place, copy) = cloned(&example());
     edit(place.path(), "\"mem\": 2", "\"mem\": 3");
     edit(place.path(), "80", "8e1");
-    let diffs = copy.diff(&namespace(), &Side::Base, &Side::Files, &[]).unwrap();
-    let told: Vec<String> = diffs.iter().map(|diff| format!("{} {:?}", diff.key, diff.kind)).collect();
+    let diffs = copy
+        .diff(&namespace(), &Side::Base, &Side::Files, &[])
+        .unwrap();
+    let told: Vec<String> = diffs
+        .iter()
+        .map(|diff| format!("{} {:?}", diff.key, diff.kind))
+        .collect();
     assert_eq!(told, ["limits Changed", "port FormatOnly"]);
-    let only = copy.diff(&namespace(), &Side::Base, &Side::Files, &[key("port")]).unwrap();
+    let only = copy
+        .diff(&namespace(), &Side::Base, &Side::Files, &[key("port")])
+        .unwrap();
     assert_eq!(only.len(), 1);
 }
 
@@ -254,10 +324,23 @@ fn both_sides_of_a_json_value_are_merged_by_path() {
     let (place, copy) = cloned(&example());
     edit(place.path(), "\"mem\": 2", "\"mem\": 3");
     let mut upstream = example();
-    upstream.insert(key("limits"), value(EntryType::Json, r#"{"cpu": 9, "mem": 2}"#));
+    upstream.insert(
+        key("limits"),
+        value(EntryType::Json, r#"{"cpu": 9, "mem": 2}"#),
+    );
     let head = committed(&copy.mirror, &upstream, copy.state.namespaces[0].base);
-    pulled(&copy, Heads { published: Some(head), draft: None });
-    assert!(text_of(place.path()).contains(r#""limits": {"value": {"cpu": 9, "mem": 3}}"#), "{}", text_of(place.path()));
+    pulled(
+        &copy,
+        Heads {
+            published: Some(head),
+            draft: None,
+        },
+    );
+    assert!(
+        text_of(place.path()).contains(r#""limits": {"value": {"cpu": 9, "mem": 3}}"#),
+        "{}",
+        text_of(place.path())
+    );
 }
 
 #[test]
@@ -270,33 +353,72 @@ fn a_conflict_stays_valid_json_and_is_resolved_by_taking_a_side() {
         upstream.insert(key("port"), value(EntryType::Number, "82"));
         upstream.insert(key("motd"), value(EntryType::String, "theirs\n"));
         let head = committed(&copy.mirror, &upstream, copy.state.namespaces[0].base);
-        pulled(&copy, Heads { published: Some(head), draft: None });
+        pulled(
+            &copy,
+            Heads {
+                published: Some(head),
+                draft: None,
+            },
+        );
         let text = text_of(place.path());
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
         assert!(text.contains(r#""port": {"conflict": {"base": {"value": 80}, "ours": {"value": 81}, "theirs": {"value": 82}}}"#), "{text}");
         assert_eq!(states(&copy), "motd Conflict, port Conflict");
-        let options = PushOptions { message: "m".to_owned(), author: Person::default(), at: Moment::default(), namespaces: Vec::new() };
+        let options = PushOptions {
+            message: "m".to_owned(),
+            author: Person::default(),
+            at: Moment::default(),
+            namespaces: Vec::new(),
+        };
         let refused = copy.commit_files(&copy.state.namespaces[0], &options);
         assert!(matches!(refused, Err(WorkingCopyError::Conflicts { .. })));
 
-        assert_eq!(copy.resolve(&namespace(), &[], take).unwrap(), [key("motd"), key("port")]);
-        assert!(text_of(place.path()).contains(&format!("\"port\": {{\"value\": {expected}}}")), "{}", text_of(place.path()));
+        assert_eq!(
+            copy.resolve(&namespace(), &[], take).unwrap(),
+            [key("motd"), key("port")]
+        );
+        assert!(
+            text_of(place.path()).contains(&format!("\"port\": {{\"value\": {expected}}}")),
+            "{}",
+            text_of(place.path())
+        );
         let snapshot = Snapshot::read(place.path(), Path::new(""), &mut Index::default()).unwrap();
-        assert!(copy.unused(&snapshot).is_empty(), "{:?}", copy.unused(&snapshot));
-        assert!(matches!(copy.resolve(&namespace(), &[key("port")], take), Err(WorkingCopyError::NoConflict { .. })));
+        assert!(
+            copy.unused(&snapshot).is_empty(),
+            "{:?}",
+            copy.unused(&snapshot)
+        );
+        assert!(matches!(
+            copy.resolve(&namespace(), &[key("port")], take),
+            Err(WorkingCopyError::NoConflict { .. })
+        ));
     }
 }
 
 #[test]
 fn what_a_pull_does_not_touch_stays_as_it_was_written() {
     let (place, copy) = cloned(&example());
-    edit(place.path(), "{\"value\": \"a.example\"}", "{ // the old one\n    \"value\": \"a.example\",\n  }");
+    edit(
+        place.path(),
+        "{\"value\": \"a.example\"}",
+        "{ // the old one\n    \"value\": \"a.example\",\n  }",
+    );
     let mut upstream = example();
     upstream.insert(key("port"), value(EntryType::Number, "82"));
     let head = committed(&copy.mirror, &upstream, copy.state.namespaces[0].base);
-    pulled(&copy, Heads { published: Some(head), draft: None });
+    pulled(
+        &copy,
+        Heads {
+            published: Some(head),
+            draft: None,
+        },
+    );
     let text = text_of(place.path());
-    assert!(text.contains("{ // the old one\n    \"value\": \"a.example\",\n  }") && text.contains("\"port\": {\"value\": 82}"), "{text}");
+    assert!(
+        text.contains("{ // the old one\n    \"value\": \"a.example\",\n  }")
+            && text.contains("\"port\": {\"value\": 82}"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -306,7 +428,11 @@ fn restore_gives_base_entries_and_files_again() {
     edit(place.path(), "80", "81");
     edit(place.path(), "\"host\"", "\"name\"");
     fs::write(place.path().join("files/motd.txt"), "other\n").unwrap();
-    assert_eq!(copy.restore(&namespace(), &[key("port")], &Side::Base).unwrap(), [key("port")]);
+    assert_eq!(
+        copy.restore(&namespace(), &[key("port")], &Side::Base)
+            .unwrap(),
+        [key("port")]
+    );
     assert_eq!(states(&copy), "host Removed, motd Changed, name Added");
     copy.restore(&namespace(), &[], &Side::Base).unwrap();
     assert_eq!(text_of(place.path()), before);
@@ -322,16 +448,31 @@ fn the_commit_of_the_files_has_their_tree_and_brings_all_that_its_base_lacks() {
     fs::write(place.path().join("files/motd.txt"), "x".repeat(100)).unwrap();
     let options = PushOptions {
         message: "m".to_owned(),
-        author: Person { principal: "ada".to_owned(), ..Person::default() },
-        at: Moment { ms: 1, offset_minutes: 60 },
+        author: Person {
+            principal: "ada".to_owned(),
+            ..Person::default()
+        },
+        at: Moment {
+            ms: 1,
+            offset_minutes: 60,
+        },
         namespaces: Vec::new(),
     };
-    let made = copy.commit_files(&copy.state.namespaces[0], &options).unwrap().unwrap();
+    let made = copy
+        .commit_files(&copy.state.namespaces[0], &options)
+        .unwrap()
+        .unwrap();
     let mut after = example();
     after.insert(key("port"), value(EntryType::Number, "81"));
     after.insert(key("motd"), value(EntryType::String, "x".repeat(100)));
     assert_eq!(made.tree, objects_of(&after).0);
-    assert_eq!(made.changes, [(key("motd"), KeyState::Changed), (key("port"), KeyState::Changed)]);
+    assert_eq!(
+        made.changes,
+        [
+            (key("motd"), KeyState::Changed),
+            (key("port"), KeyState::Changed)
+        ]
+    );
     put(&copy.mirror, &made.objects);
     let commit = copy.mirror.objects().commit(&made.id).unwrap();
     assert_eq!(commit.parents, [copy.state.namespaces[0].base.unwrap()]);
@@ -359,7 +500,13 @@ fn edits_that_were_pushed_to_a_draft_survive_its_end() {
     let mut upstream = example();
     upstream.insert(key("host"), value(EntryType::String, "b.example"));
     let head = committed(&copy.mirror, &upstream, published);
-    let (_, after, draft_gone) = pulled(&copy, Heads { published: Some(head), draft: None });
+    let (_, after, draft_gone) = pulled(
+        &copy,
+        Heads {
+            published: Some(head),
+            draft: None,
+        },
+    );
     assert!(draft_gone && !after.on_draft);
     copy.state.namespaces[0] = after;
     assert_eq!(states(&copy), "port Changed");
@@ -375,19 +522,37 @@ fn log_show_and_blame_tell_what_was_fetched() {
     let second = committed(&copy.mirror, &entries, Some(first));
     copy.state.namespaces[0].base = Some(second);
     copy.state.namespaces[0].published = Some(second);
-    let log: Vec<String> = copy.log(&namespace(), None, 10).unwrap().into_iter().map(|logged| logged.commit.message.clone()).collect();
+    let log: Vec<String> = copy
+        .log(&namespace(), None, 10)
+        .unwrap()
+        .into_iter()
+        .map(|logged| logged.commit.message.clone())
+        .collect();
     assert_eq!(log, ["commit 2", "commit 1"]);
-    assert_eq!(copy.resolve_revision(&namespace(), &"published~1".parse().unwrap()).unwrap(), first);
+    assert_eq!(
+        copy.resolve_revision(&namespace(), &"published~1".parse().unwrap())
+            .unwrap(),
+        first
+    );
     let prefix: Revision = first.to_string()[..12].parse().unwrap();
     assert_eq!(copy.resolve_revision(&namespace(), &prefix).unwrap(), first);
-    assert!(matches!(copy.resolve_revision(&namespace(), &"published~2".parse().unwrap()), Err(WorkingCopyError::NotFetched { .. })));
+    assert!(matches!(
+        copy.resolve_revision(&namespace(), &"published~2".parse().unwrap()),
+        Err(WorkingCopyError::NotFetched { .. })
+    ));
     let (_, diffs) = copy.show(&namespace(), &Revision::Published).unwrap();
     assert_eq!(diffs.len(), 1);
     let blamed: Vec<String> = copy
         .blame(&namespace(), &[])
         .unwrap()
         .into_iter()
-        .map(|blamed| format!("{} {}", blamed.key, blamed.by.map_or(0, |by| by.commit.generation)))
+        .map(|blamed| {
+            format!(
+                "{} {}",
+                blamed.key,
+                blamed.by.map_or(0, |by| by.commit.generation)
+            )
+        })
         .collect();
     assert_eq!(blamed, ["host 1", "limits 1", "motd 1", "port 2"]);
 }
@@ -398,16 +563,32 @@ fn values_that_are_not_valid_are_told_with_file_line_and_column() {
     edit(place.path(), "80", "080");
     edit(place.path(), "\"mem\": 2", "\"mem\": 2, \"cpu\": 3");
     fs::remove_file(place.path().join("files/motd.txt")).unwrap();
-    let Err(WorkingCopyError::Invalid { problems }) = copy.status() else { panic!("expected problems") };
+    let Err(WorkingCopyError::Invalid { problems }) = copy.status() else {
+        panic!("expected problems")
+    };
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @"
+    entries.json:3:44: key `limits`: key `cpu` is there already, at line 1, column 2
+    entries.json:4:11: key `motd`: there is no file `files/motd.txt`
+    entries.json:5:21: key `port`: `080` has a leading zero; leave it out
+    ");
 }
 
 #[test]
 fn a_newer_format_is_refused_and_nothing_is_touched() {
     let place = tempfile::tempdir().unwrap();
     fs::create_dir(place.path().join(PRIVATE_DIRECTORY)).unwrap();
-    fs::write(place.path().join(".confman/state.json"), r#"{"format": 2, "what": "ever"}"#).unwrap();
-    assert!(matches!(WorkingCopy::open(place.path()), Err(WorkingCopyError::NewerFormat { found: 2, known: 1 })));
-    assert!(matches!(WorkingCopy::discover(place.path().join(".confman").as_path()), Err(WorkingCopyError::NewerFormat { .. })));
+    fs::write(
+        place.path().join(".confman/state.json"),
+        r#"{"format": 2, "what": "ever"}"#,
+    )
+    .unwrap();
+    assert!(matches!(
+        WorkingCopy::open(place.path()),
+        Err(WorkingCopyError::NewerFormat { found: 2, known: 1 })
+    ));
+    assert!(matches!(
+        WorkingCopy::discover(place.path().join(".confman").as_path()),
+        Err(WorkingCopyError::NewerFormat { .. })
+    ));
 }

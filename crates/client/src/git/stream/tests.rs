@@ -9,7 +9,11 @@ fn read(stream: &[u8]) -> String {
     loop {
         match reader.next_command() {
             Ok(None) => return lines.join("\n"),
-            Ok(Some(Command::Blob { mark, original, data })) => {
+            Ok(Some(Command::Blob {
+                mark,
+                original,
+                data,
+            })) => {
                 lines.push(format!("blob {mark:?} {original:?} {}", printable(&data)));
             }
             Ok(Some(Command::Commit(commit))) => {
@@ -27,10 +31,18 @@ fn read(stream: &[u8]) -> String {
                 ));
                 for change in commit.changes {
                     lines.push(match change {
-                        FileChange::Modify { mode, content, path } => format!("  M {mode:o} {content:?} {}", printable(&path)),
+                        FileChange::Modify {
+                            mode,
+                            content,
+                            path,
+                        } => format!("  M {mode:o} {content:?} {}", printable(&path)),
                         FileChange::Delete(path) => format!("  D {}", printable(&path)),
-                        FileChange::Rename(from, to) => format!("  R {} -> {}", printable(&from), printable(&to)),
-                        FileChange::Copy(from, to) => format!("  C {} -> {}", printable(&from), printable(&to)),
+                        FileChange::Rename(from, to) => {
+                            format!("  R {} -> {}", printable(&from), printable(&to))
+                        }
+                        FileChange::Copy(from, to) => {
+                            format!("  C {} -> {}", printable(&from), printable(&to))
+                        }
                         FileChange::DeleteAll => "  deleteall".to_owned(),
                         FileChange::Note(about) => format!("  N {about:?}"),
                     });
@@ -97,32 +109,53 @@ ignored
 
 #[test]
 fn every_command_is_read() {
-    insta::assert_snapshot!(read(WHOLE.as_bytes()), @"");
+    insta::assert_snapshot!(read(WHOLE.as_bytes()), @r#"
+    blob Some(1) Some("0123456789012345678901234567890123456789") a\nb\n
+    Reset { branch: "refs/heads/main", from: None }
+    commit refs/heads/main Some(2) Ada L. <ada@x> 1700000000 -300 why\n from None merge []
+      M 100644 Blob(Mark(1)) a b.txt
+      M 100755 Inline(b"hi") q\"é\n
+      R old name -> new name
+      C x -> y z
+      D gone
+      deleteall
+    commit refs/heads/main None  <> 0 0  from Some(Mark(2)) merge [Oid("0123456789012345678901234567890123456789"), Ref("refs/heads/side")]
+      N Mark(2)
+    Tag { name: "v1" }
+    Reset { branch: "refs/heads/other", from: Some(Mark(2)) }
+    Done
+    "#);
 }
 
 #[test]
 fn what_is_wrong_is_told_with_its_line_and_byte() {
     let wrong = |text: &str| read(text.as_bytes());
-    insta::assert_snapshot!(wrong("nonsense\n"), @"");
-    insta::assert_snapshot!(wrong("commit refs/heads/main\nmark :1\nnonsense\n"), @"");
-    insta::assert_snapshot!(wrong("blob\nmark :1\ndata 99999999999999\nx\n"), @"");
-    insta::assert_snapshot!(wrong("blob\nmark :0\ndata 1\nx\n"), @"");
-    insta::assert_snapshot!(wrong("blob\nmark :1\ndata 10\nx\n"), @"");
-    insta::assert_snapshot!(wrong("blob\nmark :1\nda"), @"");
-    insta::assert_snapshot!(wrong("blob\nmark :1\n"), @"");
-    insta::assert_snapshot!(wrong("blob\ndata <<E\nx\n"), @"");
-    insta::assert_snapshot!(wrong("feature done\nblob\ndata 1\nx\n"), @"");
-    insta::assert_snapshot!(wrong("feature cat-blob\n"), @"");
-    insta::assert_snapshot!(wrong("commit x\ncommitter a b 1 +0000\n"), @"");
-    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nM 1 :1 a\n"), @"");
-    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nD \"a\\9\"\n"), @"");
-    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nR one\n"), @"");
-    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nls a\n"), @"");
+    insta::assert_snapshot!(wrong("nonsense\n"), @"line 1, byte 0: expected a command (blob, commit, tag, reset, feature, option, progress, done), not `nonsense`");
+    insta::assert_snapshot!(wrong("commit refs/heads/main\nmark :1\nnonsense\n"), @"line 3, byte 31: expected `committer NAME <EMAIL> SECONDS ZONE`, not `nonsense`");
+    insta::assert_snapshot!(wrong("blob\nmark :1\ndata 99999999999999\nx\n"), @"line 3, byte 13: data of 99999999999999 bytes, at most 536870912 are read");
+    insta::assert_snapshot!(wrong("blob\nmark :0\ndata 1\nx\n"), @"line 2, byte 5: `:0` is not a mark; it is `:` and a number");
+    insta::assert_snapshot!(wrong("blob\nmark :1\ndata 10\nx\n"), @"line 5, byte 23: the stream ends inside of data; 8 of 10 bytes are missing");
+    insta::assert_snapshot!(wrong("blob\nmark :1\nda"), @"line 3, byte 15: the stream ends in the middle of a line");
+    insta::assert_snapshot!(wrong("blob\nmark :1\n"), @"line 3, byte 13: the stream ends where `data` is expected");
+    insta::assert_snapshot!(wrong("blob\ndata <<E\nx\n"), @"line 2, byte 5: the stream ends inside of data, before its `E`");
+    insta::assert_snapshot!(wrong("feature done\nblob\ndata 1\nx\n"), @"
+    blob None None x
+    line 5, byte 27: the stream ends without the `done` that it announced
+    ");
+    insta::assert_snapshot!(wrong("feature cat-blob\n"), @"line 1, byte 0: feature `cat-blob` is not known here; allowed are done, notes and date-format=raw");
+    insta::assert_snapshot!(wrong("commit x\ncommitter a b 1 +0000\n"), @"line 2, byte 9: expected `NAME <EMAIL> SECONDS ZONE`, not `a b 1 +0000`");
+    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nM 1 :1 a\n"), @"line 4, byte 38: `1` is not a mode; allowed are 100644, 100755, 120000, 160000 and 040000");
+    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nD \"a\\9\"\n"), @r#"line 4, byte 38: `\"a\\9\"` is not a quoted path"#);
+    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nR one\n"), @"line 4, byte 38: expected two paths, not `one`");
+    insta::assert_snapshot!(wrong("commit x\ncommitter <a> 1 +0000\ndata 0\nls a\n"), @"line 4, byte 38: `ls a` asks a question; a stream from a file cannot have an answer");
 }
 
 #[test]
 fn lines_of_data_count() {
-    insta::assert_snapshot!(read(b"blob\ndata 4\n\n\n\n\n\nwhat\n"), @"");
+    insta::assert_snapshot!(read(b"blob\ndata 4\n\n\n\n\n\nwhat\n"), @r#"
+    blob None None \n\n\n\n
+    line 8, byte 17: expected a command (blob, commit, tag, reset, feature, option, progress, done), not `what`
+    "#);
 }
 
 /// Gives one byte at a time, as the slowest pipe would.
@@ -130,7 +163,9 @@ struct Slow<'s>(&'s [u8]);
 
 impl Read for Slow<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
+        let Some((first, rest)) = self.0.split_first() else {
+            return Ok(0);
+        };
         buffer[0] = *first;
         self.0 = rest;
         Ok(1)
