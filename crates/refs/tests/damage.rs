@@ -192,3 +192,35 @@ fn closed_node_leaves_little_behind() {
     assert_eq!(logs, [0, 0]);
     check_whole(&open(directory.path()), 300);
 }
+
+#[test]
+fn operation_that_cannot_be_read_is_named_at_opening() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = open(directory.path());
+    set(&node, 1, "a", "one").unwrap();
+    let operation = node.view().operation().unwrap();
+    drop(node);
+    let data = directory.path().join("data");
+    let names = rocksdb::DB::list_cf(&rocksdb::Options::default(), &data).unwrap();
+    let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), &data, &names).unwrap();
+    let mut removed = 0;
+    for family in names.iter().map(|name| db.cf_handle(name).unwrap()) {
+        let keys: Vec<_> = db
+            .iterator_cf(family, rocksdb::IteratorMode::Start)
+            .map(|row| row.unwrap().0)
+            .collect();
+        for key in keys
+            .iter()
+            .filter(|key| key.ends_with(operation.as_bytes()))
+        {
+            db.delete_cf(family, key).unwrap();
+            removed += 1;
+        }
+    }
+    assert_eq!(removed, 1);
+    drop(db);
+    let expected = format!("data/: operation {operation} is not in the store");
+    assert_eq!(damage(directory.path()), expected);
+    // Failing to open lets go of the directory.
+    assert_eq!(damage(directory.path()), expected);
+}

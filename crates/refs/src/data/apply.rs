@@ -11,7 +11,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use confman_object_store::tree::{self, Leaf, LeafValue, TreeKey};
-use confman_object_store::{Encoded, Encoding, Kind, Object, ObjectId, ReadObjects, Stage};
+use confman_object_store::{
+    Encoded, Encoding, Kind, Object, ObjectId, ReadError, ReadObjects, Stage,
+};
 use imbl::OrdMap;
 use openraft::EntryPayload;
 use rocksdb::{WriteBatch, WriteOptions};
@@ -103,7 +105,7 @@ impl Applier {
         let mut since_view = BTreeMap::new();
         let with_view = applied.sequence - applied.sequence % VIEW_EVERY;
         for sequence in with_view + 1..=applied.sequence {
-            let Some((_, operation)) = data.operation(sequence).map_err(io::Error::other)? else {
+            let Some((_, operation)) = data.operation(sequence).map_err(unreadable)? else {
                 return Err(missing_operation(sequence));
             };
             since_view.extend(
@@ -541,6 +543,16 @@ pub(crate) fn leaf_target(leaf: &Leaf) -> Option<Target> {
             })
         }
         LeafValue::Blob { .. } => None,
+    }
+}
+
+/// An object that the state needs cannot be read: the directory is damaged, unless the disk failed.
+fn unreadable(error: ReadError) -> io::Error {
+    match &error {
+        ReadError::Backend { .. } => io::Error::other(error),
+        ReadError::Missing { .. } | ReadError::Corrupt { .. } | ReadError::Malformed { .. } => {
+            io::Error::new(io::ErrorKind::InvalidData, format!("data/: {error}"))
+        }
     }
 }
 

@@ -159,17 +159,20 @@ fn start(
         Arc::clone(&applier),
         Arc::new(move |index| on_applied.advance(index)),
     );
-    let raft = recover(&runtime, &log, machine).map_err(|error| {
-        failure.get().map_or_else(
-            || io_error(&path, "start raft", error),
-            |reason| io_error(&path, "start raft", reason.to_owned()),
-        )
-    })?;
+    let raft = match recover(&runtime, &log, machine) {
+        Ok(raft) => raft,
+        Err(reason) => {
+            stop(runtime, &log, writer);
+            let reason = failure.get().map_or(reason, str::to_owned);
+            return Err(io_error(&path, "start raft", reason));
+        }
+    };
     let applied = applier
         .lock()
         .map(|applier| applier.applied.clone())
         .unwrap_or_default();
     let Some(cluster_id) = applied.cluster else {
+        stop(runtime, &log, writer);
         return Err(OpenError::Damaged {
             path,
             reason: "its log does not name its cluster".to_owned(),
@@ -196,6 +199,14 @@ fn start(
         })),
         counters,
     })
+}
+
+/// Lets go of the databases, so that the directory can be opened again.
+fn stop(runtime: tokio::runtime::Runtime, log: &Log, writer: std::thread::JoinHandle<()>) {
+    runtime.shutdown_background();
+    log.shared.queue.close();
+    // Whatever ended it, the reason is reported already.
+    let _ = writer.join();
 }
 
 /// Starts raft, becomes the leader, and waits until everything in the log is applied.

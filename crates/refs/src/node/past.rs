@@ -33,9 +33,7 @@ pub(super) fn view_at(data: &Data, newest: &View, sequence: u64) -> Result<View,
         time_ms: at.time_ms,
     };
     let steps_back = newest.sequence - sequence;
-    if steps_back <= UNDONE_MAX
-        && steps_back <= newest.sequence % VIEW_EVERY + sequence % VIEW_EVERY + VIEW_EVERY
-    {
+    if steps_back <= UNDONE_MAX {
         view.refs = newest.refs.clone();
         for number in (sequence + 1..=newest.sequence).rev() {
             for edit in operation(data, number)?.1.edits {
