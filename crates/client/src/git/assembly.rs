@@ -552,10 +552,10 @@ impl Assembly {
     ) -> Result<Vec<(Place, Leaf)>, ImportError> {
         // A file whose key is not its path is where it was before as well as where it is stated now.
         let key = change.key_before(path);
-        if let Ok(place) = self.place(key.as_deref().unwrap_or(path)) {
-            if let Some(leaf) = self.leaf(&place, change)? {
-                return Ok(vec![(place, leaf)]);
-            }
+        if let Ok(place) = self.place(key.as_deref().unwrap_or(path))
+            && let Some(leaf) = self.leaf(&place, change)?
+        {
+            return Ok(vec![(place, leaf)]);
         }
         self.files_under(path, change)
     }

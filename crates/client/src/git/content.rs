@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use confman_layout::write_entry;
-use confman_model::{Details, Entry, EntryType, EntryValue, Value, ValueLimits};
+use confman_model::{Entry, EntryType, EntryValue, Value, ValueLimits};
 use confman_object_store::tree::{Leaf, LeafValue};
 use confman_object_store::{Kind, Object, ObjectId, ReadObjects};
 

@@ -3,7 +3,7 @@
 //! Importing the stream gives the same trees: what Git cannot say about an entry is in the sidecar
 //! (see [`super::sidecar`]), and a change of what is stated there comes with its file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -471,8 +471,11 @@ fn ident(person: &Person, moment: &Moment) -> String {
 
 /// What every entry of a tree is in Git; for tests of the whole.
 #[cfg(test)]
-pub(super) fn entries_of(objects: &dyn ReadObjects, tree: &ObjectId) -> BTreeMap<Key, Entry> {
-    let mut entries = BTreeMap::new();
+pub(super) fn entries_of(
+    objects: &dyn ReadObjects,
+    tree: &ObjectId,
+) -> std::collections::BTreeMap<Key, Entry> {
+    let mut entries = std::collections::BTreeMap::new();
     tree::walk(objects, tree, b"", None, &mut |key, leaf| {
         entries.insert(
             entry_key(&key).unwrap(),

@@ -372,6 +372,9 @@ async fn published(
     }
 }
 
+/// How far an import has come: newest source commit, count, and what no ref leads to.
+type Reached<'t> = (String, u64, &'t BTreeSet<(Namespace, ObjectId)>);
+
 /// The server's side of an import: its mark, and the namespaces it has.
 struct Mark<'c> {
     client: &'c Client,
@@ -425,7 +428,7 @@ impl<'c> Mark<'c> {
     async fn push(
         &mut self,
         edits: Vec<PushEdit>,
-        mark: Option<(String, u64, &BTreeSet<(Namespace, ObjectId)>)>,
+        mark: Option<Reached<'_>>,
         pack: &[u8],
     ) -> Result<(), ImportError> {
         let import = mark.map(|(source, commits, tips)| ImportMark {

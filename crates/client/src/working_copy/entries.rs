@@ -50,12 +50,16 @@ pub(super) struct Form {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Written {
     Entry(Form),
-    /// A conflict that a pull left. Absent sides have no entry.
-    Conflict {
-        base: Option<Form>,
-        ours: Option<Form>,
-        theirs: Option<Form>,
-    },
+    /// A conflict that a pull left.
+    Conflict(Box<Sides>),
+}
+
+/// The sides of a conflict; an absent one has no entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sides {
+    pub(super) base: Option<Form>,
+    pub(super) ours: Option<Form>,
+    pub(super) theirs: Option<Form>,
 }
 
 impl Written {
@@ -63,9 +67,14 @@ impl Written {
     pub(super) fn forms(&self) -> impl Iterator<Item = &Form> {
         let (entry, sides) = match self {
             Self::Entry(form) => (Some(form), [None, None, None]),
-            Self::Conflict { base, ours, theirs } => {
-                (None, [base.as_ref(), ours.as_ref(), theirs.as_ref()])
-            }
+            Self::Conflict(sides) => (
+                None,
+                [
+                    sides.base.as_ref(),
+                    sides.ours.as_ref(),
+                    sides.theirs.as_ref(),
+                ],
+            ),
         };
         entry.into_iter().chain(sides.into_iter().flatten())
     }
@@ -205,13 +214,13 @@ impl EntriesFile {
 fn check_files(lines: &BTreeMap<Key, Line>, problems: &mut Problems<'_>) {
     let mut seen = BTreeSet::new();
     for form in lines.values().flat_map(|line| line.written.forms()) {
-        if let Source::File(path) = &form.source {
-            if !seen.insert(path.to_lowercase()) {
-                problems.push(
-                    form.at.start,
-                    format!("file `{path}` is used by another entry too"),
-                );
-            }
+        if let Source::File(path) = &form.source
+            && !seen.insert(path.to_lowercase())
+        {
+            problems.push(
+                form.at.start,
+                format!("file `{path}` is used by another entry too"),
+            );
         }
     }
 }
@@ -227,10 +236,10 @@ fn read_written(text: &str, member: &Member, problems: &mut Problems<'_>) -> Opt
             return None;
         }
     };
-    if let [only] = members.as_slice() {
-        if only.name == "conflict" {
-            return read_conflict(text, only, problems);
-        }
+    if let [only] = members.as_slice()
+        && only.name == "conflict"
+    {
+        return read_conflict(text, only, problems);
     }
     read_form(text, member.value.clone(), &members, problems).map(Written::Entry)
 }
@@ -243,12 +252,12 @@ fn read_conflict(text: &str, member: &Member, problems: &mut Problems<'_>) -> Op
             return None;
         }
     };
-    let (mut base, mut ours, mut theirs) = (None, None, None);
+    let mut found = Sides::default();
     for side in sides {
         let place = match side.name.as_str() {
-            "base" => &mut base,
-            "ours" => &mut ours,
-            "theirs" => &mut theirs,
+            "base" => &mut found.base,
+            "ours" => &mut found.ours,
+            "theirs" => &mut found.theirs,
             other => {
                 problems.push(
                     side.name_offset,
@@ -268,7 +277,7 @@ fn read_conflict(text: &str, member: &Member, problems: &mut Problems<'_>) -> Op
             }
         }
     }
-    Some(Written::Conflict { base, ours, theirs })
+    Some(Written::Conflict(Box::new(found)))
 }
 
 /// Reads the members of one entry.

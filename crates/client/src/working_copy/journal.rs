@@ -216,10 +216,10 @@ fn carry_out(root: &Path, journal: &Journal) -> Result<(), WorkingCopyError> {
             .from
             .as_ref()
             .map(|name| private.join(INCOMING_DIRECTORY).join(name));
-        if let Some(waiting) = &waiting {
-            if !waiting.exists() {
-                continue;
-            }
+        if let Some(waiting) = &waiting
+            && !waiting.exists()
+        {
+            continue;
         }
         let now = Stamp::of(&target)?;
         if now.is_some() && now != step.was {

@@ -211,9 +211,11 @@ impl WorkingCopy {
             (Some(leaf), None) => self.stored_entry(leaf).map(Some),
             (Some(_), Some(snapshot)) => {
                 match snapshot.file.lines.get(key).map(|line| &line.written) {
-                    Some(Written::Conflict {
-                        ours: Some(form), ..
-                    }) => read(snapshot, key, form).map(Some),
+                    Some(Written::Conflict(sides)) => sides
+                        .ours
+                        .as_ref()
+                        .map(|form| read(snapshot, key, form))
+                        .transpose(),
                     _ => snapshot.entry(key),
                 }
             }
@@ -297,7 +299,7 @@ impl WorkingCopy {
         };
         let mut updates = BTreeMap::new();
         for key in &keys {
-            let Some(Written::Conflict { base, ours, theirs }) =
+            let Some(Written::Conflict(sides)) =
                 snapshot.file.lines.get(key).map(|line| &line.written)
             else {
                 return Err(WorkingCopyError::NoConflict {
@@ -306,9 +308,9 @@ impl WorkingCopy {
                 });
             };
             let form = match take {
-                Take::Ours => ours,
-                Take::Theirs => theirs,
-                Take::Base => base,
+                Take::Ours => &sides.ours,
+                Take::Theirs => &sides.theirs,
+                Take::Base => &sides.base,
             };
             let update = match form {
                 Some(form) => Update::Entry(read(&snapshot, key, form)?),
@@ -350,10 +352,11 @@ fn read(snapshot: &Snapshot, key: &Key, form: &Form) -> Result<Entry, WorkingCop
 }
 
 fn ours_leaf(snapshot: &Snapshot, key: &Key) -> Result<Option<Leaf>, WorkingCopyError> {
-    let Some(Written::Conflict {
-        ours: Some(form), ..
-    }) = snapshot.file.lines.get(key).map(|line| &line.written)
-    else {
+    let written = snapshot.file.lines.get(key).map(|line| &line.written);
+    let Some(Written::Conflict(sides)) = written else {
+        return Ok(None);
+    };
+    let Some(form) = &sides.ours else {
         return Ok(None);
     };
     let entry = read(snapshot, key, form)?;

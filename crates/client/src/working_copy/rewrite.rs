@@ -53,12 +53,12 @@ impl FreshDirectory {
 impl FileSink for FreshDirectory {
     fn put(&mut self, path: PathBuf, content: &[u8]) -> Result<(), WorkingCopyError> {
         let target = self.root.join(path);
-        if let Some(parent) = target.parent() {
-            if !self.made.contains(parent) {
-                std::fs::create_dir_all(parent)
-                    .map_err(|error| WorkingCopyError::io("make", parent, error))?;
-                self.made.insert(parent.to_path_buf());
-            }
+        if let Some(parent) = target.parent()
+            && !self.made.contains(parent)
+        {
+            std::fs::create_dir_all(parent)
+                .map_err(|error| WorkingCopyError::io("make", parent, error))?;
+            self.made.insert(parent.to_path_buf());
         }
         std::fs::write(&target, content)
             .map_err(|error| WorkingCopyError::io("write", target, error))
@@ -193,8 +193,8 @@ impl<'r> Rewriting<'r> {
             Update::Entry(entry) => {
                 let own_file = line.and_then(|line| match &line.written {
                     Written::Entry(form) => own_file(&form.source),
-                    Written::Conflict { ours, .. } => {
-                        ours.as_ref().and_then(|form| own_file(&form.source))
+                    Written::Conflict(sides) => {
+                        sides.ours.as_ref().and_then(|form| own_file(&form.source))
                     }
                 });
                 self.entry(key, entry, own_file.as_deref()).map(Some)

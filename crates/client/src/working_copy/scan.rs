@@ -162,8 +162,9 @@ impl Scanner<'_> {
                 }
                 Some(b'\\') => self.at += 2,
                 Some(b'\n') => {
-                    return self
-                        .fail("a string ends on the line it begins on; write \\n for a line break");
+                    return self.fail(
+                        "a string ends on the line it begins on; write \\n for a line break",
+                    );
                 }
                 Some(_) => self.at += 1,
             }

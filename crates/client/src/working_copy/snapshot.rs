@@ -67,7 +67,7 @@ impl Snapshot {
         let mut found = Vec::new();
         for (key, line) in &snapshot.file.lines {
             match &line.written {
-                Written::Conflict { .. } => snapshot.conflicts.push(key.clone()),
+                Written::Conflict(_) => snapshot.conflicts.push(key.clone()),
                 Written::Entry(form) => match snapshot.leaf(key, form, index)? {
                     Ok(leaf) => {
                         let key = tree_key(key)
@@ -125,7 +125,7 @@ impl Snapshot {
                 Ok(entry) => Ok(Some(entry)),
                 Err(problems) => Err(WorkingCopyError::Invalid { problems }),
             },
-            Some(Written::Conflict { .. }) | None => Ok(None),
+            Some(Written::Conflict(_)) | None => Ok(None),
         }
     }
 
@@ -183,10 +183,6 @@ impl Snapshot {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "a failure of the disk, then problems of the file, then its absence"
-    )]
     fn read_file(
         &self,
         key: &Key,

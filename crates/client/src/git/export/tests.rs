@@ -56,7 +56,7 @@ fn trees(objects: &dyn ReadObjects, line: &[ObjectId]) -> Vec<ObjectId> {
 
 /// Commits of these states, one on top of the other.
 fn history(states: &[Entries]) -> (Workshop, Vec<ObjectId>) {
-    let mut workshop = Workshop::new().unwrap();
+    let workshop = Workshop::new().unwrap();
     let mut line: Vec<ObjectId> = Vec::new();
     for (at, entries) in states.iter().enumerate() {
         let mut leaves: BTreeMap<TreeKey, Leaf> = BTreeMap::new();
