@@ -23,6 +23,8 @@ pub mod operation;
 mod proposal;
 mod raft;
 pub mod row;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transaction;
 pub mod verify;
 pub mod view;
