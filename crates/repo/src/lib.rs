@@ -34,6 +34,7 @@ pub mod revision;
 mod row;
 mod seen;
 pub mod session;
+mod stack;
 pub mod tag;
 pub mod time;
 pub mod token;

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use confman_layout::{entry_key, read_entry, tree_key};
 use confman_model::{DraftName, Entry, Key, Namespace, Revision};
 use confman_object_store::tree::{Leaf, TreeKey};
-use confman_object_store::{ObjectId, ReadObjects, tree};
+use confman_object_store::{ObjectId, tree};
 use confman_policy::Permission;
 use confman_refs::Committed;
 
@@ -16,6 +16,7 @@ use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
 use crate::line::Place;
 use crate::names;
 use crate::seen::Found;
+use crate::stack::Stack;
 use crate::session::Session;
 
 /// Something that is allowed but worth knowing.
@@ -289,8 +290,7 @@ impl Evaluation<'_> {
     ) -> Result<Split, Error> {
         let base_tree = self.tree_of(base.map(|place| place.commit).as_ref())?;
         let ours = published.map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
-        // The tree without keys may be nowhere but in memory.
-        let objects = Both { stage: &self.stage, reader: self.objects() };
+        let objects = Stack { new: &self.stage, reader: self.objects() };
         let merged = tree::merge(&objects, &base_tree, &ours, theirs)?;
         let wanted: Option<BTreeSet<TreeKey>> =
             keys.map(|keys| keys.iter().map(tree_key).collect::<Result<_, _>>()).transpose()?;
@@ -384,42 +384,4 @@ impl Evaluation<'_> {
 fn follow(commit: &mut confman_object_store::Commit, parent: Option<&Found>) {
     commit.parents = parent.iter().map(|parent| parent.id).collect();
     commit.generation = parent.map_or(1, |parent| parent.commit.generation + 1);
-}
-
-/// New objects, and those that are there.
-struct Both<'a> {
-    stage: &'a confman_object_store::Stage,
-    reader: &'a confman_object_store::Stage,
-}
-
-impl ReadObjects for Both<'_> {
-    fn try_read(
-        &self,
-        kind: confman_object_store::Kind,
-        id: &ObjectId,
-    ) -> Result<Option<bytes::Bytes>, confman_object_store::ReadError> {
-        match self.stage.try_read(kind, id)? {
-            Some(bytes) => Ok(Some(bytes)),
-            None => self.reader.try_read(kind, id),
-        }
-    }
-
-    fn page(&self, id: &ObjectId) -> Result<std::sync::Arc<tree::Page>, confman_object_store::ReadError> {
-        match self.stage.page(id) {
-            Err(confman_object_store::ReadError::Missing { .. }) => self.reader.page(id),
-            answer => answer,
-        }
-    }
-
-    fn encoding(
-        &self,
-        kind: confman_object_store::Kind,
-        id: &ObjectId,
-    ) -> Result<Option<confman_object_store::Encoding>, confman_object_store::ReadError> {
-        self.stage.encoding(kind, id)
-    }
-
-    fn commit(&self, id: &ObjectId) -> Result<std::sync::Arc<confman_object_store::Commit>, confman_object_store::ReadError> {
-        self.stage.commit(id)
-    }
 }
