@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -86,13 +87,38 @@ fn unique_keys<'de, D: Deserializer<'de>>(
                 if changes.contains_key(&key) {
                     return Err(M::Error::custom(format!("key `{key}` is given twice")));
                 }
-                changes.insert(key, map.next_value()?);
+                let written: Option<ObjectOnly> = map.next_value()?;
+                changes.insert(key, written.map(|ObjectOnly(entry)| entry));
             }
             Ok(changes)
         }
     }
 
     deserializer.deserialize_map(Unique)
+}
+
+/// An entry that is written as an object. Derived code takes an array too, field by field, which
+/// nobody means.
+struct ObjectOnly(EntryWrite);
+
+impl<'de> Deserialize<'de> for ObjectOnly {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = EntryWrite;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object that says what the entry becomes")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Self::Value, M::Error> {
+                EntryWrite::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Object).map(Self)
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +141,7 @@ mod tests {
         };
         insta::assert_snapshot!(refused(r#"{"changes":{"a":null,"a":null}}"#), @"key `a` is given twice at line 1 column 24");
         insta::assert_snapshot!(refused(r#"{"changes":{"a":{"vlaue":1}}}"#), @"unknown field `vlaue`, expected one of `type`, `value`, `unset`, `description`, `tags`, `mediaType` at line 1 column 24");
+        insta::assert_snapshot!(refused(r#"{"changes":{"a":["number",1]}}"#), @"invalid type: sequence, expected an object that says what the entry becomes at line 1 column 16");
         insta::assert_snapshot!(refused(r#"{"changes":{},"changes":{}}"#), @"duplicate field `changes` at line 1 column 23");
         insta::assert_snapshot!(refused(r#"{"changes":{},"force":true}"#), @"unknown field `force`, expected one of `changes`, `expectedHead`, `message`, `publish` at line 1 column 21");
     }

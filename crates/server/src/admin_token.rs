@@ -74,6 +74,6 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         create(data.path(), "cfm_pat_x").unwrap();
         std::fs::set_permissions(path(data.path()), PermissionsExt::from_mode(0o644)).unwrap();
-        insta::assert_snapshot!(read(data.path()).unwrap_err(), @"");
+        insta::assert_snapshot!(read(data.path()).unwrap_err(), @"others may read it (mode 644); remove it and start again");
     }
 }

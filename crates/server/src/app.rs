@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use confman_repo::model::ValueLimits;
-use confman_repo::model::value::VALUE_BYTES_CEILING;
 use confman_repo::{Actor, Repo};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -148,14 +146,6 @@ impl App {
             })
         })
         .await
-    }
-
-    /// What a value may be before its namespace is asked, which may allow less.
-    pub(crate) fn value_limits() -> ValueLimits {
-        ValueLimits {
-            value_bytes_max: VALUE_BYTES_CEILING,
-            ..ValueLimits::default()
-        }
     }
 }
 

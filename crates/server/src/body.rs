@@ -109,6 +109,13 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiErro
         let detail = format!("the body is not UTF-8 after byte {}", error.valid_up_to());
         ApiError::new(Code::InvalidBody, detail)
     })?;
+    // Derived code takes an array for an object, field by field, which nobody means.
+    if !text.trim_start().starts_with('{') {
+        return Err(ApiError::new(
+            Code::InvalidBody,
+            "the body must be one JSON object",
+        ));
+    }
     serde_json::from_str(text).map_err(|error| {
         let place = u32::try_from(error.line())
             .ok()

@@ -215,3 +215,6 @@ fn is_linearizable(query: Option<&str>) -> Result<bool, ApiError> {
     query.finish()?;
     Ok(linearizable)
 }
+
+#[cfg(test)]
+mod tests;

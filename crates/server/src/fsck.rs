@@ -19,9 +19,10 @@ use crate::server::OpenStore;
 /// in the report.
 pub fn fsck(data: &Path, progress: &mut dyn FnMut(u64)) -> Result<FsckReport, ServeError> {
     if !data.is_dir() {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(ServeError::Data {
-            path: data.to_owned(),
+        let reason = format!("`{}` is not a directory", data.display());
+        let source = std::io::Error::new(std::io::ErrorKind::NotFound, reason);
+        return Err(ServeError::System {
+            action: "check the data",
             source,
         });
     }

@@ -21,7 +21,10 @@ mod document;
 mod error;
 mod etag;
 mod fsck;
+#[cfg(test)]
+mod harness;
 mod listener;
+mod logging;
 mod options;
 mod preference;
 mod process;
@@ -36,6 +39,7 @@ pub use admin_token::ADMIN_TOKEN_FILE;
 pub use confman_repo::refs::OpenError;
 pub use error::Code;
 pub use fsck::fsck;
+pub use logging::{LOG_FORMAT_VARIABLE, LOG_VARIABLE};
 pub use options::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, Ready,
     ServeError, ServeOptions,

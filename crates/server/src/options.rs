@@ -103,15 +103,6 @@ pub enum ServeError {
     /// The data directory cannot be opened: in use, damaged, of a newer format, ….
     #[error("cannot open the store")]
     Open(#[source] confman_repo::refs::OpenError),
-    /// There is no such data directory.
-    #[error("cannot read the data directory `{}`", path.display())]
-    Data {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
     /// The administrator's token cannot be kept.
     #[error("cannot keep the administrator's token in `{}`", path.display())]
     AdminToken {

@@ -3,6 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{CALLS_MAX, TRANSFERS_MAX};
+use crate::logging;
 use crate::options::{Ready, ServeError, ServeOptions};
 use crate::server::Server;
 
@@ -11,11 +12,12 @@ const OTHER_THREADS: usize = 8;
 
 /// Serves until the process is told to stop (SIGTERM or SIGINT) or the disk fails. Blocks.
 ///
-/// `on_ready` is called once, when requests are answered.
+/// Logs to stderr, as [`crate::LOG_VARIABLE`] says. `on_ready` is called once, when requests are answered.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<(), ServeError> {
+    logging::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("confman-http")
         .max_blocking_threads(CALLS_MAX + TRANSFERS_MAX + OTHER_THREADS)

@@ -191,7 +191,14 @@ mod tests {
             .iter()
             .map(|item| item.detail.as_str())
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        there is no query parameter `colour` here; there are limit, rev, values, message
+        the query parameter `limit` is given twice
+        the query parameter `%ff` is not valid UTF-8 in %-escapes
+        the query parameter `limit` must be a number from 1 to 100, not `0`
+        the query parameter `rev` is not valid: revision `published~x` needs a whole number below 2^64, without sign or leading zeros, after `published~`
+        the query parameter `values` must be `true` or `false`, not `yes`
+        ");
     }
 
     #[test]

@@ -144,7 +144,7 @@ mod tests {
             query: query.map(str::to_owned),
         };
         let link = |query| here(query).link_to("abc");
-        insta::assert_snapshot!(link(None), @"");
-        insta::assert_snapshot!(link(Some("limit=2&cursor=old&rev=v%201")), @"");
+        insta::assert_snapshot!(link(None), @r#"</v1/x?cursor=abc>; rel="next""#);
+        insta::assert_snapshot!(link(Some("limit=2&cursor=old&rev=v%201")), @r#"</v1/x?limit=2&rev=v%201&cursor=abc>; rel="next""#);
     }
 }

@@ -12,3 +12,6 @@ pub(crate) mod publish;
 pub(crate) mod sync;
 pub(crate) mod system;
 pub(crate) mod tags;
+
+#[cfg(test)]
+mod tests;

@@ -303,3 +303,6 @@ pub(crate) fn hex_byte(digits: &[u8]) -> Option<u8> {
     let low = char::from(*low).to_digit(16)?;
     u8::try_from(high * 16 + low).ok()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

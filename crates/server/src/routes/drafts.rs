@@ -7,7 +7,6 @@ use confman_repo::ChangeDraft;
 use confman_repo::model::{DraftName, Namespace};
 
 use super::entries;
-use crate::app::App;
 use crate::body::VALUES_BYTES_MAX;
 use crate::call::Call;
 use crate::document::{draft, entry};
@@ -74,7 +73,7 @@ pub(crate) async fn change(
     let written: Changes = call.json(VALUES_BYTES_MAX).await?;
     let expected_head = call.seen_head_or(written.expected_head.as_deref())?;
     call.change(move |session| {
-        let changes = entry::edits(&written.changes, &App::value_limits())?;
+        let changes = entry::edits(&written.changes, &session.value_limits(&namespace)?)?;
         let change = ChangeDraft {
             draft: name,
             changes,

@@ -10,7 +10,6 @@ use confman_repo::objects::ObjectId;
 use confman_repo::{ChangeDraft, EntriesQuery, Session, Values};
 
 use super::page;
-use crate::app::App;
 use crate::body::VALUES_BYTES_MAX;
 use crate::call::Call;
 use crate::document::{draft, entry};
@@ -118,7 +117,7 @@ async fn change(
     let expected_head = call.seen_head()?;
     call.change(move |session| {
         let written = BTreeMap::from([(key.to_string(), write)]);
-        let changes = entry::edits(&written, &App::value_limits())?;
+        let changes = entry::edits(&written, &session.value_limits(&namespace)?)?;
         let draft = draft.unwrap_or_else(|| session.own_draft());
         let change = ChangeDraft {
             draft,

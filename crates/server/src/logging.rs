@@ -1,0 +1,30 @@
+//! The server's log: lines on stderr, as text or as JSON.
+
+use std::io::stderr;
+
+use tracing_subscriber::EnvFilter;
+
+/// The environment variable that says what is logged, as in `debug` or `confman_server=debug,warn`.
+pub const LOG_VARIABLE: &str = "CONFMAN_LOG";
+/// The environment variable that says how: `text` (default) or `json`.
+pub const LOG_FORMAT_VARIABLE: &str = "CONFMAN_LOG_FORMAT";
+/// What is logged where nothing else is said. Each request is logged at `debug`, failed ones above.
+const DEFAULT_FILTER: &str = "warn,confman_server=info,confman_repo=info,confman_refs=info";
+
+/// Begins to log. Does nothing where the process logs already.
+pub(crate) fn begin() {
+    let wanted = std::env::var(LOG_VARIABLE).unwrap_or_default();
+    let filter = match wanted.as_str() {
+        "" => EnvFilter::new(DEFAULT_FILTER),
+        wanted => EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)),
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr);
+    let begun = match std::env::var(LOG_FORMAT_VARIABLE).as_deref() {
+        Ok("json") => builder.json().try_init(),
+        _ => builder.try_init(),
+    };
+    // Somebody else has set up a log, which is then the one to use.
+    drop(begun);
+}

@@ -1,0 +1,794 @@
+//! What the routes answer, on a real store.
+
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::harness::TestServer;
+
+#[tokio::test]
+async fn namespaces_are_made_listed_and_read() {
+    let server = TestServer::new().await;
+    let document =
+        json!({ "path": "/teams", "displayName": "Teams", "owner": "platform@company.com" });
+    let made = server
+        .ask(Method::POST, "/v1/namespaces")
+        .json(&document)
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    assert_eq!(made.header("location"), "/v1/ns/teams/-/namespace");
+    insta::assert_snapshot!(made.redacted(), @r#"
+    {
+      "path": "/teams",
+      "displayName": "Teams",
+      "owner": "platform@company.com",
+      "inherit": true,
+      "roles": {
+        "admin": [],
+        "publisher": [],
+        "editor": [],
+        "viewer": []
+      },
+      "settings": {},
+      "metadata": {
+        "created": "[time]",
+        "createdBy": "admin",
+        "updated": "[time]",
+        "updatedBy": "admin"
+      }
+    }
+    "#);
+    let again = server
+        .ask(Method::POST, "/v1/namespaces")
+        .json(&document)
+        .await;
+    assert_eq!(again.outcome(), "409 already-exists");
+    let orphan = server
+        .ask(Method::POST, "/v1/namespaces")
+        .json(&json!({ "path": "/x/y" }))
+        .await;
+    assert_eq!(orphan.outcome(), "404 not-found");
+    server.namespace("/teams/payments").await;
+    let list = server.get("/v1/namespaces?prefix=/teams").send().await;
+    insta::assert_snapshot!(list.redacted(), @r#"
+    {
+      "items": [
+        {
+          "path": "/teams",
+          "displayName": "Teams",
+          "owner": "platform@company.com",
+          "keys": 0
+        },
+        {
+          "path": "/teams/payments",
+          "keys": 0
+        }
+      ]
+    }
+    "#);
+    let root = server.get("/v1/ns/-/namespace").send().await;
+    assert_eq!(root.document()["path"], "/");
+    let known = server
+        .get("/v1/ns/-/namespace")
+        .header("if-none-match", root.header("etag"))
+        .send()
+        .await;
+    assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+}
+
+#[tokio::test]
+async fn an_entry_is_drafted_published_and_read_from_both_sides() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    let path = "/v1/ns/a/-/entries/stripe/api-version?draft=d&message=new+API";
+    let write = json!({ "type": "string", "value": "2025-01-01", "description": "the API", "tags": ["pci"] });
+    let drafted = server.ask(Method::PUT, path).json(&write).await;
+    insta::assert_snapshot!(drafted.redacted(), @r#"
+    {
+      "namespace": "/a",
+      "draft": "d",
+      "commit": "[id]",
+      "tree": "[id]",
+      "index": "[n]"
+    }
+    "#);
+    let head = drafted.header("confman-commit").to_owned();
+    let published = server
+        .write(
+            Method::POST,
+            "/v1/ns/a/-/publish",
+            json!({ "draft": "d", "expectedHead": head }),
+        )
+        .await;
+    assert_eq!(published["keys"], json!(["stripe/api-version"]));
+    server
+        .write(
+            Method::PUT,
+            "/v1/ns/a/-/entries/stripe/api-version?draft=e",
+            json!({ "value": "2026-01-01" }),
+        )
+        .await;
+    let entry = server
+        .get("/v1/ns/a/-/entries/stripe/api-version")
+        .send()
+        .await;
+    insta::assert_snapshot!(entry.redacted(), @r#"
+    {
+      "namespace": "/a",
+      "key": "stripe/api-version",
+      "type": "string",
+      "description": "the API",
+      "published": {
+        "value": "2025-01-01",
+        "version": 1,
+        "publishedAt": "[time]",
+        "publishedBy": "admin"
+      },
+      "draft": {
+        "value": "2026-01-01",
+        "version": 2,
+        "state": "draft",
+        "updatedAt": "[time]",
+        "updatedBy": "admin",
+        "name": "e"
+      },
+      "metadata": {
+        "created": "[time]",
+        "createdBy": "admin",
+        "tags": [
+          "pci"
+        ]
+      }
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn all_six_types_and_a_tombstone_survive_the_way_there_and_back() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    let changes = r#"{"changes": {
+        "binary": {"type": "binary", "value": "AP8=", "mediaType": "image/png"},
+        "boolean": {"value": true},
+        "json": {"value": {"z": 1.10, "a": [1e300, "é"]}},
+        "number": {"value": 9223372036854775808},
+        "secret": {"type": "secret-ref", "value": "vault://kv/payments#key"},
+        "string": {"value": "a\nb"},
+        "tombstone": {"unset": true}
+    }, "publish": true}"#;
+    let asking = server.ask(Method::POST, "/v1/ns/a/-/drafts/d/changes");
+    let answer = asking.body(changes.into()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    // As text: a parsed number would no longer show its digits.
+    let list = server.get("/v1/ns/a/-/entries").send().await;
+    insta::assert_snapshot!(list.text(), @r#"{"items":[{"key":"binary","type":"binary","value":"AP8=","size":2,"mediaType":"image/png"},{"key":"boolean","type":"boolean","value":true,"size":4},{"key":"json","type":"json","value":{"z": 1.10, "a": [1e300, "é"]},"size":31},{"key":"number","type":"number","value":9223372036854775808,"size":19},{"key":"secret","type":"secret-ref","value":"vault://kv/payments#key","size":23},{"key":"string","type":"string","value":"a\nb","size":3},{"key":"tombstone","unset":true,"size":0}]}"#);
+    let values = server.get("/v1/ns/a/-/config").send().await;
+    insta::assert_snapshot!(values.text(), @r#"{"binary":"AP8=","boolean":true,"json":{"z": 1.10, "a": [1e300, "é"]},"number":9223372036854775808,"secret":"vault://kv/payments#key","string":"a\nb"}"#);
+}
+
+#[tokio::test]
+async fn values_are_inherited_and_hidden() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    server.namespace("/a/b").await;
+    server
+        .publish("/", json!({ "region": "eu", "level": 1 }))
+        .await;
+    server.publish("/a", json!({ "level": 2 })).await;
+    let put = server
+        .ask(Method::PUT, "/v1/ns/a/b/-/entries/region?publish=true")
+        .json(&json!({ "unset": true }))
+        .await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.text());
+    let config = server.get("/v1/ns/a/b/-/config").send().await;
+    assert_eq!(config.text(), r#"{"level":2}"#);
+    let origin = server.get("/v1/ns/a/b/-/config?origin=true").send().await;
+    insta::assert_snapshot!(origin.redacted(), @r#"
+    {
+      "namespace": "/a/b",
+      "basis": "[id]",
+      "entries": [
+        {
+          "key": "level",
+          "type": "number",
+          "value": 2,
+          "size": 1,
+          "namespace": "/a"
+        }
+      ]
+    }
+    "#);
+    assert_eq!(
+        server
+            .get("/v1/ns/a/b/-/config/region")
+            .send()
+            .await
+            .outcome(),
+        "404 not-found"
+    );
+    let level = server.get("/v1/ns/a/b/-/config/level").send().await;
+    assert_eq!(level.document()["namespace"], "/a");
+}
+
+#[tokio::test]
+async fn one_value_comes_raw_where_that_is_accepted() {
+    let server = TestServer::new().await;
+    server
+        .publish(
+            "/",
+            json!({ "greeting": "grüß\n", "limits": { "b": 1, "a": 2 } }),
+        )
+        .await;
+    let put = json!({ "type": "binary", "value": "AP8=" });
+    server
+        .write(Method::PUT, "/v1/ns/-/entries/image?publish=true", put)
+        .await;
+    let raw = |key: &str, accept: &'static str| {
+        server
+            .get(&format!("/v1/ns/-/config/{key}"))
+            .header("accept", accept)
+    };
+    let text = raw("greeting", "text/plain").send().await;
+    assert_eq!(
+        (text.text().as_str(), text.header("content-type")),
+        ("grüß\n", "text/plain; charset=utf-8")
+    );
+    assert_eq!(text.header("vary"), "accept");
+    assert_eq!(
+        raw("limits", "text/plain").send().await.text(),
+        r#"{"b":1,"a":2}"#
+    );
+    let image = raw("image", "application/octet-stream").send().await;
+    assert_eq!(
+        (image.body.as_slice(), image.header("content-type")),
+        (&[0, 255][..], "application/octet-stream")
+    );
+    assert_eq!(
+        raw("image", "text/plain").send().await.outcome(),
+        "406 not-acceptable"
+    );
+    let json = server.get("/v1/ns/-/config/greeting").send().await;
+    assert_ne!(json.header("etag"), text.header("etag"));
+}
+
+#[tokio::test]
+async fn a_reader_that_knows_the_basis_gets_304_and_is_woken_by_a_change() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    server.publish("/", json!({ "k": 1 })).await;
+    let first = server.get("/v1/ns/a/-/config").send().await;
+    let etag = first.header("etag").to_owned();
+    let ask = || {
+        server
+            .get("/v1/ns/a/-/config")
+            .header("if-none-match", &etag)
+    };
+    let known = ask().send().await;
+    assert_eq!(
+        (known.status, known.body.len()),
+        (StatusCode::NOT_MODIFIED, 0)
+    );
+    assert_eq!(known.header("etag"), etag);
+    let none = ask().header("prefer", "wait=0").send().await;
+    assert_eq!(none.status, StatusCode::NOT_MODIFIED);
+    // The change is made above the namespace, while the reader waits below.
+    let waiting = ask().header("prefer", "wait=60").send();
+    let (woken, _) = tokio::time::timeout(Duration::from_secs(30), async {
+        tokio::join!(waiting, server.publish("/", json!({ "k": 2 })))
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        (woken.status, woken.text().as_str()),
+        (StatusCode::OK, r#"{"k":2}"#)
+    );
+}
+
+#[tokio::test]
+async fn a_write_names_the_head_it_has_seen() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    let put = |value: u32| {
+        let asking = server.ask(Method::PUT, "/v1/ns/a/-/entries/k?draft=d");
+        (asking, json!({ "value": value }))
+    };
+    let (asking, document) = put(1);
+    let first = asking.header("if-none-match", "*").json(&document).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text());
+    let head = format!("\"{}\"", first.header("confman-commit"));
+    let (asking, document) = put(2);
+    assert_eq!(
+        asking
+            .header("if-none-match", "*")
+            .json(&document)
+            .await
+            .outcome(),
+        "412 precondition-failed"
+    );
+    let (asking, document) = put(2);
+    assert_eq!(
+        asking
+            .header("if-match", &head)
+            .json(&document)
+            .await
+            .status,
+        StatusCode::OK
+    );
+    let (asking, document) = put(3);
+    assert_eq!(
+        asking
+            .header("if-match", &head)
+            .json(&document)
+            .await
+            .outcome(),
+        "412 precondition-failed"
+    );
+    let stale = json!({ "changes": { "k": null }, "expectedHead": "" });
+    let answer = server
+        .ask(Method::POST, "/v1/ns/a/-/drafts/d/changes")
+        .json(&stale)
+        .await;
+    assert_eq!(answer.outcome(), "409 stale");
+    let draft = server.get("/v1/ns/a/-/drafts/d").send().await;
+    let remove = || server.ask(Method::DELETE, "/v1/ns/a/-/drafts/d");
+    assert_eq!(
+        remove().header("if-match", &head).send().await.outcome(),
+        "412 precondition-failed"
+    );
+    assert_eq!(
+        remove()
+            .header("if-match", draft.header("etag"))
+            .send()
+            .await
+            .status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(remove().send().await.outcome(), "404 not-found");
+}
+
+#[tokio::test]
+async fn a_repeated_write_with_one_idempotency_key_happens_once() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    let write = |value: u32| {
+        let asking = server
+            .ask(Method::PUT, "/v1/ns/a/-/entries/k?publish=true")
+            .header("idempotency-key", "deploy 7");
+        (asking, json!({ "value": value }))
+    };
+    let (asking, document) = write(1);
+    let first = asking.json(&document).await;
+    let (asking, document) = write(1);
+    let second = asking.json(&document).await;
+    assert_eq!(
+        (second.status, second.document()),
+        (StatusCode::OK, first.document())
+    );
+    let (asking, document) = write(2);
+    assert_eq!(
+        asking.json(&document).await.outcome(),
+        "409 idempotency-key-reused"
+    );
+}
+
+#[tokio::test]
+async fn pages_lead_to_one_another_and_show_one_state() {
+    let server = TestServer::new().await;
+    server.publish("/", json!({ "a": 1, "b": 2, "c": 3 })).await;
+    let first = server
+        .get("/v1/ns/-/entries?limit=2&values=false")
+        .send()
+        .await;
+    let next = first.document()["next"].as_str().unwrap().to_owned();
+    assert_eq!(
+        first.header("link"),
+        format!("</v1/ns/-/entries?limit=2&values=false&cursor={next}>; rel=\"next\"")
+    );
+    server.publish("/", json!({ "c": null, "d": 4 })).await;
+    let second = server
+        .get(&format!("/v1/ns/-/entries?limit=2&cursor={next}"))
+        .send()
+        .await
+        .document();
+    assert_eq!(second["items"][0]["key"], "c");
+    assert_eq!(second["items"].as_array().unwrap().len(), 1);
+    assert!(second.get("next").is_none());
+    let elsewhere = server
+        .get(&format!("/v1/ns/-/log?cursor={next}"))
+        .send()
+        .await;
+    assert_eq!(elsewhere.outcome(), "400 invalid-query");
+}
+
+#[tokio::test]
+async fn history_log_blame_and_comparison_tell_what_happened() {
+    let server = TestServer::new().await;
+    server.publish("/", json!({ "k": 1, "other": true })).await;
+    server.publish("/", json!({ "k": 2 })).await;
+    server.publish("/", json!({ "k": null })).await;
+    let history = server.get("/v1/ns/-/history/k").send().await;
+    insta::assert_snapshot!(history.redacted(), @r#"
+    {
+      "namespace": "/",
+      "key": "k",
+      "versions": [
+        {
+          "version": 3,
+          "removed": true,
+          "publishedAt": "[time]",
+          "publishedBy": "admin",
+          "commit": "[id]",
+          "message": "as a test needs it",
+          "raftTerm": "[n]",
+          "raftIndex": "[n]"
+        },
+        {
+          "version": 2,
+          "type": "number",
+          "value": 2,
+          "publishedAt": "[time]",
+          "publishedBy": "admin",
+          "commit": "[id]",
+          "message": "as a test needs it",
+          "raftTerm": "[n]",
+          "raftIndex": "[n]"
+        },
+        {
+          "version": 1,
+          "type": "number",
+          "value": 1,
+          "publishedAt": "[time]",
+          "publishedBy": "admin",
+          "commit": "[id]",
+          "message": "as a test needs it",
+          "raftTerm": "[n]",
+          "raftIndex": "[n]"
+        }
+      ]
+    }
+    "#);
+    let page = server
+        .get("/v1/ns/-/history/k?limit=1")
+        .send()
+        .await
+        .document();
+    let next = page["next"].as_str().unwrap();
+    let second = server
+        .get(&format!("/v1/ns/-/history/k?limit=1&cursor={next}"))
+        .send()
+        .await
+        .document();
+    assert_eq!(second["versions"][0]["version"], 2);
+    let log = server.get("/v1/ns/-/log").send().await.document();
+    assert_eq!(log["items"].as_array().unwrap().len(), 3);
+    let of_key = server.get("/v1/ns/-/log?key=other").send().await.document();
+    assert_eq!(of_key["items"].as_array().unwrap().len(), 1);
+    let commit = server.get("/v1/ns/-/commits/published~2").send().await;
+    assert_eq!(commit.document()["id"], log["items"][2]["id"]);
+    insta::assert_snapshot!(commit.redacted(), @r#"
+    {
+      "id": "[id]",
+      "tree": "[id]",
+      "parents": [],
+      "generation": 1,
+      "namespace": "/",
+      "author": {
+        "principal": "admin",
+        "name": "Administrator"
+      },
+      "authoredAt": "[time]",
+      "committer": {
+        "principal": "admin",
+        "name": "Administrator"
+      },
+      "committedAt": "[time]",
+      "changeId": "[id]",
+      "message": "as a test needs it",
+      "keys": 2
+    }
+    "#);
+    let blame = server.get("/v1/ns/-/blame").send().await;
+    insta::assert_snapshot!(blame.redacted(), @r#"
+    {
+      "items": [
+        {
+          "key": "other",
+          "version": 1,
+          "commit": "[id]",
+          "author": "admin",
+          "at": "[time]",
+          "message": "as a test needs it"
+        }
+      ]
+    }
+    "#);
+    let compared = server
+        .get("/v1/ns/-/compare?from=published~2&to=published~1")
+        .send()
+        .await;
+    insta::assert_snapshot!(compared.redacted(), @r#"
+    {
+      "from": {
+        "namespace": "/",
+        "commit": "[id]",
+        "tree": "[id]"
+      },
+      "to": {
+        "namespace": "/",
+        "commit": "[id]",
+        "tree": "[id]"
+      },
+      "changes": [
+        {
+          "key": "k",
+          "kind": "changed",
+          "old": {
+            "key": "k",
+            "type": "number",
+            "value": 1,
+            "size": 1
+          },
+          "new": {
+            "key": "k",
+            "type": "number",
+            "value": 2,
+            "size": 1
+          }
+        }
+      ]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_roll_back_brings_the_old_tree_back() {
+    let server = TestServer::new().await;
+    let old = server.publish("/", json!({ "k": 1 })).await;
+    let new = server.publish("/", json!({ "k": 2 })).await;
+    let stale = json!({ "to": "published~1", "expectedHead": old["commit"] });
+    assert_eq!(
+        server
+            .ask(Method::POST, "/v1/ns/-/rollback")
+            .json(&stale)
+            .await
+            .outcome(),
+        "409 stale"
+    );
+    let roll_back =
+        json!({ "to": "published~1", "expectedHead": new["commit"], "message": "too much" });
+    let done = server
+        .write(Method::POST, "/v1/ns/-/rollback", roll_back)
+        .await;
+    assert_eq!(
+        (&done["tree"], &done["previous"]),
+        (&old["tree"], &new["commit"])
+    );
+    assert_eq!(
+        server.get("/v1/ns/-/config").send().await.text(),
+        r#"{"k":1}"#
+    );
+    let unknown = json!({ "to": "published~9" });
+    assert_eq!(
+        server
+            .ask(Method::POST, "/v1/ns/-/rollback")
+            .json(&unknown)
+            .await
+            .outcome(),
+        "404 not-found"
+    );
+}
+
+#[tokio::test]
+async fn what_changed_on_both_sides_is_a_conflict_that_names_the_keys() {
+    let server = TestServer::new().await;
+    server.publish("/", json!({ "k": 1 })).await;
+    server
+        .write(
+            Method::PUT,
+            "/v1/ns/-/entries/k?draft=mine",
+            json!({ "value": 2 }),
+        )
+        .await;
+    server.publish("/", json!({ "k": 3 })).await;
+    let answer = server
+        .ask(Method::POST, "/v1/ns/-/publish")
+        .json(&json!({ "draft": "mine" }))
+        .await;
+    insta::assert_snapshot!(answer.redacted(), @r#"
+    {
+      "type": "urn:confman:problem:conflict",
+      "title": "there are conflicts",
+      "status": 409,
+      "detail": "`k` changed in `/` since the draft began",
+      "code": "conflict",
+      "requestId": "[uuid]",
+      "errors": [
+        {
+          "detail": "`k` was changed in what is published and changed in the draft",
+          "key": "k"
+        }
+      ]
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn tags_name_commits_for_good() {
+    let server = TestServer::new().await;
+    let published = server.publish("/", json!({ "k": 1 })).await;
+    let put = |revision: &str| {
+        server
+            .ask(Method::PUT, "/v1/ns/-/tags/v1")
+            .json_owned(json!({ "revision": revision }))
+    };
+    assert_eq!(put("published").await.status, StatusCode::CREATED);
+    server.publish("/", json!({ "k": 2 })).await;
+    assert_eq!(put("published~1").await.status, StatusCode::OK);
+    assert_eq!(put("published").await.outcome(), "409 already-exists");
+    let tags = server.get("/v1/ns/-/tags").send().await.document();
+    assert_eq!(
+        tags["items"],
+        json!([{ "name": "v1", "commit": published["commit"] }])
+    );
+    assert_eq!(
+        server.get("/v1/ns/-/config?at=v1").send().await.text(),
+        r#"{"k":1}"#
+    );
+    assert_eq!(
+        server
+            .ask(Method::DELETE, "/v1/ns/-/tags/v1")
+            .send()
+            .await
+            .status,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        server.get("/v1/ns/-/tags/v1").send().await.outcome(),
+        "404 not-found"
+    );
+}
+
+#[tokio::test]
+async fn the_audit_log_is_a_page_or_lines() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    server.publish("/a", json!({ "k": 1 })).await;
+    let page = server
+        .get("/v1/operations?namespace=/a&limit=1")
+        .send()
+        .await;
+    insta::assert_snapshot!(page.redacted(), @r#"
+    {
+      "items": [
+        {
+          "id": "[id]",
+          "parent": "[id]",
+          "sequence": 3,
+          "index": "[n]",
+          "term": "[n]",
+          "at": "[time]",
+          "actor": "admin",
+          "action": "draft.change-and-publish",
+          "namespace": "/a",
+          "refs": [
+            {
+              "name": "/a@published",
+              "new": "[id]"
+            }
+          ],
+          "detail": {
+            "namespace": "/a",
+            "draft": "setup",
+            "keys": 1
+          }
+        }
+      ],
+      "next": "b3BlcmF0aW9ucyAz"
+    }
+    "#);
+    let lines = server
+        .get("/v1/operations")
+        .header("accept", "application/x-ndjson")
+        .send()
+        .await;
+    assert_eq!(lines.header("content-type"), "application/x-ndjson");
+    let all: Vec<serde_json::Value> = lines
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let sequences: Vec<u64> = all
+        .iter()
+        .map(|operation| operation["sequence"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sequences, [3, 2, 1]);
+    for pair in all.windows(2) {
+        assert_eq!(pair[0]["parent"], pair[1]["id"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_fetched_can_be_pushed_as_a_draft() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    server.publish("/a", json!({ "k": 1 })).await;
+    let fetch = server
+        .ask(Method::POST, "/v1/ns/a/-/fetch")
+        .json(&json!({ "want": ["published"] }))
+        .await;
+    assert_eq!(
+        (fetch.status, fetch.header("content-type")),
+        (StatusCode::OK, confman_api::MEDIA_TYPE_PACK)
+    );
+    let line_end = fetch.body.iter().position(|byte| *byte == b'\n').unwrap();
+    let (head, pack) = (&fetch.body[..line_end], &fetch.body[line_end + 1..]);
+    let head: serde_json::Value = serde_json::from_slice(head).unwrap();
+    let commit = head["refs"][0]["commit"].as_str().unwrap();
+    let edit = json!({ "edits": [{ "namespace": "/a", "ref": "draft/pushed", "new": commit }] });
+    let push = |head: &serde_json::Value, pack: &[u8]| {
+        let body = [head.to_string().as_bytes(), b"\n", pack].concat();
+        let asking = server
+            .ask(Method::POST, "/v1/ns/a/-/push")
+            .header("content-type", confman_api::MEDIA_TYPE_PACK);
+        asking.body(body.into())
+    };
+    let mut damaged = pack.to_vec();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    assert_eq!(push(&edit, &damaged).await.outcome(), "400 invalid-pack");
+    assert_eq!(
+        push(&edit, &pack[..middle]).await.outcome(),
+        "400 invalid-pack"
+    );
+    let pushed = push(&edit, pack).await;
+    assert_eq!(pushed.status, StatusCode::OK, "{}", pushed.text());
+    assert_eq!(push(&edit, pack).await.outcome(), "409 stale");
+    assert_eq!(
+        push(
+            &json!({ "edits": [{ "namespace": "A", "ref": "tag/x", "new": "0" }] }),
+            pack
+        )
+        .await
+        .outcome(),
+        "400 invalid"
+    );
+    let no_line = server
+        .ask(Method::POST, "/v1/ns/a/-/push")
+        .header("content-type", confman_api::MEDIA_TYPE_PACK);
+    assert_eq!(no_line.body("{".into()).await.outcome(), "400 invalid-body");
+    assert_eq!(
+        server
+            .ask(Method::POST, "/v1/ns/a/-/push")
+            .json(&edit)
+            .await
+            .outcome(),
+        "415 unsupported-media-type"
+    );
+}
+
+#[tokio::test]
+async fn the_system_tells_what_it_is_and_that_all_is_well() {
+    let server = TestServer::new().await;
+    server.publish("/", json!({ "k": 1 })).await;
+    insta::assert_snapshot!(server.get("/v1/whoami").send().await.redacted(), @r#"
+    {
+      "principal": "admin",
+      "name": "Administrator",
+      "draft": "admin"
+    }
+    "#);
+    insta::assert_snapshot!(server.get("/version").send().await.redacted(), @r#"
+    {
+      "version": "0.1.0",
+      "api": 1,
+      "clusterId": "[id]"
+    }
+    "#);
+    assert_eq!(server.get("/healthz").send().await.text(), "ok\n");
+    let ready = server.get("/readyz").send().await.document();
+    assert_eq!(ready["ready"], true);
+    let report = server.ask(Method::POST, "/v1/fsck").send().await.document();
+    assert_eq!(report["problems"], json!([]));
+    assert!(report["operations"].as_u64().unwrap() >= 2);
+}
