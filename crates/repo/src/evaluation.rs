@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 
 use confman_model::{Key, Namespace, NamespaceDocument};
 use confman_object_store::tree::{Leaf, TreeKey};
-use confman_object_store::{Commit, Kind, Moment, Object, ObjectId, Person, ReadObjects, Record, Stage, tree};
+use confman_object_store::{Commit, Kind, Moment, ObjectId, Person, Record, Stage, tree};
 use confman_refs::{Committed, Expect, IndexRow, RefEdit, RefName, RequestId, RowRange, Target, TransactError, Transaction};
 use serde::{Deserialize, Serialize};
 

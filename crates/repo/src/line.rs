@@ -200,10 +200,14 @@ impl LineRows {
         Ok(())
     }
 
-    /// The place of the commit that was added last.
-    #[cfg(test)]
-    pub const fn position(&self) -> u64 {
-        self.position
+    /// The newest versions of the keys that a commit added here changed.
+    pub fn newest_of<'a>(&'a self, changes: &'a [Change]) -> impl Iterator<Item = (TreeKey, Newest)> + 'a {
+        changes.iter().filter_map(|change| Some((change.key.clone(), *self.newest.get(&change.key)?)))
+    }
+
+    /// The place of the commit that was added last, at a log index that is not known here.
+    pub const fn head(&self, commit: ObjectId) -> Place {
+        Place { position: self.position, commit, effective_ms: self.effective_ms, index: 0 }
     }
 
     /// Takes the rows made since it was asked last.

@@ -572,8 +572,10 @@ impl Incoming<'_> {
     /// Every page that the tree before does not have must be in the pack: to know a page's id is not to
     /// have it, and its values would be somebody else's.
     fn check_pages(&self, below: &Stack<'_>, before: &ObjectId, edited: &tree::Edited) -> Result<(), Error> {
+        let empty = tree::empty().id();
+        let sent = |id: &ObjectId| self.pack.has(Kind::Page, id) || *id == empty;
         let missing: Vec<ObjectId> =
-            edited.pages.iter().map(|(page, _)| page.id()).filter(|id| !self.pack.has(Kind::Page, id)).collect();
+            edited.pages.iter().map(|(page, _)| page.id()).filter(|id| !sent(id)).collect();
         if missing.is_empty() {
             return Ok(());
         }

@@ -94,7 +94,7 @@ fn rolling_back_and_forward_gives_equal_trees() {
     let middle = test.rollback("/a", "published~3").unwrap();
     assert_eq!(middle.tree, second.tree);
     insta::assert_snapshot!(said(test.rollback("/a", "published~1").and(test.rollback("/a", "published"))), @"nothing to do in `/a`: the published content is that of published already");
-    insta::assert_snapshot!(test.history("/a", "y"), @"");
+    insta::assert_snapshot!(test.history("/a", "y"), @"v4 @5 removed, v3 @4 1, v2 @2 removed, v1 @1 1");
 }
 
 #[test]
