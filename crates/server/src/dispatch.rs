@@ -63,9 +63,10 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
     }
     let status = response.status().as_u16();
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(
-        || tracing::info!(%method, route, status, ms, "{method} {route} {status} in {ms} ms"),
-    );
+    span.in_scope(|| match status {
+        500.. => tracing::warn!(%method, route, status, ms, "{method} {route} {status} in {ms} ms"),
+        _ => tracing::debug!(%method, route, status, ms, "{method} {route} {status} in {ms} ms"),
+    });
     response
 }
 

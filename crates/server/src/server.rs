@@ -238,3 +238,6 @@ pub(crate) fn bootstrap(repo: &Arc<Repo>, data: &Path) -> Result<bool, ServeErro
     repo.bootstrap_with(&token)
         .map_err(|error| ServeError::Bootstrap(chain(&error)))
 }
+
+#[cfg(test)]
+mod tests;
