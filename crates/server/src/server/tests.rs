@@ -65,10 +65,15 @@ async fn a_second_server_on_the_same_data_or_address_does_not_start() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(&options(data.path())).await.unwrap();
     let refused = Server::start(&options(data.path())).await.unwrap_err();
-    assert!(matches!(&refused, ServeError::Open(OpenError::InUse { .. })), "{refused:?}");
+    assert!(
+        matches!(&refused, ServeError::Open(OpenError::InUse { .. })),
+        "{refused:?}"
+    );
     let other = tempfile::tempdir().unwrap();
-    let taken =
-        ServeOptions { listen: server.address().to_string(), ..options(other.path()) };
+    let taken = ServeOptions {
+        listen: server.address().to_string(),
+        ..options(other.path())
+    };
     let refused = Server::start(&taken).await.unwrap_err();
     assert!(matches!(&refused, ServeError::Listen { .. }), "{refused:?}");
     assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0);
@@ -85,7 +90,10 @@ async fn stopping_answers_who_waits_and_leaves_nothing_of_a_throw_away_store() {
     let (address, data) = (server.address(), server.ready().data.clone());
     let token = admin_token::read(&data).unwrap().unwrap();
     let known = send(address, &get("/v1/ns/-/config", &token, "")).await;
-    let etag = known.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    let etag = known
+        .lines()
+        .find_map(|line| line.strip_prefix("etag: "))
+        .unwrap();
     let known = format!("if-none-match: {etag}\r\n");
     let mut waiting = TcpStream::connect(address).await.unwrap();
     // The answer to the first request shows that the server has the connection; the second waits.
@@ -94,14 +102,24 @@ async fn stopping_answers_who_waits_and_leaves_nothing_of_a_throw_away_store() {
     let mut buffer = [0; 4096];
     let count = waiting.read(&mut buffer).await.unwrap();
     assert!(buffer[..count].starts_with(b"HTTP/1.1 200 OK"));
-    let wait = get("/v1/ns/-/config", &token, &format!("{known}prefer: wait=300\r\n"));
+    let wait = get(
+        "/v1/ns/-/config",
+        &token,
+        &format!("{known}prefer: wait=300\r\n"),
+    );
     waiting.write_all(wait.as_bytes()).await.unwrap();
     let stopped = tokio::spawn(server.stop());
     let mut answer = String::new();
     let read = waiting.read_to_string(&mut answer);
-    tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(30), read)
+        .await
+        .unwrap()
+        .unwrap();
     // A request that the server had not read yet may be lost with its connection; one that waits is not.
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 304"), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 304"),
+        "{answer}"
+    );
     stopped.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
     assert!(!data.exists());
