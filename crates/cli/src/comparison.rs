@@ -142,7 +142,7 @@ mod tests {
             r#"{"key":"a","type":"string","value":"é\n","size":3}"#,
             r#"{"key":"a","type":"number","value":1.00,"size":4}"#,
             r#"{"key":"a","type":"boolean","value":true,"size":4}"#,
-            r#"{"key":"a","type":"json","value":{"b": [1, 2.0]},"size":16}"#,
+            r#"{"key":"a","type":"json","value":{"b": [1, 2.0]},"size":15}"#,
             r#"{"key":"a","type":"binary","value":"AAEC","size":3,"mediaType":"image/png"}"#,
             r#"{"key":"a","type":"secret-ref","value":"aws://x","size":7,"description":"d","tags":["x","y"]}"#,
             r#"{"key":"a","unset":true,"size":0}"#,

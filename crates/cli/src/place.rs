@@ -33,7 +33,11 @@ impl FromStr for Place {
         } else {
             text.to_owned()
         };
-        let address: Address = whole.parse().map_err(|error| chain(&error))?;
+        let address: Address = whole.parse().map_err(|error| match relative {
+            // The slash that was put before it is not the user's.
+            true => chain(&error).replacen("`/", "`", 1),
+            false => chain(&error),
+        })?;
         let names_revision = address_names_revision(text);
         Ok(Self {
             namespace: (!relative).then_some(address.namespace),
@@ -170,7 +174,17 @@ mod tests {
             .iter()
             .map(|text| format!("{text} => {}", show(text)))
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        / => / | - | -
+        /teams/payments => /teams/payments | - | -
+        /teams/payments@published => /teams/payments | published | -
+        /teams/payments@draft/x:a/b => /teams/payments | draft/x | a/b
+        /teams/payments:stripe/api-version => /teams/payments | - | stripe/api-version
+        @published~2 => - | published~2 | -
+        :limits => - | - | limits
+        @{2h ago}:limits => - | {2h ago} | limits
+        /@#42 => / | #42 | -
+        ");
     }
 
     #[test]
@@ -212,6 +226,21 @@ mod tests {
             .iter()
             .map(|text| format!("{text:?} => {}", show(text)))
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        "" => error: `` is no address: they look like /teams/payments, /teams/payments@published~1:limits, and in a working copy @draft/NAME or :KEY
+        "limits" => error: `limits` is no address: they look like /teams/payments, /teams/payments@published~1:limits, and in a working copy @draft/NAME or :KEY
+        "/Teams" => error: address `/Teams` has no valid namespace: segment 1 of namespace `/Teams` is not valid: `Teams` has `T` at character 1; allowed are a-z, 0-9, `.`, `_` and `-`
+        "/teams/" => error: address `/teams/` has no valid namespace: namespace `/teams/` must not end with `/`
+        "/teams//payments" => error: address `/teams//payments` has no valid namespace: segment 2 of namespace `/teams//payments` is not valid: it is empty
+        "/teams@" => error: address `/teams@` has no valid revision after `@`: a revision cannot be empty; allowed are `published`, `published~N`, `draft/NAME`, a commit id, a tag, `#N` and `{TIME}`
+        "/teams@published~-1" => error: address `/teams@published~-1` has no valid revision after `@`: revision `published~-1` needs a whole number below 2^64, without sign or leading zeros, after `published~`
+        "/teams@draft/UPPER" => error: address `/teams@draft/UPPER` has no valid revision after `@`: revision `draft/UPPER` is not valid: the name of a draft is not valid: `UPPER` has `U` at character 1; allowed are a-z, 0-9, `.`, `_` and `-`
+        "/teams:" => error: address `/teams:` has no valid key after `:`: a key cannot be empty
+        "/teams:../x" => error: address `/teams:../x` has no valid key after `:`: segment 1 of key `../x` is `..`, which is reserved
+        "/teams:a//b" => error: address `/teams:a//b` has no valid key after `:`: segment 2 of key `a//b` is empty; a key is `segment/segment` without a `/` at either end
+        "/teams:a b" => error: address `/teams:a b` has no valid key after `:`: segment 1 of key `a b` has ` `; allowed are A-Z, a-z, 0-9, `.`, `_` and `-`
+        "/te\u{1b}[2Jams" => error: address `/te\u{1b}[2Jams` has no valid namespace: segment 1 of namespace `/te\u{1b}[2Jams` is not valid: `te\u{1b}[2Jams` has `\u{1b}` at character 3; allowed are a-z, 0-9, `.`, `_` and `-`
+        "@{never" => error: address `@{never` has no valid revision after `@`: revision `{never` must be one time between braces, as in `{2026-11-20T10:00Z}` or `{2h ago}`, of at most 64 bytes
+        "#);
     }
 }

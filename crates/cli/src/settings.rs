@@ -337,7 +337,22 @@ mod tests {
                 )
             })
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        [] [] - => http://dev by the active profile `dev`; t-dev by the active profile `dev`
+        [] [] https://prod => https://prod by the working copy; t-prod by profile `prod`
+        [] [] http://elsewhere => http://elsewhere by the working copy; no token
+        [] [server=http://e] https://prod => http://e by CONFMAN_SERVER; no token
+        [] [profile=prod] http://elsewhere => https://prod/ by CONFMAN_PROFILE `prod`; t-prod by CONFMAN_PROFILE `prod`
+        [] [token=t profile=prod] - => https://prod/ by CONFMAN_PROFILE `prod`; t by CONFMAN_TOKEN
+        [] [token=t token-file=/f] - => http://dev by the active profile `dev`; t by CONFMAN_TOKEN
+        [server=http://f] [server=http://e token=t] - => http://f by --server; t by CONFMAN_TOKEN
+        [server=http://f] [] - => http://f by --server; no token
+        [profile=prod] [server=http://e] - => https://prod/ by --profile `prod`; t-prod by --profile `prod`
+        [profile=prod] [server=http://e token=t] - => https://prod/ by --profile `prod`; t-prod by --profile `prod`
+        [profile=prod server=http://f] [] - => http://f by --server; no token
+        [token-file=/flag] [token=t] - => http://dev by the active profile `dev`; /flag by --token-file
+        [profile=nope] [] - => 3: there is no profile `nope`
+        ");
     }
 
     #[test]

@@ -102,7 +102,10 @@ impl Text {
     /// Adds `text` line by line, each after `indent`.
     pub(crate) fn block(&mut self, role: Role, indent: &str, text: &str) -> &mut Self {
         for line in text.lines() {
-            self.plain(indent).push(role, line).end_line();
+            if !line.is_empty() {
+                self.plain(indent).push(role, line);
+            }
+            self.end_line();
         }
         self
     }

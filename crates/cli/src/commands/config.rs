@@ -138,6 +138,12 @@ mod tests {
                 },
             ],
         };
-        insta::assert_snapshot!(render(&shown).to_plain(), @"");
+        insta::assert_snapshot!(render(&shown).to_plain(), @"
+        server    http://127.0.0.1:7420                      by the active profile `dev`
+        token     none
+        profiles  /home/alice/.config/confman/profiles.toml
+                  dev (active)                               http://127.0.0.1:7420
+                  prod                                       https://config.company.com
+        ");
     }
 }

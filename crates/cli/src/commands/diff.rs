@@ -308,6 +308,19 @@ mod tests {
                 format!("[{from}] [{to}] {inside} => {}", meant(from, to, *inside))
             })
             .collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        [] [] true => local base → files
+        [] [] false => error: nothing to compare is named
+        [@published] [] true => local published → files
+        [:limits] [] true => local base → files
+        [@published~2] [@published] true => local published~2 → published
+        [@published~2] [:limits] true => local published~2 → files
+        [/a@draft/x] [] true => remote /a@published → /a@draft/x
+        [/a@draft/x] [] false => remote /a@published → /a@draft/x
+        [/a] [] false => error: only one side is named, and it is what is published
+        [/a] [/b@v1] false => remote /a@published → /b@v1
+        [/a] [@v1] true => remote /a@published → here@v1
+        [@v1] [] false => remote here@published → here@v1
+        ");
     }
 }

@@ -153,6 +153,13 @@ mod tests {
                 },
             ],
         };
-        insta::assert_snapshot!(render(&shown).to_plain(), @"");
+        insta::assert_snapshot!(render(&shown).to_plain(), @"
+        /a  abababababab → cdcdcdcdcdcd, 1 key updated
+          the draft was published or deleted; the files are based on what is published
+          U x
+          C y
+        /b  is up to date
+        1 conflict left; edit entries.json, then `confman push`
+        ");
     }
 }

@@ -251,7 +251,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_value_says_where() {
-        insta::assert_snapshot!(json(EntryType::Json, "{\"a\": 1,\n \"a\": 2}"), @"");
-        insta::assert_snapshot!(json(EntryType::Number, "NaN"), @"");
+        insta::assert_snapshot!(json(EntryType::Json, "{\"a\": 1,\n \"a\": 2}"), @"
+        error: the value is no valid json
+          k 2:2 /a: key `a` is there already, at line 1, column 2
+        ");
+        insta::assert_snapshot!(json(EntryType::Number, "NaN"), @"
+        error: the value is no valid number
+          k 1:1: `NaN` is not a JSON number
+        ");
     }
 }

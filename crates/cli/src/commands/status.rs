@@ -198,7 +198,16 @@ mod tests {
             ("d", KeyState::Removed),
             ("e", KeyState::Conflict),
         ];
-        insta::assert_snapshot!(status(vec![namespace(Some("ab"), &changes)]), @"");
+        insta::assert_snapshot!(status(vec![namespace(Some("ab"), &changes)]), @"
+        /teams/payments  on published at abababababab
+          A a
+          M b/c
+          D d
+          C e
+          ? files/old.txt is used by no entry
+          namespace.json was edited, which changes nothing
+        edit the conflicts in entries.json, then `confman push`
+        ");
     }
 
     #[test]
@@ -208,6 +217,9 @@ mod tests {
             document_edited: false,
             ..namespace(None, &[])
         };
-        insta::assert_snapshot!(status(vec![clean]), @"");
+        insta::assert_snapshot!(status(vec![clean]), @"
+        /teams/payments  nothing was published yet
+        nothing is changed
+        ");
     }
 }

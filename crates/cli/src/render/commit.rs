@@ -21,22 +21,22 @@ fn header(commit: &Commit) -> Text {
         .end_line();
     if commit.parents.len() > 1 {
         let parents: Vec<_> = commit.parents.iter().map(|parent| short(parent)).collect();
-        text.faint("merges  ").plain(&parents.join(" ")).end_line();
+        text.faint("merges    ").plain(&parents.join(" ")).end_line();
     }
-    text.faint("author  ")
+    text.faint("author    ")
         .plain(&person(&commit.author))
         .faint(", ")
         .plain(&time(&commit.authored_at))
         .end_line();
     if commit.committer != commit.author {
-        text.faint("commit  ")
+        text.faint("committer ")
             .plain(&person(&commit.committer))
             .faint(", ")
             .plain(&time(&commit.committed_at))
             .end_line();
     }
     if let Some(request) = &commit.publish_request_id {
-        text.faint("request ").plain(request).end_line();
+        text.faint("request   ").plain(request).end_line();
     }
     text
 }
@@ -44,12 +44,12 @@ fn header(commit: &Commit) -> Text {
 /// A commit with everything there is to say about it.
 pub(crate) fn whole(commit: &Commit) -> Text {
     let mut text = header(commit);
-    text.faint("tree    ").plain(&commit.tree).end_line();
+    text.faint("tree      ").plain(&commit.tree).end_line();
     if let Some(origin) = &commit.origin {
-        text.faint("draft   ").plain(origin).end_line();
+        text.faint("draft     ").plain(origin).end_line();
     }
     if let Some(source) = &commit.source {
-        text.faint("source  ").plain(source).end_line();
+        text.faint("source    ").plain(source).end_line();
     }
     text.end_line();
     text.block(Role::Plain, "    ", commit.message.trim_end());
@@ -128,17 +128,39 @@ mod tests {
 
     #[test]
     fn a_commit_in_a_log() {
-        insta::assert_snapshot!(full(&commit()).to_marked(), @"");
+        insta::assert_snapshot!(full(&commit()).to_marked(), @"
+        [Id:commit abababababababababababababababababababababababababababababababab]
+        [Faint:merges  ]010101010101 020202020202
+        [Faint:author  ]Alice <alice@company.com>[Faint:, ]2026-11-20 10:00:00+01:00
+        [Faint:commit  ]bob[Faint:, ]2026-11-20 12:00:00Z
+        [Faint:request ]pr-456
+
+            Raise the limit
+            
+            It was too low.
+        ");
     }
 
     #[test]
     fn a_commit_in_one_line() {
-        insta::assert_snapshot!(one_line(&commit()).to_plain(), @"");
+        insta::assert_snapshot!(one_line(&commit()).to_plain(), @"abababababab 2026-11-20 Alice Raise the limit");
     }
 
     #[test]
     fn a_commit_by_itself() {
-        insta::assert_snapshot!(whole(&commit()).to_plain(), @"");
+        insta::assert_snapshot!(whole(&commit()).to_plain(), @"
+        commit abababababababababababababababababababababababababababababababab
+        merges  010101010101 020202020202
+        author  Alice <alice@company.com>, 2026-11-20 10:00:00+01:00
+        commit  bob, 2026-11-20 12:00:00Z
+        request pr-456
+        tree    cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
+        draft   efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
+
+            Raise the limit
+            
+            It was too low.
+        ");
     }
 
     #[test]

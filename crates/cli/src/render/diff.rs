@@ -438,3 +438,99 @@ fn text_of(entry: &Entry) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use confman_model::{Details, EntryValue, Key, ValueLimits};
+
+    /// `string:text`, `number:1`, `unset`; nothing for no entry.
+    fn entry(text: &str) -> Option<Entry> {
+        match text.split_once(':') {
+            None if text.is_empty() => None,
+            None => Some(Entry::unset()),
+            Some((entry_type, value)) => {
+                let entry_type: EntryType = entry_type.parse().unwrap();
+                Some(Entry::of(Value::new(entry_type, value, &ValueLimits::default()).unwrap()))
+            }
+        }
+    }
+
+    fn between(key: &str, old: &str, new: &str) -> EntryDiff {
+        let key: Key = key.parse().unwrap();
+        EntryDiff::between(&key, entry(old).as_ref(), entry(new).as_ref()).unwrap()
+    }
+
+    fn some() -> Vec<EntryDiff> {
+        vec![
+            between("added", "", "string:Hello"),
+            between("banner", "string:Winter sale", "string:Summer sale"),
+            between("binary", "binary:abc", "binary:abcd"),
+            between("format", "number:1.0", "number:1"),
+            between(
+                "limits",
+                "json:{\"daily\": 100, \"old\": true, \"list\": [1, 2]}",
+                "json:{\"list\": [1, 2, 3], \"daily\": 200}",
+            ),
+            between("notes", "string:one\ntwo\nthree\n", "string:one\ntwo and a half\nthree\n"),
+            between("removed", "boolean:true", ""),
+            between("timeout", "string:30", "number:30"),
+            between("unset", "number:1", "unset"),
+        ]
+    }
+
+    #[test]
+    fn differences_by_meaning() {
+        insta::assert_snapshot!(diffs(&some(), Detail::Semantic).to_marked(), @"");
+    }
+
+    #[test]
+    fn differences_as_text() {
+        insta::assert_snapshot!(diffs(&some(), Detail::Text).to_plain(), @"");
+    }
+
+    #[test]
+    fn how_much_differs() {
+        insta::assert_snapshot!(diffs(&some(), Detail::Stat).to_plain(), @"");
+    }
+
+    #[test]
+    fn keys_that_differ() {
+        let keys = diffs(&some(), Detail::NameOnly).to_plain();
+        assert_eq!(keys, "added\nbanner\nbinary\nformat\nlimits\nnotes\nremoved\ntimeout\nunset\n");
+    }
+
+    #[test]
+    fn what_is_said_about_an_entry_differs_too() {
+        let with = |description: &str, tags: &[&str], media_type: Option<&str>| {
+            let value = Value::new(EntryType::Binary, "x", &ValueLimits::default()).unwrap();
+            let details = Details {
+                description: description.to_owned(),
+                tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+                media_type: media_type.map(str::to_owned),
+            };
+            Entry::new(EntryValue::Value(value), details).unwrap()
+        };
+        let old = with("the logo", &["brand", "old"], None);
+        let new = with("the new logo", &["brand", "2026"], Some("image/png"));
+        let diff = EntryDiff::between(&"logo".parse().unwrap(), Some(&old), Some(&new)).unwrap();
+        insta::assert_snapshot!(diffs(&[diff], Detail::Semantic).to_plain(), @"");
+    }
+
+    #[test]
+    fn a_long_value_says_how_much_is_left_out() {
+        let long = format!("string:{}", "line\n".repeat(25));
+        let shown = diffs(&[between("k", "", &long)], Detail::Semantic).to_plain();
+        assert_eq!(shown.lines().count(), 1 + WHOLE_VALUE_LINES_MAX + 1);
+        assert!(shown.ends_with("  … 5 lines more\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_value_cannot_steer_the_terminal() {
+        let hostile = between("k", "string:a\u{1b}[2J\nb", "string:a\u{1b}]0;x\u{7}\nc\u{202e}d");
+        for detail in [Detail::Semantic, Detail::Text, Detail::Stat] {
+            let shown = diffs(std::slice::from_ref(&hostile), detail).to_plain();
+            assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
+        }
+    }
+}

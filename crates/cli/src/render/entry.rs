@@ -178,6 +178,15 @@ mod tests {
             }"#,
         )
         .unwrap();
-        insta::assert_snapshot!(whole(&entry).to_plain(), @"");
+        insta::assert_snapshot!(whole(&entry).to_plain(), @r#"
+        /teams/payments:stripe/api-version
+          type        string
+          description as in the dashboard
+          tags        a, b
+          published   "2024-06-20"
+                      version 3 by alice, 2026-11-20 10:00:00Z
+          draft       "2025-01-01"
+                      draft/bob, would be version 4, by bob, 2026-11-21 09:30:00Z
+        "#);
     }
 }

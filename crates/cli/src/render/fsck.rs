@@ -46,7 +46,11 @@ mod tests {
                 "row x differs".to_owned(),
             ],
         };
-        insta::assert_snapshot!(report(&found).to_plain(), @"");
+        insta::assert_snapshot!(report(&found).to_plain(), @"
+        checked 5 objects (3 blob, 2 commit), 4 operations, 7 rows of indexes
+        wrong: blob 01…: its bytes hash to 02…
+        wrong: row x differs
+        ");
         let clean = FsckReport {
             problems: Vec::new(),
             ..found

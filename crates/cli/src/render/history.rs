@@ -57,6 +57,11 @@ mod tests {
                 "publishRequestId":"pr-1","commit":"{}","message":"first","raftTerm":1,"raftIndex":5}}"#,
             "cd".repeat(32)
         ))));
-        insta::assert_snapshot!(text.to_plain(), @"");
+        insta::assert_snapshot!(text.to_plain(), @r#"
+        version 2  abababababab  2026-11-20 10:00:00Z  bob  not needed
+          (removed)
+        version 1  cdcdcdcdcdcd  2026-11-19 10:00:00Z  alice  pr-1  first
+          {"a": 1}
+        "#);
     }
 }

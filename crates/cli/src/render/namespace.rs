@@ -21,8 +21,12 @@ pub(crate) fn list(namespaces: &[NamespaceSummary]) -> Text {
     super::columns(&rows)
 }
 
-/// Namespaces below one another. They come in order of their paths, so parents before children.
+/// Namespaces below one another.
 pub(crate) fn tree(namespaces: &[NamespaceSummary]) -> Text {
+    // By segments: as text, `/a-b` would stand between `/a` and `/a/b`.
+    let mut namespaces = namespaces.to_vec();
+    namespaces.sort_by(|one, other| one.path.split('/').cmp(other.path.split('/')));
+    let namespaces = namespaces.as_slice();
     let mut text = Text::new();
     for (index, namespace) in namespaces.iter().enumerate() {
         let rest = namespaces.get(index + 1..).unwrap_or_default();
@@ -163,17 +167,38 @@ mod tests {
 
     #[test]
     fn a_list() {
-        insta::assert_snapshot!(list(&some()).to_plain(), @"");
+        insta::assert_snapshot!(list(&some()).to_plain(), @"
+        /       nothing published  team
+        /a      1 key              team
+        /a/b    2 keys             team
+        /a/b/c  3 keys             team
+        /a/d    4 keys             team
+        /e      5 keys             team
+        /e-f    6 keys             team
+        /e/g    7 keys             team
+        ");
     }
 
     #[test]
     fn a_tree() {
-        insta::assert_snapshot!(tree(&some()).to_plain(), @"");
+        insta::assert_snapshot!(tree(&some()).to_plain(), @"
+        /  nothing published
+        ├─ a  1 key
+        │  ├─ b  2 keys
+        │  │  └─ c  3 keys
+        │  └─ d  4 keys
+        ├─ e  5 keys
+        ├─ e-f  6 keys
+           └─ g  7 keys
+        ");
     }
 
     #[test]
     fn a_part_of_a_tree_begins_at_its_own_top() {
         let part = [summary("/a/b", 2), summary("/a/b/c", 3)];
-        insta::assert_snapshot!(tree(&part).to_plain(), @"");
+        insta::assert_snapshot!(tree(&part).to_plain(), @"
+        /a/b  2 keys
+        └─ c  3 keys
+        ");
     }
 }

@@ -81,6 +81,11 @@ mod tests {
             detail: None,
             view: None,
         };
-        insta::assert_snapshot!(one(&operation).to_plain(), @"");
+        insta::assert_snapshot!(one(&operation).to_plain(), @"
+        abababababab  2026-11-20 10:00:00Z  alice  publish  /teams/payments  #3 index 8 term 1
+          /teams/payments@published: 010101010101 → 020202020202
+          /teams/payments@draft/alice: - 030303030303
+          /teams/payments@tag/v1: + 040404040404
+        ");
     }
 }

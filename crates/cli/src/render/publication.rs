@@ -56,6 +56,11 @@ mod tests {
             merged: true,
             warnings: Vec::new(),
         };
-        insta::assert_snapshot!(published(&done).to_plain(), @"");
+        insta::assert_snapshot!(published(&done).to_plain(), @"
+        published /teams/payments at abababababab (was efefefefefef): 2 keys
+          a
+          b/c
+        other keys had moved since the draft began; both sets of changes are in
+        ");
     }
 }

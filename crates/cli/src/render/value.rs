@@ -82,6 +82,14 @@ mod tests {
             preview(Some("string"), Some(&raw(&long)), 100, false),
             preview(None, None, 0, true),
         ];
-        insta::assert_snapshot!(table.join("\n"), @"");
+        insta::assert_snapshot!(table.join("\n"), @r#"
+        "3"
+        3.00
+        { "a": 1, "b": [] }
+        (3 bytes)
+        (string of 5000 bytes)
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        (unset)
+        "#);
     }
 }
