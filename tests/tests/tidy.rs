@@ -160,9 +160,11 @@ fn no_assertion_is_dropped_and_no_test_sleeps_or_is_left_out() {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
+        let mut begins_statement = true;
         for (number, line) in text.lines().enumerate() {
-            let code = line.trim_start();
-            let dropped = code.starts_with("matches!(") && code.ends_with(");");
+            let code = line.trim();
+            let dropped = begins_statement && code.starts_with("matches!(") && code.ends_with(");");
+            begins_statement = code.is_empty() || code.ends_with([';', '{', '}']);
             let ignored = code.starts_with("#[ignore");
             if dropped || ignored {
                 wrong.push(format!("{}:{}: {code}", path.display(), number + 1));

@@ -6,6 +6,7 @@
     reason = "helpers of tests are not tests to the lint"
 )]
 
+#[path = "harness/node_directory.rs"]
 mod harness;
 
 use std::path::Path;
