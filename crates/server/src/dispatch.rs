@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
@@ -48,7 +48,14 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
         }
     };
     if method == Method::HEAD {
+        // The length is that of the body which `GET` would have.
+        let length = response.body().size_hint().exact();
         *response.body_mut() = Body::empty();
+        if let Some(length) = length {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
     }
     let headers = response.headers_mut();
     headers

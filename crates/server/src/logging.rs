@@ -1,6 +1,6 @@
 //! The server's log: lines on stderr, as text or as JSON.
 
-use std::io::stderr;
+use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
 
@@ -18,9 +18,11 @@ pub(crate) fn begin() {
         "" => EnvFilter::new(DEFAULT_FILTER),
         wanted => EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER)),
     };
+    let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr);
+        .with_writer(stderr)
+        .with_ansi(colour);
     let begun = match std::env::var(LOG_FORMAT_VARIABLE).as_deref() {
         Ok("json") => builder.json().try_init(),
         _ => builder.try_init(),

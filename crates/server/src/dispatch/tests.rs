@@ -380,6 +380,7 @@ async fn head_answers_as_get_without_the_body() {
     assert_eq!(head.status, StatusCode::OK);
     assert_eq!(head.header("etag"), get.header("etag"));
     assert!(head.body.is_empty());
+    assert_eq!(head.header("content-length"), get.body.len().to_string());
 }
 
 #[tokio::test]

@@ -12,7 +12,6 @@ use crate::body::{DOCUMENT_BYTES_MAX, PUSH_BYTES_MAX, Pieces, parse_json};
 use crate::call::Call;
 use crate::document::sync;
 use crate::error::{ApiError, Code};
-use crate::preference;
 use crate::reply::Reply;
 use crate::transfer::{self, BodyReader, BodyWriter};
 
@@ -24,7 +23,6 @@ const FETCH_BYTES_MAX: usize = 16 * DOCUMENT_BYTES_MAX;
 /// `POST …/fetch`: one line of JSON, then a pack.
 pub(crate) async fn fetch(mut call: Call, namespace: Namespace) -> Result<Reply, ApiError> {
     call.no_query()?;
-    preference::accepted(&call.headers, &[MEDIA_TYPE_PACK])?;
     let write: FetchWrite = call.json(FETCH_BYTES_MAX).await?;
     let request = sync::fetch_request(&write)?;
     let plan = call
