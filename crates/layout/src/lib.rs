@@ -11,7 +11,10 @@
 
 use std::sync::Arc;
 
-use confman_model::{Details, Entry, EntryError, EntryType, EntryTypeError, EntryValue, Key, KeyError, Value, ValueError, ValueLimits};
+use confman_model::{
+    Details, Entry, EntryError, EntryType, EntryTypeError, EntryValue, Key, KeyError, Value,
+    ValueError, ValueLimits,
+};
 use confman_object_store::codec::EncodeError;
 use confman_object_store::tree::{INLINE_BYTES_MAX, Leaf, LeafValue, TreeKey, TreeKeyError};
 use confman_object_store::{DecodeError, Kind, Meta, Object, ObjectId, ReadError, ReadObjects};
@@ -122,11 +125,15 @@ pub fn leaf_type(leaf: &Leaf) -> Result<Option<EntryType>, LayoutError> {
     if is_tombstone(leaf) {
         let empty = matches!(&leaf.value, LeafValue::Inline(bytes) if bytes.is_empty());
         if leaf.entry_type != TOMBSTONE_TYPE || !empty {
-            return Err(LayoutError::Form("it is a tombstone with a type or a value"));
+            return Err(LayoutError::Form(
+                "it is a tombstone with a type or a value",
+            ));
         }
         return Ok(None);
     }
-    EntryType::from_number(leaf.entry_type).map(Some).map_err(LayoutError::Type)
+    EntryType::from_number(leaf.entry_type)
+        .map(Some)
+        .map_err(LayoutError::Type)
 }
 
 /// How many bytes the value has.
@@ -157,13 +164,21 @@ pub fn write_entry(entry: &Entry) -> Result<(Leaf, Vec<Object>), LayoutError> {
     let meta_id = meta.as_ref().map(Object::id);
     objects.extend(meta);
     let leaf = match entry.entry_value() {
-        EntryValue::Unset => {
-            Leaf { entry_type: TOMBSTONE_TYPE, flags: TOMBSTONE_FLAG, value: LeafValue::Inline(Box::default()), meta: meta_id }
-        }
+        EntryValue::Unset => Leaf {
+            entry_type: TOMBSTONE_TYPE,
+            flags: TOMBSTONE_FLAG,
+            value: LeafValue::Inline(Box::default()),
+            meta: meta_id,
+        },
         EntryValue::Value(value) => {
             let (value_in_leaf, blob) = write_value(value)?;
             objects.extend(blob);
-            Leaf { entry_type: value.entry_type().number(), flags: 0, value: value_in_leaf, meta: meta_id }
+            Leaf {
+                entry_type: value.entry_type().number(),
+                flags: 0,
+                value: value_in_leaf,
+                meta: meta_id,
+            }
         }
     };
     Ok((leaf, objects))
@@ -174,9 +189,18 @@ fn write_value(value: &Value) -> Result<(LeafValue, Option<Object>), LayoutError
     if bytes.len() <= INLINE_BYTES_MAX {
         return Ok((LeafValue::Inline(bytes.into()), None));
     }
-    let size = u32::try_from(bytes.len()).map_err(|_| LayoutError::TooLarge { bytes: u32::MAX, limit: u32::MAX as usize })?;
+    let size = u32::try_from(bytes.len()).map_err(|_| LayoutError::TooLarge {
+        bytes: u32::MAX,
+        limit: u32::MAX as usize,
+    })?;
     let blob = Object::new(Kind::Blob, bytes.to_vec());
-    Ok((LeafValue::Blob { id: blob.id(), size }, Some(blob)))
+    Ok((
+        LeafValue::Blob {
+            id: blob.id(),
+            size,
+        },
+        Some(blob),
+    ))
 }
 
 fn write_details(details: &Details) -> Result<Option<Object>, LayoutError> {
@@ -199,7 +223,8 @@ fn write_details(details: &Details) -> Result<Option<Object>, LayoutError> {
 pub fn read_entry(objects: &dyn ReadObjects, leaf: &Leaf) -> Result<Entry, LayoutError> {
     let value = read_value(objects, leaf)?;
     let details = read_details(objects, leaf)?;
-    Entry::new(value.map_or(EntryValue::Unset, EntryValue::Value), details).map_err(LayoutError::Details)
+    Entry::new(value.map_or(EntryValue::Unset, EntryValue::Value), details)
+        .map_err(LayoutError::Details)
 }
 
 /// Reads the value alone; `None` for a tombstone.
@@ -211,7 +236,9 @@ pub fn read_value(objects: &dyn ReadObjects, leaf: &Leaf) -> Result<Option<Value
         return Ok(None);
     };
     let bytes = read_bytes(objects, leaf, u32::MAX as usize)?;
-    Value::from_stored(entry_type, bytes).map(Some).map_err(LayoutError::Value)
+    Value::from_stored(entry_type, bytes)
+        .map(Some)
+        .map_err(LayoutError::Value)
 }
 
 /// Reads what is said about the entry beside its value.
@@ -225,12 +252,21 @@ pub fn read_details(objects: &dyn ReadObjects, leaf: &Leaf) -> Result<Details, L
     let bytes = objects.read(Kind::Meta, &id)?;
     let meta = Meta::decode(&bytes).map_err(|source| LayoutError::MalformedMeta { id, source })?;
     if !meta.unknown.is_empty() {
-        return Err(LayoutError::Meta { id, reason: "it has fields of a later version" });
+        return Err(LayoutError::Meta {
+            id,
+            reason: "it has fields of a later version",
+        });
     }
-    let details =
-        Details { description: meta.description, tags: meta.tags.into_iter().collect(), media_type: meta.media_type };
+    let details = Details {
+        description: meta.description,
+        tags: meta.tags.into_iter().collect(),
+        media_type: meta.media_type,
+    };
     if details == Details::default() {
-        return Err(LayoutError::Meta { id, reason: "it says nothing" });
+        return Err(LayoutError::Meta {
+            id,
+            reason: "it says nothing",
+        });
     }
     Ok(details)
 }
@@ -239,33 +275,53 @@ pub fn read_details(objects: &dyn ReadObjects, leaf: &Leaf) -> Result<Details, L
 ///
 /// # Errors
 /// As [`read_entry`], and the value or the details are not valid.
-pub fn check_entry(objects: &dyn ReadObjects, leaf: &Leaf, limits: &ValueLimits) -> Result<Entry, LayoutError> {
+pub fn check_entry(
+    objects: &dyn ReadObjects,
+    leaf: &Leaf,
+    limits: &ValueLimits,
+) -> Result<Entry, LayoutError> {
     let value = match leaf_type(leaf)? {
         None => EntryValue::Unset,
         Some(entry_type) => {
             let bytes = read_bytes(objects, leaf, limits.value_bytes_max)?;
-            EntryValue::Value(Value::new(entry_type, bytes.to_vec(), limits).map_err(LayoutError::Value)?)
+            EntryValue::Value(
+                Value::new(entry_type, bytes.to_vec(), limits).map_err(LayoutError::Value)?,
+            )
         }
     };
     Entry::new(value, read_details(objects, leaf)?).map_err(LayoutError::Details)
 }
 
-fn read_bytes(objects: &dyn ReadObjects, leaf: &Leaf, bytes_max: usize) -> Result<Arc<[u8]>, LayoutError> {
+fn read_bytes(
+    objects: &dyn ReadObjects,
+    leaf: &Leaf,
+    bytes_max: usize,
+) -> Result<Arc<[u8]>, LayoutError> {
     match &leaf.value {
-        LeafValue::Inline(bytes) if bytes.len() > INLINE_BYTES_MAX => Err(LayoutError::Form("its value is too long for a page")),
+        LeafValue::Inline(bytes) if bytes.len() > INLINE_BYTES_MAX => {
+            Err(LayoutError::Form("its value is too long for a page"))
+        }
         LeafValue::Inline(bytes) => Ok(Arc::from(&**bytes)),
-        LeafValue::Blob { size, .. } if *size as usize <= INLINE_BYTES_MAX => {
-            Err(LayoutError::Form("its value is a blob though it fits the page"))
-        }
-        LeafValue::Blob { size, .. } if *size as usize > bytes_max => {
-            Err(LayoutError::TooLarge { bytes: *size, limit: bytes_max })
-        }
+        LeafValue::Blob { size, .. } if *size as usize <= INLINE_BYTES_MAX => Err(
+            LayoutError::Form("its value is a blob though it fits the page"),
+        ),
+        LeafValue::Blob { size, .. } if *size as usize > bytes_max => Err(LayoutError::TooLarge {
+            bytes: *size,
+            limit: bytes_max,
+        }),
         LeafValue::Blob { id, size } => {
             let bytes = objects.read(Kind::Blob, id)?;
             if bytes.len() != *size as usize {
-                return Err(LayoutError::Size { id: *id, stated: *size, actual: bytes.len() });
+                return Err(LayoutError::Size {
+                    id: *id,
+                    stated: *size,
+                    actual: bytes.len(),
+                });
             }
             Ok(Arc::from(&*bytes))
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,10 @@ impl Subject {
     /// A principal that belongs to no group.
     #[must_use]
     pub fn principal(name: &str) -> Self {
-        Self { principal: name.to_owned(), groups: Vec::new() }
+        Self {
+            principal: name.to_owned(),
+            groups: Vec::new(),
+        }
     }
 
     /// Whether a holder of a role, as a document names it, is this subject or a group of it.
@@ -80,7 +83,12 @@ pub struct Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.allowed {
-            write!(f, "{} needs role {}", self.permission, role_name(least_role(self.permission)))?;
+            write!(
+                f,
+                "{} needs role {}",
+                self.permission,
+                role_name(least_role(self.permission))
+            )?;
             return match self.role {
                 Some(role) => write!(f, ", the highest here is {}", role_name(role)),
                 None => f.write_str(", there is none here"),
@@ -89,7 +97,13 @@ impl fmt::Display for Decision {
         write!(f, "{} is allowed by", self.permission)?;
         for (count, grant) in self.because.iter().enumerate() {
             let separator = if count == 0 { " " } else { ", " };
-            write!(f, "{separator}{} of {} on {}", role_name(grant.role), grant.holder, grant.namespace)?;
+            write!(
+                f,
+                "{separator}{} of {} on {}",
+                role_name(grant.role),
+                grant.holder,
+                grant.namespace
+            )?;
         }
         Ok(())
     }
@@ -112,8 +126,19 @@ pub fn decide(grants: &Grants, subject: &Subject, permission: Permission) -> Dec
     let held = held(grants, subject);
     let role = held.iter().map(|grant| grant.role).max();
     let allowed = role.is_some_and(|role| permits(role, permission));
-    let because = if allowed { held.into_iter().filter(|grant| permits(grant.role, permission)).collect() } else { held };
-    Decision { permission, allowed, role, because }
+    let because = if allowed {
+        held.into_iter()
+            .filter(|grant| permits(grant.role, permission))
+            .collect()
+    } else {
+        held
+    };
+    Decision {
+        permission,
+        allowed,
+        role,
+        because,
+    }
 }
 
 /// Every grant that the subject has, nearest namespace and highest role first.
@@ -149,7 +174,11 @@ fn granted<'a>(
     holders
         .iter()
         .filter(|holder| subject.is(holder))
-        .map(move |holder| Grant { namespace: namespace.clone(), role, holder: holder.clone() })
+        .map(move |holder| Grant {
+            namespace: namespace.clone(),
+            role,
+            holder: holder.clone(),
+        })
 }
 
 #[cfg(test)]
@@ -173,7 +202,10 @@ mod tests {
     }
 
     fn at(namespace: &str, grants: &[(Role, &str)]) -> GrantsAt {
-        GrantsAt { namespace: namespace.parse().unwrap(), roles: roles(grants) }
+        GrantsAt {
+            namespace: namespace.parse().unwrap(),
+            roles: roles(grants),
+        }
     }
 
     fn check(grants: &Grants, subject: &Subject, permission: Permission) -> String {
@@ -186,15 +218,32 @@ mod tests {
             for role in ROLES {
                 let chain: Vec<_> = ["/a/b", "/a", "/"]
                     .iter()
-                    .map(|name| if *name == place { at(name, &[(role, "ann")]) } else { at(name, &[]) })
+                    .map(|name| {
+                        if *name == place {
+                            at(name, &[(role, "ann")])
+                        } else {
+                            at(name, &[])
+                        }
+                    })
                     .collect();
                 let root = chain.last().unwrap().roles.clone();
                 let grants = Grants { chain, root };
                 for permission in Permission::ALL {
                     let decision = decide(&grants, &Subject::principal("ann"), permission);
-                    assert_eq!(decision.allowed, permits(role, permission), "{role:?} on {place}: {permission}");
+                    assert_eq!(
+                        decision.allowed,
+                        permits(role, permission),
+                        "{role:?} on {place}: {permission}"
+                    );
                     assert_eq!(decision.role, Some(role));
-                    assert_eq!(decision.because, [Grant { namespace: place.parse().unwrap(), role, holder: "ann".into() }]);
+                    assert_eq!(
+                        decision.because,
+                        [Grant {
+                            namespace: place.parse().unwrap(),
+                            role,
+                            holder: "ann".into()
+                        }]
+                    );
                     assert!(!decide(&grants, &Subject::principal("bob"), permission).allowed);
                 }
             }
@@ -205,8 +254,15 @@ mod tests {
     fn the_highest_of_all_grants_counts() {
         for low in ROLES {
             for high in ROLES {
-                let grants = Grants { chain: vec![at("/a", &[(low, "ann")]), at("/", &[(high, "ann")])], root: roles(&[]) };
-                let decision = decide(&grants, &Subject::principal("ann"), Permission::NamespaceRead);
+                let grants = Grants {
+                    chain: vec![at("/a", &[(low, "ann")]), at("/", &[(high, "ann")])],
+                    root: roles(&[]),
+                };
+                let decision = decide(
+                    &grants,
+                    &Subject::principal("ann"),
+                    Permission::NamespaceRead,
+                );
                 assert_eq!(decision.role, Some(low.max(high)));
             }
         }
@@ -214,7 +270,10 @@ mod tests {
 
     #[test]
     fn nothing_is_allowed_without_a_grant() {
-        let grants = Grants { chain: vec![], root: roles(&[]) };
+        let grants = Grants {
+            chain: vec![],
+            root: roles(&[]),
+        };
         for permission in Permission::ALL {
             assert!(!decide(&grants, &Subject::principal("ann"), permission).allowed);
         }
@@ -224,15 +283,27 @@ mod tests {
     #[test]
     fn where_the_chain_is_cut_only_admin_of_the_root_is_left() {
         let root = roles(&[(Role::Admin, "root"), (Role::Publisher, "pat")]);
-        let grants = Grants { chain: vec![at("/cut", &[(Role::Viewer, "pat")])], root };
+        let grants = Grants {
+            chain: vec![at("/cut", &[(Role::Viewer, "pat")])],
+            root,
+        };
         insta::assert_snapshot!(check(&grants, &Subject::principal("root"), Permission::NamespaceDelete), @"namespace:delete is allowed by admin of root on /");
         insta::assert_snapshot!(check(&grants, &Subject::principal("pat"), Permission::ConfigPublish), @"config:publish needs role publisher, the highest here is viewer");
     }
 
     #[test]
     fn groups_hold_roles_and_are_never_taken_for_principals() {
-        let grants = Grants { chain: vec![at("/a", &[(Role::Editor, "group:dev"), (Role::Admin, "dev")])], root: roles(&[]) };
-        let ann = Subject { principal: "ann".into(), groups: vec!["dev".into()] };
+        let grants = Grants {
+            chain: vec![at(
+                "/a",
+                &[(Role::Editor, "group:dev"), (Role::Admin, "dev")],
+            )],
+            root: roles(&[]),
+        };
+        let ann = Subject {
+            principal: "ann".into(),
+            groups: vec!["dev".into()],
+        };
         insta::assert_snapshot!(check(&grants, &ann, Permission::ConfigWriteDraft), @"config:write:draft is allowed by editor of group:dev on /a");
         insta::assert_snapshot!(check(&grants, &ann, Permission::SchemaWrite), @"schema:write needs role admin, the highest here is editor");
         let forger = Subject::principal("group:dev");
@@ -242,7 +313,10 @@ mod tests {
     #[test]
     fn every_grant_that_allows_it_is_named() {
         let grants = Grants {
-            chain: vec![at("/a/b", &[(Role::Viewer, "ann"), (Role::Publisher, "ann")]), at("/a", &[(Role::Admin, "ann")])],
+            chain: vec![
+                at("/a/b", &[(Role::Viewer, "ann"), (Role::Publisher, "ann")]),
+                at("/a", &[(Role::Admin, "ann")]),
+            ],
             root: roles(&[]),
         };
         insta::assert_snapshot!(check(&grants, &Subject::principal("ann"), Permission::ConfigRollback), @"config:rollback is allowed by publisher of ann on /a/b, admin of ann on /a");

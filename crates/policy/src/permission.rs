@@ -85,7 +85,9 @@ impl fmt::Display for Permission {
 pub const fn least_role(permission: Permission) -> Role {
     match permission {
         Permission::NamespaceRead | Permission::ConfigReadPublished => Role::Viewer,
-        Permission::ConfigReadDraft | Permission::ConfigWriteDraft | Permission::RequestCreate => Role::Editor,
+        Permission::ConfigReadDraft | Permission::ConfigWriteDraft | Permission::RequestCreate => {
+            Role::Editor
+        }
         Permission::RequestApprove
         | Permission::RequestReject
         | Permission::ConfigPublish
@@ -111,9 +113,13 @@ mod tests {
     fn the_matrix_is_that_of_the_design() {
         let mut table = String::new();
         for permission in Permission::ALL {
-            let mut row = format!("{permission:<24}");
+            let mut row = format!("{:<24}", permission.name());
             for role in [Role::Viewer, Role::Editor, Role::Publisher, Role::Admin] {
-                row.push_str(if permits(role, permission) { " yes" } else { "  - " });
+                row.push_str(if permits(role, permission) {
+                    " yes"
+                } else {
+                    "  - "
+                });
             }
             table.push_str(row.trim_end());
             table.push('\n');

@@ -67,21 +67,45 @@ impl Session {
             found.push(change);
             ControlFlow::Continue(())
         })?;
-        let changes =
-            found.iter().map(|change| read_change(seen.objects(), change)).collect::<Result<Vec<_>, Error>>()?;
-        let next = if more { changes.last().map(|change| change.key.clone()) } else { None };
-        Ok(Comparison { from, to, changes, next })
+        let changes = found
+            .iter()
+            .map(|change| read_change(seen.objects(), change))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let next = if more {
+            changes.last().map(|change| change.key.clone())
+        } else {
+            None
+        };
+        Ok(Comparison {
+            from,
+            to,
+            changes,
+            next,
+        })
     }
 }
 
 fn read_change(objects: &dyn ReadObjects, change: &Change) -> Result<EntryChange, Error> {
     let key = entry_key(&change.key)?;
-    let entry = |leaf: &Option<tree::Leaf>| leaf.as_ref().map(|leaf| read_entry(objects, leaf)).transpose();
+    let entry = |leaf: &Option<tree::Leaf>| {
+        leaf.as_ref()
+            .map(|leaf| read_entry(objects, leaf))
+            .transpose()
+    };
     let (old, new) = (entry(&change.old)?, entry(&change.new)?);
     let diff = EntryDiff::between(&key, old.as_ref(), new.as_ref());
-    let kind = diff.map(|diff| diff.kind).ok_or_else(|| Error::bug(format!("two leaves of `{key}` are one entry")))?;
+    let kind = diff
+        .map(|diff| diff.kind)
+        .ok_or_else(|| Error::bug(format!("two leaves of `{key}` are one entry")))?;
     let side = |leaf: &Option<tree::Leaf>| {
-        leaf.as_ref().map(|leaf| TreeEntry::read(objects, key.clone(), leaf, Values::With)).transpose()
+        leaf.as_ref()
+            .map(|leaf| TreeEntry::read(objects, key.clone(), leaf, Values::With))
+            .transpose()
     };
-    Ok(EntryChange { kind, old: side(&change.old)?, new: side(&change.new)?, key })
+    Ok(EntryChange {
+        kind,
+        old: side(&change.old)?,
+        new: side(&change.new)?,
+        key,
+    })
 }

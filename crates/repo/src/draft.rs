@@ -75,7 +75,12 @@ impl EntryEdit {
     /// Sets the value and leaves what is said about it.
     #[must_use]
     pub const fn set(value: Value) -> Self {
-        Self::Write { value: ValueEdit::Set(value), description: None, tags: None, media_type: None }
+        Self::Write {
+            value: ValueEdit::Set(value),
+            description: None,
+            tags: None,
+            media_type: None,
+        }
     }
 }
 
@@ -92,13 +97,27 @@ pub enum ExpectedHead {
 
 impl ExpectedHead {
     /// Refuses a head that is not as the caller has seen it.
-    pub(crate) fn check(self, what: What, name: impl ToString, actual: Option<ObjectId>) -> Result<(), Error> {
+    pub(crate) fn check(
+        self,
+        what: What,
+        name: impl ToString,
+        actual: Option<ObjectId>,
+    ) -> Result<(), Error> {
         let expected = match self {
             Self::Any => return Ok(()),
             Self::Absent => None,
             Self::At(id) => Some(id),
         };
-        if expected == actual { Ok(()) } else { Err(Error::Stale { what, name: name.to_string(), expected, actual }) }
+        if expected == actual {
+            Ok(())
+        } else {
+            Err(Error::Stale {
+                what,
+                name: name.to_string(),
+                expected,
+                actual,
+            })
+        }
     }
 
     /// As a part of what a request asks for.
@@ -154,17 +173,30 @@ impl ChangeDraft {
             digest = digest.with(key.as_str());
             digest = match edit {
                 EntryEdit::Remove => digest.with("remove"),
-                EntryEdit::Write { value, description, tags, media_type } => {
+                EntryEdit::Write {
+                    value,
+                    description,
+                    tags,
+                    media_type,
+                } => {
                     let digest = match value {
-                        ValueEdit::Set(value) => digest.with(value.entry_type().name()).with(value.bytes()),
+                        ValueEdit::Set(value) => {
+                            digest.with(value.entry_type().name()).with(value.bytes())
+                        }
                         ValueEdit::Unset => digest.with("unset"),
                         ValueEdit::Keep => digest.with("keep"),
                     };
-                    let tags = tags.as_ref().map(|tags| tags.iter().map(|tag| format!("{tag}\0")).collect::<String>());
-                    [description, &tags, media_type].into_iter().fold(digest, |digest, text| match text {
-                        Some(text) => digest.with("some").with(text),
-                        None => digest.with("none"),
-                    })
+                    let tags = tags.as_ref().map(|tags| {
+                        tags.iter()
+                            .map(|tag| format!("{tag}\0"))
+                            .collect::<String>()
+                    });
+                    [description, &tags, media_type]
+                        .into_iter()
+                        .fold(digest, |digest, text| match text {
+                            Some(text) => digest.with("some").with(text),
+                            None => digest.with("none"),
+                        })
                 }
             };
         }
@@ -174,15 +206,25 @@ impl ChangeDraft {
     fn message(&self) -> String {
         match (&self.message, self.changes.first_key_value()) {
             (Some(message), _) => message.clone(),
-            (None, Some((key, EntryEdit::Remove))) if self.changes.len() == 1 => format!("remove {key}"),
+            (None, Some((key, EntryEdit::Remove))) if self.changes.len() == 1 => {
+                format!("remove {key}")
+            }
             (None, Some((key, _))) if self.changes.len() == 1 => format!("change {key}"),
             (None, _) => format!("change {} keys", self.changes.len()),
         }
     }
 
-    fn intent<'s>(&self, session: &'s Session, namespace: &Namespace, action: &'static str) -> Result<Intent<'s>, Error> {
+    fn intent<'s>(
+        &self,
+        session: &'s Session,
+        namespace: &Namespace,
+        action: &'static str,
+    ) -> Result<Intent<'s>, Error> {
         if self.changes.is_empty() {
-            return Err(Error::invalid("change", "it changes no key; name at least one"));
+            return Err(Error::invalid(
+                "change",
+                "it changes no key; name at least one",
+            ));
         }
         let about = match action {
             CHANGE => names::draft(namespace, &self.draft)?,
@@ -209,7 +251,10 @@ impl Session {
     pub fn drafts(&self, namespace: &Namespace) -> Result<Vec<Draft>, Error> {
         let seen = self.look()?;
         seen.permit(namespace, Permission::ConfigReadDraft)?;
-        seen.draft_names(namespace).into_iter().map(|name| seen.draft(namespace, &name)).collect()
+        seen.draft_names(namespace)
+            .into_iter()
+            .map(|name| seen.draft(namespace, &name))
+            .collect()
     }
 
     /// A draft.
@@ -236,7 +281,10 @@ impl Session {
         let intent = Intent {
             action: "draft.delete",
             about: about.clone(),
-            digest: Digest::new("draft.delete").with(about.as_str()).with(expected_head.part()).finish(),
+            digest: Digest::new("draft.delete")
+                .with(about.as_str())
+                .with(expected_head.part())
+                .finish(),
             detail: serde_json::json!({ "namespace": namespace, "draft": name }),
             session: self,
         };
@@ -245,7 +293,10 @@ impl Session {
             let head = evaluation.draft_head(namespace, name)?;
             expected_head.check(What::Draft, name, Some(head.id))?;
             evaluation.set(about.clone(), None);
-            Ok(Outcome { previous: Some(head.id), ..Outcome::default() })
+            Ok(Outcome {
+                previous: Some(head.id),
+                ..Outcome::default()
+            })
         })?;
         Ok(committed)
     }
@@ -255,7 +306,11 @@ impl Session {
     /// # Errors
     /// [`Error::Invalid`] with everything that is wrong, [`Error::NotFound`] for an entry to remove
     /// that is not there, [`Error::Stale`], [`Error::Denied`].
-    pub fn change_draft(&self, namespace: &Namespace, change: &ChangeDraft) -> Result<Drafted, Error> {
+    pub fn change_draft(
+        &self,
+        namespace: &Namespace,
+        change: &ChangeDraft,
+    ) -> Result<Drafted, Error> {
         let intent = change.intent(self, namespace, CHANGE)?;
         let mut warnings = Vec::new();
         let mut unchanged = None;
@@ -267,35 +322,66 @@ impl Session {
             {
                 // What is so already makes no commit; the error only ends the evaluation.
                 unchanged = Some((head.id, changed.tree, evaluation.index()));
-                return Err(Error::Unchanged { namespace: namespace.clone(), reason: "it is so already".to_owned() });
+                return Err(Error::Unchanged {
+                    namespace: namespace.clone(),
+                    reason: "it is so already".to_owned(),
+                });
             }
             let commit = evaluation.draft_commit(namespace, &changed, change.message())?;
             evaluation.set_commit(intent.about.clone(), commit.id);
-            Ok(Outcome { commit: Some(commit.id), ..Outcome::default() })
+            Ok(Outcome {
+                commit: Some(commit.id),
+                ..Outcome::default()
+            })
         });
         let (head, tree, committed, index) = match (done, unchanged) {
             (Ok((outcome, committed)), _) => {
-                let head = outcome.commit.ok_or_else(|| Error::bug("a draft was changed without a commit"))?;
-                (head, self.look()?.tree_of(Some(&head))?, Some(committed), committed.index)
+                let head = outcome
+                    .commit
+                    .ok_or_else(|| Error::bug("a draft was changed without a commit"))?;
+                (
+                    head,
+                    self.look()?.tree_of(Some(&head))?,
+                    Some(committed),
+                    committed.index,
+                )
             }
             (Err(Error::Unchanged { .. }), Some((head, tree, index))) => (head, tree, None, index),
             (Err(error), _) => return Err(error),
         };
         let (namespace, draft) = (namespace.clone(), change.draft.clone());
-        Ok(Drafted { namespace, draft, head, tree, committed, index, warnings })
+        Ok(Drafted {
+            namespace,
+            draft,
+            head,
+            tree,
+            committed,
+            index,
+            warnings,
+        })
     }
 
     /// Changes a draft and publishes the changed keys in one step. What else is in the draft stays there.
     ///
     /// # Errors
     /// As [`Session::change_draft`] and [`Session::publish`].
-    pub fn change_and_publish(&self, namespace: &Namespace, change: &ChangeDraft) -> Result<Published, Error> {
+    pub fn change_and_publish(
+        &self,
+        namespace: &Namespace,
+        change: &ChangeDraft,
+    ) -> Result<Published, Error> {
         let intent = change.intent(self, namespace, CHANGE_AND_PUBLISH)?;
         let mut warnings = Vec::new();
         let (outcome, committed) = intent.carry_out(|evaluation| {
             let changed = evaluation.change(namespace, change)?;
             warnings.clone_from(&changed.warnings);
-            evaluation.publish_change(namespace, &change.draft, &changed, change.changes.keys(), change.message())
+            evaluation.publish_change(
+                namespace,
+                &change.draft,
+                &changed,
+                change.changes.keys(),
+                change.message(),
+            )
         })?;
         self.published(namespace, &outcome, committed, warnings)
     }
@@ -328,10 +414,15 @@ impl Seen<'_> {
         let head = self.draft_head(namespace, name)?;
         let base = self.base_of(namespace, &head)?.map(|place| place.commit);
         let mut keys = Vec::new();
-        tree::diff_each(self.objects(), &self.tree_of(base.as_ref())?, &head.commit.tree, &mut |change| {
-            keys.push(change.key);
-            ControlFlow::Continue(())
-        })?;
+        tree::diff_each(
+            self.objects(),
+            &self.tree_of(base.as_ref())?,
+            &head.commit.tree,
+            &mut |change| {
+                keys.push(change.key);
+                ControlFlow::Continue(())
+            },
+        )?;
         Ok(Draft {
             namespace: namespace.clone(),
             name: name.clone(),
@@ -368,18 +459,35 @@ impl Evaluation<'_> {
     fn change(&mut self, namespace: &Namespace, change: &ChangeDraft) -> Result<Changed, Error> {
         self.permit(namespace, Permission::ConfigWriteDraft)?;
         let draft = self.head(&names::draft(namespace, &change.draft)?)?;
-        change.expected_head.check(What::Draft, &change.draft, draft.as_ref().map(|head| head.id))?;
+        change.expected_head.check(
+            What::Draft,
+            &change.draft,
+            draft.as_ref().map(|head| head.id),
+        )?;
         let on = match &draft {
             Some(head) => Some(head.clone()),
             None => self.head(&names::published(namespace)?)?,
         };
-        let old_tree = on.as_ref().map_or(self.repo.empty_tree, |on| on.commit.tree);
+        let old_tree = on
+            .as_ref()
+            .map_or(self.repo.empty_tree, |on| on.commit.tree);
         let (tree, warnings) = self.edit_entries(namespace, &old_tree, &change.changes)?;
-        Ok(Changed { draft, on, old_tree, tree, warnings })
+        Ok(Changed {
+            draft,
+            on,
+            old_tree,
+            tree,
+            warnings,
+        })
     }
 
     /// Stages the next commit of a draft.
-    pub(crate) fn draft_commit(&mut self, namespace: &Namespace, changed: &Changed, message: String) -> Result<Found, Error> {
+    pub(crate) fn draft_commit(
+        &mut self,
+        namespace: &Namespace,
+        changed: &Changed,
+        message: String,
+    ) -> Result<Found, Error> {
         let mut commit = self.new_commit(namespace.to_string(), changed.tree, message)?;
         if let Some(on) = &changed.on {
             commit.parents = vec![on.id];
@@ -405,14 +513,23 @@ impl Evaluation<'_> {
         let mut warnings = Vec::new();
         for (key, edit) in changes {
             let old = self.leaf(tree, key)?;
-            let EntryEdit::Write { value, description, tags, media_type } = edit else {
+            let EntryEdit::Write {
+                value,
+                description,
+                tags,
+                media_type,
+            } = edit
+            else {
                 if old.is_none() {
                     return Err(Error::not_found(What::Entry, format!("{namespace}:{key}")));
                 }
                 edits.insert(tree_key(key)?, None);
                 continue;
             };
-            let old_entry = old.as_ref().map(|leaf| read_entry(self.objects(), leaf)).transpose()?;
+            let old_entry = old
+                .as_ref()
+                .map(|leaf| read_entry(self.objects(), leaf))
+                .transpose()?;
             let given = (description.as_ref(), tags.as_ref(), media_type.as_ref());
             let entry = match written(key, value, given, old_entry, &limits) {
                 Ok(entry) => entry,
@@ -422,7 +539,10 @@ impl Evaluation<'_> {
                 }
             };
             if let Some(value) = entry.value() {
-                warnings.extend(value.warnings().iter().map(|warning| Warning { key: key.clone(), detail: warning.what.clone() }));
+                warnings.extend(value.warnings().iter().map(|warning| Warning {
+                    key: key.clone(),
+                    detail: warning.what.clone(),
+                }));
             }
             let (leaf, objects) = match write_entry(&entry) {
                 Ok(written) => written,
@@ -435,13 +555,22 @@ impl Evaluation<'_> {
                 continue;
             }
             for object in objects {
-                let replaces = old.as_ref().and_then(|old| if object.kind() == Kind::Meta { old.meta } else { blob(old) });
+                let replaces = old.as_ref().and_then(|old| {
+                    if object.kind() == Kind::Meta {
+                        old.meta
+                    } else {
+                        blob(old)
+                    }
+                });
                 self.stage.put(object, replaces);
             }
             edits.insert(tree_key(key)?, Some(leaf));
         }
         if !problems.is_empty() {
-            return Err(Error::Invalid { what: format!("change to `{namespace}`"), problems });
+            return Err(Error::Invalid {
+                what: format!("change to `{namespace}`"),
+                problems,
+            });
         }
         if edits.is_empty() {
             return Ok((*tree, warnings));
@@ -453,10 +582,14 @@ impl Evaluation<'_> {
 
     /// Refuses a tree with too many keys.
     pub(crate) fn check_keys(&self, tree: &ObjectId) -> Result<(), Error> {
-        let keys = tree::count(&self.stage, tree)?;
+        let keys = tree::count(&self.with_new(), tree)?;
         if keys > KEYS_PER_NAMESPACE_MAX as u64 {
             let limit = KEYS_PER_NAMESPACE_MAX as u64;
-            return Err(Error::LimitExceeded { what: "keys in the namespace", limit, actual: keys });
+            return Err(Error::LimitExceeded {
+                what: "keys in the namespace",
+                limit,
+                actual: keys,
+            });
         }
         Ok(())
     }
@@ -485,7 +618,12 @@ fn written(
             EntryValue::Value(value.clone())
         }
         (ValueEdit::Keep, Some(old)) => old,
-        (ValueEdit::Keep, None) => return Err(vec![Problem::of_key(key, "there is no entry yet; give it a value")]),
+        (ValueEdit::Keep, None) => {
+            return Err(vec![Problem::of_key(
+                key,
+                "there is no entry yet; give it a value",
+            )]);
+        }
     };
     let new_type = match &value {
         EntryValue::Value(value) => Some(value.entry_type()),
@@ -503,17 +641,27 @@ fn written(
     if let Some(media_type) = media_type {
         details.media_type = Some(media_type.clone()).filter(|text| !text.is_empty());
     }
-    Entry::new(value, details).map_err(|error| error.problems.iter().map(|problem| Problem::of_key(key, problem)).collect())
+    Entry::new(value, details).map_err(|error| {
+        error
+            .problems
+            .iter()
+            .map(|problem| Problem::of_key(key, problem))
+            .collect()
+    })
 }
 
 /// Refuses what the namespace does not accept, though it is a value.
 fn within(key: &Key, value: &Value, limits: &ValueLimits) -> Result<(), Vec<Problem>> {
     let (bytes, limit) = (value.bytes().len(), limits.value_bytes_max);
     if bytes > limit {
-        return Err(vec![Problem::of_key(key, format!("the value has {bytes} bytes, at most {limit} are allowed"))]);
+        return Err(vec![Problem::of_key(
+            key,
+            format!("the value has {bytes} bytes, at most {limit} are allowed"),
+        )]);
     }
     if value.entry_type() == EntryType::SecretRef {
-        Value::new(EntryType::SecretRef, value.bytes(), limits).map_err(|error| Problem::of_value(key, &error))?;
+        Value::new(EntryType::SecretRef, value.bytes(), limits)
+            .map_err(|error| Problem::of_value(key, &error))?;
     }
     Ok(())
 }

@@ -80,28 +80,48 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotFound`] and what [`Session::resolve`] says.
-    pub fn effective(&self, namespace: &Namespace, revision: &Revision, values: Values) -> Result<Effective, Error> {
+    pub fn effective(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+        values: Values,
+    ) -> Result<Effective, Error> {
         let seen = self.look()?;
         let basis = seen.basis(namespace, revision)?;
-        let layers = basis.links.iter().map(|link| seen.layer(link)).collect::<Result<Vec<_>, Error>>()?;
+        let layers = basis
+            .links
+            .iter()
+            .map(|link| seen.layer(link))
+            .collect::<Result<Vec<_>, Error>>()?;
         let resolved = resolver::effective(&layers).map_err(Error::bug)?;
         let entries = resolved
             .values
             .iter()
             .map(|found| {
                 let from = basis.provenance(found.namespace)?;
-                let entry = TreeEntry::read(seen.objects(), found.key.clone(), &found.entry.0, values)?;
+                let entry =
+                    TreeEntry::read(seen.objects(), found.key.clone(), &found.entry.0, values)?;
                 Ok(EffectiveEntry { entry, from })
             })
             .collect::<Result<_, Error>>()?;
-        Ok(Effective { namespace: namespace.clone(), basis: basis.id(), entries, index: seen.index() })
+        Ok(Effective {
+            namespace: namespace.clone(),
+            basis: basis.id(),
+            entries,
+            index: seen.index(),
+        })
     }
 
     /// One effective value.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is none, or a tombstone hides it.
-    pub fn effective_value(&self, namespace: &Namespace, revision: &Revision, key: &Key) -> Result<EffectiveValue, Error> {
+    pub fn effective_value(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+        key: &Key,
+    ) -> Result<EffectiveValue, Error> {
         let seen = self.look()?;
         let basis = seen.basis(namespace, revision)?;
         let not_found = || Error::not_found(What::Entry, format!("{namespace}:{key}"));
@@ -112,13 +132,21 @@ impl Session {
             }
         }
         let mut found = found.into_iter();
-        let (nearest, leaf) = found.next().filter(|(_, leaf)| !is_tombstone(leaf)).ok_or_else(not_found)?;
+        let (nearest, leaf) = found
+            .next()
+            .filter(|(_, leaf)| !is_tombstone(leaf))
+            .ok_or_else(not_found)?;
         let read = |link: &Link, leaf: &Leaf| -> Result<EffectiveEntry, Error> {
             let entry = TreeEntry::read(seen.objects(), key.clone(), leaf, Values::With)?;
-            Ok(EffectiveEntry { entry, from: basis.provenance(&link.namespace)? })
+            Ok(EffectiveEntry {
+                entry,
+                from: basis.provenance(&link.namespace)?,
+            })
         };
         let version = match &nearest.place {
-            Some(place) => seen.line(&nearest.namespace)?.version_at(key.as_str().as_bytes(), place)?,
+            Some(place) => seen
+                .line(&nearest.namespace)?
+                .version_at(key.as_str().as_bytes(), place)?,
             None => None,
         };
         Ok(EffectiveValue {
@@ -126,7 +154,9 @@ impl Session {
             basis: basis.id(),
             entry: read(nearest, &leaf)?,
             version: version.map(|version| version.row.version),
-            overrides: found.map(|(link, leaf)| read(link, &leaf)).collect::<Result<_, Error>>()?,
+            overrides: found
+                .map(|(link, leaf)| read(link, &leaf))
+                .collect::<Result<_, Error>>()?,
             index: seen.index(),
         })
     }
@@ -162,7 +192,12 @@ impl Basis {
         for link in &self.links {
             hasher.update(&(link.namespace.as_str().len() as u64).to_le_bytes());
             hasher.update(link.namespace.as_str().as_bytes());
-            hasher.update(link.commit.as_ref().map_or([0; 32], |commit| *commit.as_bytes()).as_slice());
+            hasher.update(
+                link.commit
+                    .as_ref()
+                    .map_or([0; 32], |commit| *commit.as_bytes())
+                    .as_slice(),
+            );
         }
         ObjectId::from_bytes(*hasher.finalize().as_bytes())
     }
@@ -170,8 +205,12 @@ impl Basis {
     fn provenance(&self, namespace: &Namespace) -> Result<Provenance, Error> {
         let link = self.links.iter().find(|link| link.namespace == *namespace);
         let commit = link.and_then(|link| link.commit);
-        let commit = commit.ok_or_else(|| Error::bug(format!("a value of `{namespace}` comes from no commit")))?;
-        Ok(Provenance { namespace: namespace.clone(), commit })
+        let commit = commit
+            .ok_or_else(|| Error::bug(format!("a value of `{namespace}` comes from no commit")))?;
+        Ok(Provenance {
+            namespace: namespace.clone(),
+            commit,
+        })
     }
 }
 
@@ -186,10 +225,18 @@ impl Seen<'_> {
         // on what was published above at its time.
         let as_of = match revision {
             Revision::Published | Revision::Draft(_) => None,
-            Revision::Time(text) => Some(crate::time::parse(text, self.repo.clock.now_ms().max(self.view.time_ms()))?),
+            Revision::Time(text) => Some(crate::time::parse(
+                text,
+                self.repo.clock.now_ms().max(self.view.time_ms()),
+            )?),
             _ => place.map(|place| place.effective_ms),
         };
-        let own = Link { namespace: namespace.clone(), commit: at.commit, tree: at.tree, place };
+        let own = Link {
+            namespace: namespace.clone(),
+            commit: at.commit,
+            tree: at.tree,
+            place,
+        };
         let mut inherits = self.inherits(namespace, as_of)?;
         let mut links = vec![own];
         for above in namespace.ancestors().skip(1) {
@@ -208,17 +255,26 @@ impl Seen<'_> {
         let place = match (self.published(&namespace)?, as_of) {
             (None, _) => None,
             (Some((_, head)), None) => Some(head),
-            (Some((_, head)), Some(time_ms)) => self.line(&namespace)?.at_time(head.position, time_ms)?,
+            (Some((_, head)), Some(time_ms)) => {
+                self.line(&namespace)?.at_time(head.position, time_ms)?
+            }
         };
         let commit = place.map(|place| place.commit);
-        Ok(Link { tree: self.tree_of(commit.as_ref())?, namespace, commit, place })
+        Ok(Link {
+            tree: self.tree_of(commit.as_ref())?,
+            namespace,
+            commit,
+            place,
+        })
     }
 
     /// Whether a namespace inherits, as its document says, or said at a time. Before its first document,
     /// which can be younger than the history brought into it, the first one counts.
     fn inherits(&self, namespace: &Namespace, as_of: Option<i64>) -> Result<bool, Error> {
         let name = names::policy(namespace)?;
-        let mut head = self.head(&name)?.ok_or_else(|| Error::not_found(What::Namespace, namespace))?;
+        let mut head = self
+            .head(&name)?
+            .ok_or_else(|| Error::not_found(What::Namespace, namespace))?;
         if let Some(time_ms) = as_of {
             while head.commit.commit_time.ms > time_ms
                 && let Some(parent) = head.commit.parents.first()
@@ -233,19 +289,28 @@ impl Seen<'_> {
     fn layer(&self, link: &Link) -> Result<Layer<OwnLeaf>, Error> {
         let mut entries = Vec::new();
         let mut wrong = None;
-        tree::walk(self.objects() as &dyn ReadObjects, &link.tree, &[], None, &mut |key, leaf| match entry_key(&key) {
-            Ok(key) => {
-                entries.push((key, OwnLeaf(leaf)));
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                wrong = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
+        tree::walk(
+            self.objects() as &dyn ReadObjects,
+            &link.tree,
+            &[],
+            None,
+            &mut |key, leaf| match entry_key(&key) {
+                Ok(key) => {
+                    entries.push((key, OwnLeaf(leaf)));
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    wrong = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
         match wrong {
             Some(error) => Err(error.into()),
-            None => Ok(Layer { namespace: link.namespace.clone(), entries }),
+            None => Ok(Layer {
+                namespace: link.namespace.clone(),
+                entries,
+            }),
         }
     }
 }

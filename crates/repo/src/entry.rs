@@ -132,7 +132,12 @@ pub struct DraftSide {
 
 impl TreeEntry {
     /// Reads the entry that a leaf stands for.
-    pub(crate) fn read(objects: &dyn ReadObjects, key: Key, leaf: &Leaf, values: Values) -> Result<Self, Error> {
+    pub(crate) fn read(
+        objects: &dyn ReadObjects,
+        key: Key,
+        leaf: &Leaf,
+        values: Values,
+    ) -> Result<Self, Error> {
         Ok(Self {
             key,
             entry_type: leaf_type(leaf)?,
@@ -151,7 +156,12 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotFound`] and what [`Session::resolve`] says.
-    pub fn entries(&self, namespace: &Namespace, revision: &Revision, query: &EntriesQuery) -> Result<Entries, Error> {
+    pub fn entries(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+        query: &EntriesQuery,
+    ) -> Result<Entries, Error> {
         let seen = self.look()?;
         let at = seen.resolve(namespace, revision)?;
         let objects = seen.objects();
@@ -159,12 +169,18 @@ impl Session {
             true => tree::count(objects, &at.tree)?,
             false => tree::count_prefix(objects, &at.tree, query.prefix.as_bytes())?,
         };
-        let (leaves, next) = seen.leaves(&at.tree, &query.prefix, query.after.as_ref(), query.limit)?;
+        let (leaves, next) =
+            seen.leaves(&at.tree, &query.prefix, query.after.as_ref(), query.limit)?;
         let entries = leaves
             .into_iter()
             .map(|(key, leaf)| TreeEntry::read(objects, key, &leaf, query.values))
             .collect::<Result<_, Error>>()?;
-        Ok(Entries { at, total, entries, next })
+        Ok(Entries {
+            at,
+            total,
+            entries,
+            next,
+        })
     }
 
     /// One entry, published and as drafted in `draft`, or where none is named in the most recently
@@ -172,10 +188,17 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotFound`] where neither side has it.
-    pub fn entry(&self, namespace: &Namespace, key: &Key, draft: Option<&DraftName>) -> Result<ConfigEntry, Error> {
+    pub fn entry(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        draft: Option<&DraftName>,
+    ) -> Result<ConfigEntry, Error> {
         let seen = self.look()?;
         let reads_drafts = match draft {
-            Some(_) => seen.permit(namespace, Permission::ConfigReadDraft).map(|()| true)?,
+            Some(_) => seen
+                .permit(namespace, Permission::ConfigReadDraft)
+                .map(|()| true)?,
             None => {
                 seen.permit(namespace, Permission::ConfigReadPublished)?;
                 seen.may(namespace, Permission::ConfigReadDraft)?
@@ -196,14 +219,28 @@ impl Session {
             (None, false) => None,
         };
         let created = match (&newest, &published, &draft) {
-            (_, None, None) => return Err(Error::not_found(What::Entry, format!("{namespace}:{key}"))),
-            (Some(newest), ..) => seen.stamp(&seen.line(namespace)?.must(newest.row.created)?.commit)?,
+            (_, None, None) => {
+                return Err(Error::not_found(What::Entry, format!("{namespace}:{key}")));
+            }
+            (Some(newest), ..) => {
+                seen.stamp(&seen.line(namespace)?.must(newest.row.created)?.commit)?
+            }
             (None, _, Some(side)) => side.updated.clone(),
             (None, Some(side), None) => side.published.clone(),
         };
-        Ok(ConfigEntry { namespace: namespace.clone(), key: key.clone(), published, draft, created, index: seen.index() })
+        Ok(ConfigEntry {
+            namespace: namespace.clone(),
+            key: key.clone(),
+            published,
+            draft,
+            created,
+            index: seen.index(),
+        })
     }
 }
+
+/// Keys and leaves in order, and where the next page begins after.
+pub(crate) type LeavesPage = (Vec<(Key, Leaf)>, Option<Key>);
 
 impl Seen<'_> {
     /// Keys and leaves of a tree in order, and where the next page begins after.
@@ -213,27 +250,41 @@ impl Seen<'_> {
         prefix: &str,
         after: Option<&Key>,
         limit: usize,
-    ) -> Result<(Vec<(Key, Leaf)>, Option<Key>), Error> {
+    ) -> Result<LeavesPage, Error> {
         let mut found = Vec::new();
         let mut more = false;
         let after = after.map(|key| key.as_str().as_bytes());
-        tree::walk(self.objects(), tree, prefix.as_bytes(), after, &mut |key, leaf| {
-            if found.len() == limit {
-                more = true;
-                return ControlFlow::Break(());
-            }
-            found.push((key, leaf));
-            ControlFlow::Continue(())
-        })?;
+        tree::walk(
+            self.objects(),
+            tree,
+            prefix.as_bytes(),
+            after,
+            &mut |key, leaf| {
+                if found.len() == limit {
+                    more = true;
+                    return ControlFlow::Break(());
+                }
+                found.push((key, leaf));
+                ControlFlow::Continue(())
+            },
+        )?;
         let found: Vec<(Key, Leaf)> = found
             .into_iter()
             .map(|(key, leaf)| Ok((entry_key(&key)?, leaf)))
             .collect::<Result<_, Error>>()?;
-        let next = if more { found.last().map(|(key, _)| key.clone()) } else { None };
+        let next = if more {
+            found.last().map(|(key, _)| key.clone())
+        } else {
+            None
+        };
         Ok((found, next))
     }
 
-    fn published_side(&self, namespace: &Namespace, version: &KeyVersion) -> Result<Option<PublishedSide>, Error> {
+    fn published_side(
+        &self,
+        namespace: &Namespace,
+        version: &KeyVersion,
+    ) -> Result<Option<PublishedSide>, Error> {
         let Some(leaf) = &version.row.leaf else {
             return Ok(None);
         };
@@ -263,16 +314,31 @@ impl Seen<'_> {
         if before == after {
             return Ok(None);
         }
-        let entry = after.map(|leaf| read_entry(self.objects(), &leaf)).transpose()?;
-        Ok(Some(DraftSide { name: name.clone(), entry, version, updated: committed(&head.commit), commit: head.id }))
+        let entry = after
+            .map(|leaf| read_entry(self.objects(), &leaf))
+            .transpose()?;
+        Ok(Some(DraftSide {
+            name: name.clone(),
+            entry,
+            version,
+            updated: committed(&head.commit),
+            commit: head.id,
+        }))
     }
 
     /// What the most recently changed draft that touches a key makes of it.
-    fn newest_draft_side(&self, namespace: &Namespace, key: &Key, version: u64) -> Result<Option<DraftSide>, Error> {
+    fn newest_draft_side(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        version: u64,
+    ) -> Result<Option<DraftSide>, Error> {
         let mut newest: Option<DraftSide> = None;
         for name in self.draft_names(namespace) {
             let head = self.draft_head(namespace, &name)?;
-            let older = newest.as_ref().is_some_and(|side| side.updated.at_ms >= head.commit.commit_time.ms);
+            let older = newest
+                .as_ref()
+                .is_some_and(|side| side.updated.at_ms >= head.commit.commit_time.ms);
             if older {
                 continue;
             }
@@ -286,6 +352,9 @@ impl Seen<'_> {
     /// The names of a namespace's drafts, in order.
     pub(crate) fn draft_names(&self, namespace: &Namespace) -> Vec<DraftName> {
         let prefix = names::drafts(namespace);
-        self.view.scan(&prefix).filter_map(|(name, _)| name.as_str().strip_prefix(&prefix)?.parse().ok()).collect()
+        self.view
+            .scan(&prefix)
+            .filter_map(|(name, _)| name.as_str().strip_prefix(&prefix)?.parse().ok())
+            .collect()
     }
 }

@@ -66,13 +66,20 @@ impl Problem {
     /// A problem that is not about a key.
     #[must_use]
     pub fn new(detail: impl Into<String>) -> Self {
-        Self { detail: detail.into(), ..Self::default() }
+        Self {
+            detail: detail.into(),
+            ..Self::default()
+        }
     }
 
     /// A problem about a key as a whole.
     #[must_use]
     pub fn of_key(key: &Key, detail: impl Into<String>) -> Self {
-        Self { detail: detail.into(), key: Some(key.clone()), ..Self::default() }
+        Self {
+            detail: detail.into(),
+            key: Some(key.clone()),
+            ..Self::default()
+        }
     }
 
     /// What the model found.
@@ -90,7 +97,11 @@ impl Problem {
     /// Everything that is wrong with a value.
     #[must_use]
     pub fn of_value(key: &Key, error: &ValueError) -> Vec<Self> {
-        error.problems.iter().map(|problem| Self::of_model(Some(key), problem)).collect()
+        error
+            .problems
+            .iter()
+            .map(|problem| Self::of_model(Some(key), problem))
+            .collect()
     }
 }
 
@@ -256,7 +267,11 @@ pub enum Error {
 }
 
 fn list(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn at(id: &Option<ObjectId>) -> String {
@@ -265,7 +280,12 @@ fn at(id: &Option<ObjectId>) -> String {
 
 fn keys(conflicts: &[KeyConflict]) -> String {
     const SHOWN_MAX: usize = 5;
-    let mut text = conflicts.iter().take(SHOWN_MAX).map(|c| format!("`{}`", c.key)).collect::<Vec<_>>().join(", ");
+    let mut text = conflicts
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|c| format!("`{}`", c.key))
+        .collect::<Vec<_>>()
+        .join(", ");
     if conflicts.len() > SHOWN_MAX {
         text.push_str(&format!(" and {} more keys", conflicts.len() - SHOWN_MAX));
     }
@@ -276,29 +296,54 @@ impl Error {
     /// Something that is not there.
     #[must_use]
     pub fn not_found(what: What, name: impl fmt::Display) -> Self {
-        Self::NotFound { what, name: name.to_string() }
+        Self::NotFound {
+            what,
+            name: name.to_string(),
+        }
     }
 
     /// One thing that is wrong with what was given.
     #[must_use]
     pub fn invalid(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Invalid { what: what.into(), problems: vec![Problem::new(detail)] }
+        Self::Invalid {
+            what: what.into(),
+            problems: vec![Problem::new(detail)],
+        }
     }
 
     /// A bug of this crate or one below it.
     #[must_use]
     pub fn bug(reason: impl fmt::Display) -> Self {
-        Self::Bug { reason: reason.to_string() }
+        Self::Bug {
+            reason: reason.to_string(),
+        }
     }
 }
 
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Backend { source, .. } => Self::from(source),
-            ReadError::Missing { kind, id } | ReadError::Corrupt { kind, id, .. } | ReadError::Malformed { kind, id, .. } => {
-                Self::Corrupt { kind, id, source: Box::new(error) }
+            ReadError::Backend { kind, id, .. } => {
+                let reason = chain(&error);
+                // The database checks its own blocks before anybody sees a byte, and says so in words.
+                let damaged = reason.contains("Corruption:") || reason.contains("corrupt");
+                if damaged {
+                    Self::Corrupt {
+                        kind,
+                        id,
+                        source: Box::new(error),
+                    }
+                } else {
+                    Self::Unavailable { reason }
+                }
             }
+            ReadError::Missing { kind, id }
+            | ReadError::Corrupt { kind, id, .. }
+            | ReadError::Malformed { kind, id, .. } => Self::Corrupt {
+                kind,
+                id,
+                source: Box::new(error),
+            },
         }
     }
 }
@@ -306,15 +351,23 @@ impl From<ReadError> for Error {
 impl From<BackendError> for Error {
     fn from(error: BackendError) -> Self {
         match error {
-            BackendError::Corrupt { kind, id, .. } => Self::Corrupt { kind, id, source: Box::new(error) },
-            BackendError::Io { .. } => Self::Unavailable { reason: chain(&error) },
+            BackendError::Corrupt { kind, id, .. } => Self::Corrupt {
+                kind,
+                id,
+                source: Box::new(error),
+            },
+            BackendError::Io { .. } => Self::Unavailable {
+                reason: chain(&error),
+            },
         }
     }
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Self::Unavailable { reason: chain(&error) }
+        Self::Unavailable {
+            reason: chain(&error),
+        }
     }
 }
 
@@ -322,7 +375,10 @@ impl From<LayoutError> for Error {
     fn from(error: LayoutError) -> Self {
         match error {
             LayoutError::Read(error) => Self::from(error),
-            other => Self::bug(format!("an entry of this store is not well formed: {}", chain(&other))),
+            other => Self::bug(format!(
+                "an entry of this store is not well formed: {}",
+                chain(&other)
+            )),
         }
     }
 }

@@ -10,7 +10,10 @@ use std::sync::PoisonError;
 use confman_model::{Key, Namespace, NamespaceDocument};
 use confman_object_store::tree::{Leaf, TreeKey};
 use confman_object_store::{Commit, Kind, Moment, ObjectId, Person, Record, Stage, tree};
-use confman_refs::{Committed, Expect, IndexRow, RefEdit, RefName, RequestId, RowRange, Target, TransactError, Transaction};
+use confman_refs::{
+    Committed, Expect, IndexRow, RefEdit, RefName, RequestId, RowRange, Target, TransactError,
+    Transaction,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, chain};
@@ -18,6 +21,7 @@ use crate::line::{Line, LineRows, Newest, Place};
 use crate::row;
 use crate::seen::{Found, Seen};
 use crate::session::Session;
+use crate::stack::Stack;
 
 /// How often a change is evaluated before others are held to be in the way for good.
 const EVALUATIONS_MAX: usize = 8;
@@ -114,12 +118,21 @@ impl Intent<'_> {
         if let Some(done) = self.done_before(request)? {
             return Ok(done);
         }
-        let _turn = repo.lock_of(&self.about).lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = repo
+            .lock_of(&self.about)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for _ in 0..EVALUATIONS_MAX {
             let seen = self.session.look()?;
             let now_ms = repo.clock.now_ms().max(seen.view.time_ms());
             let stage = Stage::new(repo.node.store().clone());
-            let mut evaluation = Evaluation { seen, now_ms, stage, edits: BTreeMap::new(), rows: Vec::new() };
+            let mut evaluation = Evaluation {
+                seen,
+                now_ms,
+                stage,
+                edits: BTreeMap::new(),
+                rows: Vec::new(),
+            };
             let mut outcome = evaluate(&mut evaluation)?;
             outcome.objects = evaluation.stage.len() as u64;
             let transaction = self.transaction(evaluation, request, &outcome)?;
@@ -132,7 +145,9 @@ impl Intent<'_> {
                 Err(error) => return Err(refused(error)),
             }
         }
-        Err(Error::Contended { name: self.about.to_string() })
+        Err(Error::Contended {
+            name: self.about.to_string(),
+        })
     }
 
     fn request(&self) -> Result<RequestId, Error> {
@@ -157,7 +172,13 @@ impl Intent<'_> {
         }
         let node = &self.session.repo.node;
         let prefix = request.0.to_vec();
-        let range = RowRange { table: row::REQUEST, prefix, after: None, index_max: u64::MAX, limit: 1 };
+        let range = RowRange {
+            table: row::REQUEST,
+            prefix,
+            after: None,
+            index_max: u64::MAX,
+            limit: 1,
+        };
         let Some(stored) = node.rows(&range)?.into_iter().next() else {
             return Ok(None);
         };
@@ -169,30 +190,59 @@ impl Intent<'_> {
         let outcome = serde_json::from_slice(outcome).map_err(|_| damaged())?;
         let sequence = node.sequence_at_index(stored.index)?;
         let (id, operation) = node.operation_at(sequence)?.ok_or_else(damaged)?;
-        let committed =
-            Committed { operation: id, index: operation.index, term: operation.term, time_ms: operation.time_ms };
+        let committed = Committed {
+            operation: id,
+            index: operation.index,
+            term: operation.term,
+            time_ms: operation.time_ms,
+        };
         Ok(Some((outcome, committed)))
     }
 
-    fn transaction(&self, evaluation: Evaluation<'_>, request: RequestId, outcome: &Outcome) -> Result<Transaction, Error> {
-        let Evaluation { seen, now_ms, stage, edits, mut rows } = evaluation;
+    fn transaction(
+        &self,
+        evaluation: Evaluation<'_>,
+        request: RequestId,
+        outcome: &Outcome,
+    ) -> Result<Transaction, Error> {
+        let Evaluation {
+            seen,
+            now_ms,
+            stage,
+            edits,
+            mut rows,
+        } = evaluation;
         if self.session.idempotency_key.is_some() {
             let mut value = self.digest.to_vec();
             value.extend(serde_json::to_vec(outcome).map_err(Error::bug)?);
-            rows.push(IndexRow { table: row::REQUEST, prefix: request.0.to_vec(), suffix: Vec::new(), value });
+            rows.push(IndexRow {
+                table: row::REQUEST,
+                prefix: request.0.to_vec(),
+                suffix: Vec::new(),
+                value,
+            });
         }
         let mut reads = seen.into_reads();
         let edits = edits
             .into_iter()
             .map(|(name, new)| {
-                let seen = reads.remove(&name).ok_or_else(|| Error::bug(format!("`{name}` moves unread")))?;
-                Ok(RefEdit { name, expect: Expect::from_seen(seen), new })
+                let seen = reads
+                    .remove(&name)
+                    .ok_or_else(|| Error::bug(format!("`{name}` moves unread")))?;
+                Ok(RefEdit {
+                    name,
+                    expect: Expect::from_seen(seen),
+                    new,
+                })
             })
             .collect::<Result<Vec<_>, Error>>()?;
         Ok(Transaction {
             request,
             edits,
-            reads: reads.into_iter().map(|(name, target)| (name, Expect::from_seen(target))).collect(),
+            reads: reads
+                .into_iter()
+                .map(|(name, target)| (name, Expect::from_seen(target)))
+                .collect(),
             objects: stage.encode()?,
             rows,
             actor: self.session.actor.principal().to_owned(),
@@ -204,6 +254,14 @@ impl Intent<'_> {
 }
 
 impl Evaluation<'_> {
+    /// Reads new objects and those that are there.
+    pub fn with_new(&self) -> Stack<'_> {
+        Stack {
+            new: &self.stage,
+            reader: self.objects(),
+        }
+    }
+
     /// Moves a ref. It must have been read.
     pub fn set(&mut self, name: RefName, new: Option<Target>) {
         self.edits.insert(name, new);
@@ -211,15 +269,29 @@ impl Evaluation<'_> {
 
     /// Moves a ref to a commit.
     pub fn set_commit(&mut self, name: RefName, commit: ObjectId) {
-        self.set(name, Some(Target { kind: Kind::Commit, id: commit }));
+        self.set(
+            name,
+            Some(Target {
+                kind: Kind::Commit,
+                id: commit,
+            }),
+        );
     }
 
     /// Stages a record and moves a ref to it.
     pub fn set_record(&mut self, name: RefName, record: &Record) -> Result<ObjectId, Error> {
-        let object = record.to_object().map_err(|error| Error::invalid(format!("`{name}`"), error.reason))?;
+        let object = record
+            .to_object()
+            .map_err(|error| Error::invalid(format!("`{name}`"), error.reason))?;
         let id = object.id();
         self.stage.put(object, record.previous);
-        self.set(name, Some(Target { kind: Kind::Record, id }));
+        self.set(
+            name,
+            Some(Target {
+                kind: Kind::Record,
+                id,
+            }),
+        );
         Ok(id)
     }
 
@@ -234,11 +306,19 @@ impl Evaluation<'_> {
 
     /// Now, as commits have it.
     pub const fn moment(&self) -> Moment {
-        Moment { ms: self.now_ms, offset_minutes: 0 }
+        Moment {
+            ms: self.now_ms,
+            offset_minutes: 0,
+        }
     }
 
     /// A commit by the actor, now, that still lacks its parents.
-    pub fn new_commit(&self, namespace: String, tree: ObjectId, message: String) -> Result<Commit, Error> {
+    pub fn new_commit(
+        &self,
+        namespace: String,
+        tree: ObjectId,
+        message: String,
+    ) -> Result<Commit, Error> {
         let mut change_id = [0; 16];
         fill_random(&mut change_id)?;
         Ok(Commit {
@@ -263,19 +343,25 @@ impl Evaluation<'_> {
 
     /// Stages a commit.
     pub fn put_commit(&mut self, commit: Commit) -> Result<Found, Error> {
-        let object = commit.to_object().map_err(|error| Error::invalid("commit", error.reason))?;
+        let object = commit
+            .to_object()
+            .map_err(|error| Error::invalid("commit", error.reason))?;
         let id = object.id();
         self.stage.put(object, None);
-        Ok(Found { id, commit: std::sync::Arc::new(commit) })
+        Ok(Found {
+            id,
+            commit: std::sync::Arc::new(commit),
+        })
     }
 
     /// Stages the pages of `tree` with these changes and gives its root. What the leaves refer to is the
     /// caller's.
-    pub fn edit_tree(&mut self, tree: &ObjectId, edits: &BTreeMap<TreeKey, Option<Leaf>>) -> Result<ObjectId, Error> {
-        if *tree == self.repo.empty_tree {
-            self.stage.put(tree::empty(), None);
-        }
-        let edited = tree::edit(&self.stage, tree, edits)?;
+    pub fn edit_tree(
+        &mut self,
+        tree: &ObjectId,
+        edits: &BTreeMap<TreeKey, Option<Leaf>>,
+    ) -> Result<ObjectId, Error> {
+        let edited = tree::edit(&self.with_new(), tree, edits)?;
         for (page, replaces) in edited.pages {
             self.stage.put(page, replaces);
         }
@@ -283,11 +369,18 @@ impl Evaluation<'_> {
     }
 
     /// Moves a published head along a new commit, with the rows that this makes.
-    pub fn publish(&mut self, namespace: &Namespace, head: Option<&Place>, commit: &Found) -> Result<(), Error> {
+    pub fn publish(
+        &mut self,
+        namespace: &Namespace,
+        head: Option<&Place>,
+        commit: &Found,
+    ) -> Result<(), Error> {
         let line = self.line(namespace)?;
         let mut rows = LineRows::after(line.name.clone(), head);
-        let changes = crate::line::changes_of(&self.stage, &commit.commit)?;
-        rows.push(commit.id, &commit.commit, &changes, &|key| newest_of(&line, key))?;
+        let changes = crate::line::changes_of(&self.with_new(), &commit.commit)?;
+        rows.push(commit.id, &commit.commit, &changes, &|key| {
+            newest_of(&line, key)
+        })?;
         self.rows.append(&mut rows.take());
         self.set_commit(line.name, commit.id);
         Ok(())
@@ -299,13 +392,20 @@ impl Evaluation<'_> {
     }
 
     /// Stages a namespace's document as a commit on top of another.
-    pub fn put_document(&mut self, document: &NamespaceDocument, head: Option<&Found>, message: &str) -> Result<Found, Error> {
+    pub fn put_document(
+        &mut self,
+        document: &NamespaceDocument,
+        head: Option<&Found>,
+        message: &str,
+    ) -> Result<Found, Error> {
         let key: Key = crate::seen::DOCUMENT_KEY.parse().map_err(Error::bug)?;
         let text = document.to_text();
         let limits = confman_model::ValueLimits::default();
-        let value = confman_model::Value::new(confman_model::EntryType::Json, text, &limits).map_err(|error| {
-            Error::Invalid { what: format!("document of `{}`", document.path), problems: crate::error::Problem::of_value(&key, &error) }
-        })?;
+        let value = confman_model::Value::new(confman_model::EntryType::Json, text, &limits)
+            .map_err(|error| Error::Invalid {
+                what: format!("document of `{}`", document.path),
+                problems: crate::error::Problem::of_value(&key, &error),
+            })?;
         let (leaf, objects) = confman_layout::write_entry(&confman_model::Entry::of(value))?;
         let old_tree = head.map_or(self.repo.empty_tree, |head| head.commit.tree);
         let replaces = match tree::get(self.objects(), &old_tree, key.as_str().as_bytes())? {
@@ -334,17 +434,24 @@ pub(crate) fn policy_label(namespace: &Namespace) -> String {
 /// The newest version of a key, as rows to come need it.
 pub(crate) fn newest_of(line: &Line<'_>, key: &TreeKey) -> Result<Option<Newest>, Error> {
     let newest = line.newest(key.as_bytes())?;
-    Ok(newest.map(|version| Newest { version: version.row.version, created: version.row.created }))
+    Ok(newest.map(|version| Newest {
+        version: version.row.version,
+        created: version.row.created,
+    }))
 }
 
 /// Fills bytes from the system's random numbers.
 pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), Error> {
-    getrandom::fill(bytes).map_err(|error| Error::Unavailable { reason: format!("the system has no random numbers: {error}") })
+    getrandom::fill(bytes).map_err(|error| Error::Unavailable {
+        reason: format!("the system has no random numbers: {error}"),
+    })
 }
 
 pub(crate) fn refused(error: TransactError) -> Error {
     match error {
-        TransactError::Stale { name, .. } => Error::Contended { name: name.to_string() },
+        TransactError::Stale { name, .. } => Error::Contended {
+            name: name.to_string(),
+        },
         TransactError::RequestReused(_) => Error::RequestReused,
         TransactError::Busy => Error::Busy,
         TransactError::Unavailable(reason) => Error::Unavailable { reason },
@@ -360,15 +467,21 @@ mod hex {
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
-    pub fn serialize<S: Serializer>(id: &Option<ObjectId>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        id: &Option<ObjectId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match id {
             Some(id) => serializer.collect_str(id),
             None => serializer.serialize_none(),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ObjectId>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<ObjectId>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+        text.map(|text| text.parse().map_err(serde::de::Error::custom))
+            .transpose()
     }
 }

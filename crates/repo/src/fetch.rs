@@ -90,17 +90,28 @@ impl FetchPlan {
     }
 
     /// The frame of an object: as it is kept where the caller can read that, else written anew.
-    fn encode(&self, planned: &Planned, depths: &HashMap<(Kind, ObjectId), u8>) -> Result<Encoded, Error> {
+    fn encode(
+        &self,
+        planned: &Planned,
+        depths: &HashMap<(Kind, ObjectId), u8>,
+    ) -> Result<Encoded, Error> {
         let Planned { kind, id, like } = *planned;
         let objects = &self.repo.reader;
         let bytes = objects.read(kind, &id)?;
         if let Some(stored) = self.repo.node.store().backend().get(kind, &id)? {
             let readable = match stored.encoding.base() {
                 None => like.is_none(),
-                Some(base) => depths.get(&(kind, base)).is_some_and(|depth| *depth < stored.encoding.depth()),
+                Some(base) => depths
+                    .get(&(kind, base))
+                    .is_some_and(|depth| *depth < stored.encoding.depth()),
             };
             if readable {
-                return Ok(Encoded { kind, id, encoding: stored.encoding, payload: stored.payload });
+                return Ok(Encoded {
+                    kind,
+                    id,
+                    encoding: stored.encoding,
+                    payload: stored.payload,
+                });
             }
         }
         let object = Object::new(kind, bytes);
@@ -108,7 +119,11 @@ impl FetchPlan {
             None => Encoded::new(&object),
             Some(like) => {
                 let depth = depths.get(&(kind, like)).copied().unwrap_or(0);
-                Encoded::against(&object, &Object::new(kind, objects.read(kind, &like)?), depth)
+                Encoded::against(
+                    &object,
+                    &Object::new(kind, objects.read(kind, &like)?),
+                    depth,
+                )
             }
         })
     }
@@ -120,11 +135,16 @@ impl Session {
     /// # Errors
     /// As [`Session::resolve`], for each wanted revision.
     pub fn fetch(&self, namespace: &Namespace, request: &FetchRequest) -> Result<FetchPlan, Error> {
-        for (what, given, limit) in
-            [("wanted revisions", request.want.len(), WANTS_MAX), ("commits to have", request.have.len(), HAVES_MAX)]
-        {
+        for (what, given, limit) in [
+            ("wanted revisions", request.want.len(), WANTS_MAX),
+            ("commits to have", request.have.len(), HAVES_MAX),
+        ] {
             if given > limit {
-                return Err(Error::LimitExceeded { what, limit: limit as u64, actual: given as u64 });
+                return Err(Error::LimitExceeded {
+                    what,
+                    limit: limit as u64,
+                    actual: given as u64,
+                });
             }
         }
         let seen = self.look()?;
@@ -136,7 +156,11 @@ impl Session {
             if let Some(commit) = at.commit.filter(|commit| !wanted.contains(commit)) {
                 wanted.push(commit);
             }
-            refs.push(FetchedRef { want: want.clone(), commit: at.commit, tree });
+            refs.push(FetchedRef {
+                want: want.clone(),
+                commit: at.commit,
+                tree,
+            });
         }
         // What the caller names and may not read counts as not had: that only makes the pack larger.
         let mut have = Vec::new();
@@ -145,7 +169,11 @@ impl Session {
                 have.push(*id);
             }
         }
-        let mut plan = Plan { seen: &seen, sent: HashSet::new(), objects: Vec::new() };
+        let mut plan = Plan {
+            seen: &seen,
+            sent: HashSet::new(),
+            objects: Vec::new(),
+        };
         let commits = match request.depth {
             Some(0) => return Err(Error::invalid("depth of a fetch", "1 or more is allowed")),
             Some(depth) => seen.first_commits(&wanted, &have, depth)?,
@@ -155,17 +183,32 @@ impl Session {
             plan.every_tree(&commits, &have)?;
         } else {
             plan.wanted_trees(&wanted, &have)?;
-            commits.iter().for_each(|id| plan.add(Kind::Commit, *id, None));
+            commits
+                .iter()
+                .for_each(|id| plan.add(Kind::Commit, *id, None));
         }
         let objects = plan.objects;
-        Ok(FetchPlan { refs, index: seen.index(), repo: Arc::clone(&self.repo), objects })
+        Ok(FetchPlan {
+            refs,
+            index: seen.index(),
+            repo: Arc::clone(&self.repo),
+            objects,
+        })
     }
 }
 
 impl Seen<'_> {
     /// What the wanted commits lead to and the caller's do not, parents first.
-    fn missing_commits(&self, wanted: &[ObjectId], have: &[ObjectId]) -> Result<Vec<ObjectId>, Error> {
-        let mut walk = Walk { heap: BinaryHeap::new(), had: HashMap::new(), wanted: 0 };
+    fn missing_commits(
+        &self,
+        wanted: &[ObjectId],
+        have: &[ObjectId],
+    ) -> Result<Vec<ObjectId>, Error> {
+        let mut walk = Walk {
+            heap: BinaryHeap::new(),
+            had: HashMap::new(),
+            wanted: 0,
+        };
         for id in have {
             walk.meet(self, *id, true)?;
         }
@@ -191,7 +234,12 @@ impl Seen<'_> {
     }
 
     /// The wanted commits and their first parents, at most `depth` from each, oldest first.
-    fn first_commits(&self, wanted: &[ObjectId], have: &[ObjectId], depth: u64) -> Result<Vec<ObjectId>, Error> {
+    fn first_commits(
+        &self,
+        wanted: &[ObjectId],
+        have: &[ObjectId],
+        depth: u64,
+    ) -> Result<Vec<ObjectId>, Error> {
         let mut found: Vec<(u64, ObjectId)> = Vec::new();
         let mut visited: HashSet<ObjectId> = have.iter().copied().collect();
         for id in wanted {
@@ -248,7 +296,11 @@ struct Plan<'a> {
 impl Plan<'_> {
     fn add(&mut self, kind: Kind, id: ObjectId, like: Option<ObjectId>) {
         if self.sent.insert((kind, id)) {
-            self.objects.push(Planned { kind, id, like: like.filter(|like| *like != id) });
+            self.objects.push(Planned {
+                kind,
+                id,
+                like: like.filter(|like| *like != id),
+            });
         }
     }
 
@@ -260,7 +312,12 @@ impl Plan<'_> {
             had.push((commit.generation, commit.tree));
         }
         had.sort();
-        let mut trees: Vec<ObjectId> = had.into_iter().rev().map(|(_, tree)| tree).take(HAVE_TREES_MAX).collect();
+        let mut trees: Vec<ObjectId> = had
+            .into_iter()
+            .rev()
+            .map(|(_, tree)| tree)
+            .take(HAVE_TREES_MAX)
+            .collect();
         for id in wanted {
             let tree = self.seen.objects().commit(id)?.tree;
             self.tree(&tree, &trees)?;
@@ -275,7 +332,10 @@ impl Plan<'_> {
         let mut known: HashSet<ObjectId> = have.iter().copied().collect();
         for id in commits {
             let commit = self.seen.objects().commit(id)?;
-            let parent = commit.parents.first().filter(|parent| known.contains(*parent));
+            let parent = commit
+                .parents
+                .first()
+                .filter(|parent| known.contains(*parent));
             let before = match parent {
                 Some(parent) => vec![self.seen.objects().commit(parent)?.tree],
                 None => Vec::new(),
@@ -301,8 +361,16 @@ impl Plan<'_> {
             };
             let old_blob = change.old.as_ref().and_then(blob);
             let old_meta = change.old.as_ref().and_then(|old: &Leaf| old.meta);
-            values.extend(blob(new).filter(|id| Some(*id) != old_blob).map(|id| (Kind::Blob, id, old_blob)));
-            values.extend(new.meta.filter(|id| Some(*id) != old_meta).map(|id| (Kind::Meta, id, old_meta)));
+            values.extend(
+                blob(new)
+                    .filter(|id| Some(*id) != old_blob)
+                    .map(|id| (Kind::Blob, id, old_blob)),
+            );
+            values.extend(
+                new.meta
+                    .filter(|id| Some(*id) != old_meta)
+                    .map(|id| (Kind::Meta, id, old_meta)),
+            );
             ControlFlow::Continue(())
         })?;
         for (kind, id, like) in values {

@@ -79,18 +79,32 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotFound`] where the key was never published.
-    pub fn history(&self, namespace: &Namespace, key: &Key, after: Option<u64>, limit: usize) -> Result<History, Error> {
+    pub fn history(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<History, Error> {
         let seen = self.look()?;
         seen.permit(namespace, Permission::ConfigReadPublished)?;
         let line = seen.line(namespace)?;
         let after = after.map(|position| line.must(position)).transpose()?;
-        let mut found = line.versions(tree_key(key)?.as_bytes(), after.as_ref(), limit.saturating_add(1))?;
+        let mut found = line.versions(
+            tree_key(key)?.as_bytes(),
+            after.as_ref(),
+            limit.saturating_add(1),
+        )?;
         if found.is_empty() && after.is_none() {
             return Err(Error::not_found(What::Entry, format!("{namespace}:{key}")));
         }
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = if more { found.last().map(|version| version.row.position) } else { None };
+        let next = if more {
+            found.last().map(|version| version.row.position)
+        } else {
+            None
+        };
         let mut terms = Terms::default();
         let versions = found
             .into_iter()
@@ -99,7 +113,11 @@ impl Session {
                 let commit = seen.objects().commit(&place.commit)?;
                 Ok(Version {
                     version: version.row.version,
-                    entry: version.row.leaf.map(|leaf| read_entry(seen.objects(), &leaf)).transpose()?,
+                    entry: version
+                        .row
+                        .leaf
+                        .map(|leaf| read_entry(seen.objects(), &leaf))
+                        .transpose()?,
                     published: committed(&commit),
                     request: commit.request,
                     commit: place.commit,
@@ -110,7 +128,12 @@ impl Session {
                 })
             })
             .collect::<Result<_, Error>>()?;
-        Ok(History { namespace: namespace.clone(), key: key.clone(), versions, next })
+        Ok(History {
+            namespace: namespace.clone(),
+            key: key.clone(),
+            versions,
+            next,
+        })
     }
 
     /// For each key of a published revision, the commit that gave it its value.
@@ -128,19 +151,31 @@ impl Session {
         let seen = self.look()?;
         let at = seen.resolve(namespace, revision)?;
         if at.commit.is_none() {
-            return Ok(Blame { lines: Vec::new(), next: None });
+            return Ok(Blame {
+                lines: Vec::new(),
+                next: None,
+            });
         }
         let line = seen.line(namespace)?;
         let place = match at.position {
             Some(position) => line.must(position)?,
-            None => return Err(Error::invalid(format!("revision `{revision}`"), "it was never published, so nobody published its values")),
+            None => {
+                return Err(Error::invalid(
+                    format!("revision `{revision}`"),
+                    "it was never published, so nobody published its values",
+                ));
+            }
         };
         let (leaves, next) = seen.leaves(&at.tree, prefix, after, limit)?;
         let lines = leaves
             .into_iter()
             .map(|(key, _)| {
                 let version = line.version_at(key.as_str().as_bytes(), &place)?;
-                let version = version.ok_or_else(|| Error::bug(format!("`{namespace}:{key}` is published without a version")))?;
+                let version = version.ok_or_else(|| {
+                    Error::bug(format!(
+                        "`{namespace}:{key}` is published without a version"
+                    ))
+                })?;
                 let made = line.must(version.row.position)?;
                 let commit = seen.objects().commit(&made.commit)?;
                 Ok(BlameLine {

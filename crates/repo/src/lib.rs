@@ -44,7 +44,9 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use compare::{Comparison, EntryChange};
 pub use draft::{ChangeDraft, Draft, Drafted, EntryEdit, ExpectedHead, ValueEdit};
 pub use effective::{Effective, EffectiveEntry, EffectiveValue, Provenance};
-pub use entry::{ConfigEntry, DraftSide, Entries, EntriesQuery, PublishedSide, Stamp, TreeEntry, Values};
+pub use entry::{
+    ConfigEntry, DraftSide, Entries, EntriesQuery, PublishedSide, Stamp, TreeEntry, Values,
+};
 pub use error::{Error, KeyConflict, Problem, What};
 pub use fetch::{FetchPlan, FetchRequest, FetchedRef};
 pub use fsck::{FsckProgress, FsckReport};

@@ -44,33 +44,62 @@ pub(crate) struct KeyVersion {
 
 impl Line<'_> {
     fn first(&self, table: u8, prefix: Vec<u8>) -> Result<Option<(u64, Vec<u8>)>, Error> {
-        let range = RowRange { table, prefix, after: None, index_max: self.index_max, limit: 1 };
-        Ok(self.node.rows(&range)?.into_iter().next().map(|row| (row.index, row.value)))
+        let range = RowRange {
+            table,
+            prefix,
+            after: None,
+            index_max: self.index_max,
+            limit: 1,
+        };
+        Ok(self
+            .node
+            .rows(&range)?
+            .into_iter()
+            .next()
+            .map(|row| (row.index, row.value)))
     }
 
     /// Where the commit is on the line; `None` where it is not on it.
     pub fn position_of(&self, commit: &ObjectId) -> Result<Option<u64>, Error> {
         let row = self.first(row::COMMIT, row::commit_prefix(&self.name, commit))?;
-        row.map(|(_, value)| row::read_commit_row(&value)).transpose()
+        row.map(|(_, value)| row::read_commit_row(&value))
+            .transpose()
     }
 
     /// The commit at a position.
     pub fn at(&self, position: u64) -> Result<Option<Place>, Error> {
-        let Some((index, value)) = self.first(row::POSITION, row::position_prefix(&self.name, position))? else {
+        let Some((index, value)) =
+            self.first(row::POSITION, row::position_prefix(&self.name, position))?
+        else {
             return Ok(None);
         };
-        let PositionRow { commit, effective_ms } = PositionRow::read(&value)?;
-        Ok(Some(Place { position, commit, effective_ms, index }))
+        let PositionRow {
+            commit,
+            effective_ms,
+        } = PositionRow::read(&value)?;
+        Ok(Some(Place {
+            position,
+            commit,
+            effective_ms,
+            index,
+        }))
     }
 
     /// The commit at a position that must have one.
     pub fn must(&self, position: u64) -> Result<Place, Error> {
-        self.at(position)?.ok_or_else(|| Error::bug(format!("`{}` has no row for position {position}", self.name)))
+        self.at(position)?.ok_or_else(|| {
+            Error::bug(format!(
+                "`{}` has no row for position {position}",
+                self.name
+            ))
+        })
     }
 
     /// Where a commit is that must be on the line.
     pub fn place_of(&self, commit: &ObjectId) -> Result<Option<Place>, Error> {
-        self.position_of(commit)?.map(|position| self.must(position)).transpose()
+        self.position_of(commit)?
+            .map(|position| self.must(position))
+            .transpose()
     }
 
     /// The last commit whose effective time is at most this, on a line of `length` commits.
@@ -98,17 +127,33 @@ impl Line<'_> {
     /// The version that a key had when `place` was the head.
     pub fn version_at(&self, key: &[u8], place: &Place) -> Result<Option<KeyVersion>, Error> {
         // The place right before that of a version made by this very commit.
-        let before = (place.index, row::history_suffix(place.position.saturating_add(1)));
-        Ok(self.versions_after(key, Some(before), 1)?.into_iter().next())
+        let before = (
+            place.index,
+            row::history_suffix(place.position.saturating_add(1)),
+        );
+        Ok(self
+            .versions_after(key, Some(before), 1)?
+            .into_iter()
+            .next())
     }
 
     /// Versions of a key older than the one at `after`, newest first.
-    pub fn versions(&self, key: &[u8], after: Option<&Place>, limit: usize) -> Result<Vec<KeyVersion>, Error> {
+    pub fn versions(
+        &self,
+        key: &[u8],
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<Vec<KeyVersion>, Error> {
         let after = after.map(|place| (place.index, row::history_suffix(place.position)));
         self.versions_after(key, after, limit)
     }
 
-    fn versions_after(&self, key: &[u8], after: Option<(u64, Vec<u8>)>, limit: usize) -> Result<Vec<KeyVersion>, Error> {
+    fn versions_after(
+        &self,
+        key: &[u8],
+        after: Option<(u64, Vec<u8>)>,
+        limit: usize,
+    ) -> Result<Vec<KeyVersion>, Error> {
         let prefix = row::history_prefix(&self.name, key);
         let mut versions = Vec::new();
         let mut after = after;
@@ -126,7 +171,10 @@ impl Line<'_> {
             after = rows.last().map(|row| (row.index, row.suffix.clone()));
             for stored in rows {
                 let row = HistoryRow::read(&stored.suffix, &stored.value)?;
-                versions.push(KeyVersion { row, index: stored.index });
+                versions.push(KeyVersion {
+                    row,
+                    index: stored.index,
+                });
             }
             if last_page {
                 break;
@@ -176,17 +224,27 @@ impl LineRows {
     ) -> Result<(), Error> {
         self.position += 1;
         self.effective_ms = self.effective_ms.max(commit.commit_time.ms);
-        let position = PositionRow { commit: id, effective_ms: self.effective_ms };
+        let position = PositionRow {
+            commit: id,
+            effective_ms: self.effective_ms,
+        };
         self.rows.push(position.to_row(&self.name, self.position));
-        self.rows.push(row::commit_row(&self.name, &id, self.position));
+        self.rows
+            .push(row::commit_row(&self.name, &id, self.position));
         for change in changes {
             let newest = match self.newest.get(&change.key) {
                 Some(newest) => Some(*newest),
                 None => before(&change.key)?,
             };
             let next = match newest {
-                Some(newest) => Newest { version: newest.version + 1, created: newest.created },
-                None => Newest { version: 1, created: self.position },
+                Some(newest) => Newest {
+                    version: newest.version + 1,
+                    created: newest.created,
+                },
+                None => Newest {
+                    version: 1,
+                    created: self.position,
+                },
             };
             self.newest.insert(change.key.clone(), next);
             let row = HistoryRow {
@@ -195,19 +253,30 @@ impl LineRows {
                 created: next.created,
                 leaf: change.new.clone(),
             };
-            self.rows.push(row.to_row(&self.name, change.key.as_bytes()));
+            self.rows
+                .push(row.to_row(&self.name, change.key.as_bytes()));
         }
         Ok(())
     }
 
     /// The newest versions of the keys that a commit added here changed.
-    pub fn newest_of<'a>(&'a self, changes: &'a [Change]) -> impl Iterator<Item = (TreeKey, Newest)> + 'a {
-        changes.iter().filter_map(|change| Some((change.key.clone(), *self.newest.get(&change.key)?)))
+    pub fn newest_of<'a>(
+        &'a self,
+        changes: &'a [Change],
+    ) -> impl Iterator<Item = (TreeKey, Newest)> + 'a {
+        changes
+            .iter()
+            .filter_map(|change| Some((change.key.clone(), *self.newest.get(&change.key)?)))
     }
 
     /// The place of the commit that was added last, at a log index that is not known here.
     pub const fn head(&self, commit: ObjectId) -> Place {
-        Place { position: self.position, commit, effective_ms: self.effective_ms, index: 0 }
+        Place {
+            position: self.position,
+            commit,
+            effective_ms: self.effective_ms,
+            index: 0,
+        }
     }
 
     /// Takes the rows made since it was asked last.

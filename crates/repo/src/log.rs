@@ -50,7 +50,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::resolve`].
-    pub fn log(&self, namespace: &Namespace, revision: &Revision, query: &LogQuery) -> Result<Log, Error> {
+    pub fn log(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+        query: &LogQuery,
+    ) -> Result<Log, Error> {
         let seen = self.look()?;
         let at = seen.resolve(namespace, revision)?;
         let mut commits = match &query.key {
@@ -59,7 +64,11 @@ impl Session {
         };
         let more = commits.len() > query.limit;
         commits.truncate(query.limit);
-        let next = if more { commits.last().map(|info| info.id) } else { None };
+        let next = if more {
+            commits.last().map(|info| info.id)
+        } else {
+            None
+        };
         Ok(Log { commits, next })
     }
 
@@ -72,7 +81,12 @@ impl Session {
         let at = seen.resolve(namespace, revision)?;
         let id = at.must()?;
         let keys = tree::count(seen.objects(), &at.tree)?;
-        Ok(CommitInfo { id, commit: seen.objects().commit(&id)?, position: at.position, keys: Some(keys) })
+        Ok(CommitInfo {
+            id,
+            commit: seen.objects().commit(&id)?,
+            position: at.position,
+            keys: Some(keys),
+        })
     }
 }
 
@@ -99,13 +113,23 @@ impl Seen<'_> {
                 None => line.position_of(&id)?,
             };
             next = commit.parents.first().copied();
-            commits.push(CommitInfo { id, commit, position, keys: None });
+            commits.push(CommitInfo {
+                id,
+                commit,
+                position,
+                keys: None,
+            });
         }
         Ok(commits)
     }
 
     /// The same, of commits that changed a key: those of a draft one by one, the line's by its rows.
-    fn commits_of_key(&self, at: &ResolvedRevision, key: &Key, query: &LogQuery) -> Result<Vec<CommitInfo>, Error> {
+    fn commits_of_key(
+        &self,
+        at: &ResolvedRevision,
+        key: &Key,
+        query: &LogQuery,
+    ) -> Result<Vec<CommitInfo>, Error> {
         let line = self.line(&at.namespace)?;
         let wanted = query.limit.saturating_add(1);
         let mut commits = Vec::new();
@@ -116,7 +140,14 @@ impl Seen<'_> {
                 known.ok_or_else(|| Error::not_found(What::Commit, after))?;
                 match line.place_of(after)? {
                     Some(place) => {
-                        self.versions_below(&at.namespace, key, &place, false, wanted, &mut commits)?;
+                        self.versions_below(
+                            &at.namespace,
+                            key,
+                            &place,
+                            false,
+                            wanted,
+                            &mut commits,
+                        )?;
                         return Ok(commits);
                     }
                     None => self.objects().commit(after)?.parents.first().copied(),
@@ -135,7 +166,12 @@ impl Seen<'_> {
             next = commit.parents.first().copied();
             let before = self.leaf(&self.tree_of(next.as_ref())?, key)?;
             if before != self.leaf(&commit.tree, key)? {
-                commits.push(CommitInfo { id, commit, position: None, keys: None });
+                commits.push(CommitInfo {
+                    id,
+                    commit,
+                    position: None,
+                    keys: None,
+                });
             }
         }
         Ok(commits)
@@ -154,14 +190,26 @@ impl Seen<'_> {
         let line = self.line(namespace)?;
         let key = tree_key(key)?;
         let mut versions = Vec::new();
-        if inclusive && let Some(version) = line.version_at(key.as_bytes(), place)? && version.row.position == place.position {
+        if inclusive
+            && let Some(version) = line.version_at(key.as_bytes(), place)?
+            && version.row.position == place.position
+        {
             versions.push(version);
         }
-        versions.extend(line.versions(key.as_bytes(), Some(place), limit.saturating_sub(versions.len()))?);
+        versions.extend(line.versions(
+            key.as_bytes(),
+            Some(place),
+            limit.saturating_sub(versions.len()),
+        )?);
         for version in versions {
             let id = line.must(version.row.position)?.commit;
             let commit = self.objects().commit(&id)?;
-            commits.push(CommitInfo { id, commit, position: Some(version.row.position), keys: None });
+            commits.push(CommitInfo {
+                id,
+                commit,
+                position: Some(version.row.position),
+                keys: None,
+            });
         }
         Ok(())
     }

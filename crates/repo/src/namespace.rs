@@ -43,13 +43,18 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Exists`], [`Error::NotFound`] for the parent, [`Error::Denied`], [`Error::Invalid`].
-    pub fn create_namespace(&self, document: NamespaceDocument) -> Result<(NamespaceInfo, Committed), Error> {
+    pub fn create_namespace(
+        &self,
+        document: NamespaceDocument,
+    ) -> Result<(NamespaceInfo, Committed), Error> {
         let namespace = document.path.clone();
         let about = names::policy(&namespace)?;
         let intent = Intent {
             action: "namespace.create",
             about: about.clone(),
-            digest: Digest::new("namespace.create").with(document.to_text()).finish(),
+            digest: Digest::new("namespace.create")
+                .with(document.to_text())
+                .finish(),
             detail: serde_json::json!({ "namespace": namespace }),
             session: self,
         };
@@ -60,28 +65,57 @@ impl Session {
             if evaluation.get(&about).is_some() {
                 return Err(exists(&namespace));
             }
-            let existing = evaluation.view.scan("/").filter(|(name, _)| names::policy_of(name.as_str()).is_some()).count();
+            let existing = evaluation
+                .view
+                .scan("/")
+                .filter(|(name, _)| names::policy_of(name.as_str()).is_some())
+                .count();
             if existing >= NAMESPACES_MAX {
                 let (limit, actual) = (NAMESPACES_MAX as u64, existing as u64 + 1);
-                return Err(Error::LimitExceeded { what: "namespaces", limit, actual });
+                return Err(Error::LimitExceeded {
+                    what: "namespaces",
+                    limit,
+                    actual,
+                });
             }
             let mut document = document.clone();
             let now = crate::time::rfc3339(evaluation.now_ms);
             document.metadata.created.clone_from(&now);
             document.metadata.updated = now;
             document.metadata.created_by = evaluation.actor.principal().to_owned();
-            document.metadata.updated_by.clone_from(&document.metadata.created_by);
+            document
+                .metadata
+                .updated_by
+                .clone_from(&document.metadata.created_by);
             document.validate().map_err(|error| Error::Invalid {
                 what: format!("document of `{namespace}`"),
-                problems: error.problems.iter().map(|problem| Problem::of_model(None, problem)).collect(),
+                problems: error
+                    .problems
+                    .iter()
+                    .map(|problem| Problem::of_model(None, problem))
+                    .collect(),
             })?;
-            let commit = evaluation.put_document(&document, None, &format!("create {namespace}"))?;
+            let commit =
+                evaluation.put_document(&document, None, &format!("create {namespace}"))?;
             evaluation.set_commit(about.clone(), commit.id);
-            Ok(Outcome { commit: Some(commit.id), ..Outcome::default() })
+            Ok(Outcome {
+                commit: Some(commit.id),
+                ..Outcome::default()
+            })
         })?;
-        let policy = outcome.commit.ok_or_else(|| Error::bug("a namespace was made without a commit"))?;
+        let policy = outcome
+            .commit
+            .ok_or_else(|| Error::bug("a namespace was made without a commit"))?;
         let document = (*self.repo.document(&policy)?).clone();
-        Ok((NamespaceInfo { document, policy, published: None, keys: 0 }, committed))
+        Ok((
+            NamespaceInfo {
+                document,
+                policy,
+                published: None,
+                keys: 0,
+            },
+            committed,
+        ))
     }
 
     /// A namespace.
@@ -105,7 +139,12 @@ impl Session {
         limit: usize,
     ) -> Result<Namespaces, Error> {
         let seen = self.look()?;
-        let mut page = Namespaces { namespaces: Vec::new(), next: None, filtered: false, index: seen.index() };
+        let mut page = Namespaces {
+            namespaces: Vec::new(),
+            next: None,
+            filtered: false,
+            index: seen.index(),
+        };
         // `/a`, `/a.b` and `/a/b` have other refs between them, so the order of paths is made here.
         let mut paths: Vec<Namespace> = seen
             .view
@@ -121,7 +160,10 @@ impl Session {
                 continue;
             }
             if page.namespaces.len() == limit {
-                page.next = page.namespaces.last().map(|last| last.document.path.clone());
+                page.next = page
+                    .namespaces
+                    .last()
+                    .map(|last| last.document.path.clone());
                 break;
             }
             page.namespaces.push(seen.namespace(&namespace)?);
@@ -131,18 +173,28 @@ impl Session {
 }
 
 fn exists(namespace: &Namespace) -> Error {
-    Error::Exists { what: What::Namespace, name: namespace.to_string() }
+    Error::Exists {
+        what: What::Namespace,
+        name: namespace.to_string(),
+    }
 }
 
 impl Seen<'_> {
     fn namespace(&self, namespace: &Namespace) -> Result<NamespaceInfo, Error> {
-        let policy = self.get(&names::policy(namespace)?).ok_or_else(|| Error::not_found(What::Namespace, namespace))?;
+        let policy = self
+            .get(&names::policy(namespace)?)
+            .ok_or_else(|| Error::not_found(What::Namespace, namespace))?;
         let document = (*self.repo.document(&policy.id)?).clone();
         let published = self.head(&names::published(namespace)?)?;
         let keys = match &published {
             Some(head) => tree::count(self.objects(), &head.commit.tree)?,
             None => 0,
         };
-        Ok(NamespaceInfo { document, policy: policy.id, published: published.map(|head| head.id), keys })
+        Ok(NamespaceInfo {
+            document,
+            policy: policy.id,
+            published: published.map(|head| head.id),
+            keys,
+        })
     }
 }

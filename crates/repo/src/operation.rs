@@ -51,21 +51,36 @@ impl Session {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn operations(&self, filter: &OperationFilter, after: Option<u64>, limit: usize) -> Result<Operations, Error> {
+    pub fn operations(
+        &self,
+        filter: &OperationFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Operations, Error> {
         let seen = self.look()?;
         let newest = seen.view.sequence();
-        let mut page = Operations { operations: Vec::new(), next: None, filtered: false };
+        let mut page = Operations {
+            operations: Vec::new(),
+            next: None,
+            filtered: false,
+        };
         let first = after.map_or(newest, |after| after.saturating_sub(1).min(newest));
         let last = first.saturating_sub(OPERATIONS_SCANNED_MAX - 1).max(1);
         for sequence in (last..=first).rev() {
             let Some((id, operation)) = seen.repo.node.operation_at(sequence)? else {
-                return Err(Error::bug(format!("operation {sequence} of {newest} is missing")));
+                return Err(Error::bug(format!(
+                    "operation {sequence} of {newest} is missing"
+                )));
             };
             if page.operations.len() == limit {
                 page.next = Some(sequence + 1);
                 return Ok(page);
             }
-            let logged = LoggedOperation { namespace: namespace_of(&operation), id, operation };
+            let logged = LoggedOperation {
+                namespace: namespace_of(&operation),
+                id,
+                operation,
+            };
             if !filter.matches(&logged) {
                 continue;
             }
@@ -89,7 +104,10 @@ fn namespace_of(operation: &Operation) -> Option<Namespace> {
         let namespace = names::namespace_of(edit.name.as_str())?;
         found = Some(match found {
             None => namespace,
-            Some(found) => found.ancestors().find(|above| above.contains(&namespace)).unwrap_or_else(Namespace::root),
+            Some(found) => found
+                .ancestors()
+                .find(|above| above.contains(&namespace))
+                .unwrap_or_else(Namespace::root),
         });
     }
     found
@@ -97,10 +115,21 @@ fn namespace_of(operation: &Operation) -> Option<Namespace> {
 
 impl OperationFilter {
     fn matches(&self, logged: &LoggedOperation) -> bool {
-        let within = |wanted: &Namespace| logged.namespace.as_ref().is_some_and(|namespace| wanted.contains(namespace));
+        let within = |wanted: &Namespace| {
+            logged
+                .namespace
+                .as_ref()
+                .is_some_and(|namespace| wanted.contains(namespace))
+        };
         self.namespace.as_ref().is_none_or(within)
-            && self.actor.as_ref().is_none_or(|actor| *actor == logged.operation.actor)
-            && self.action.as_ref().is_none_or(|action| *action == logged.operation.action)
+            && self
+                .actor
+                .as_ref()
+                .is_none_or(|actor| *actor == logged.operation.actor)
+            && self
+                .action
+                .as_ref()
+                .is_none_or(|action| *action == logged.operation.action)
     }
 }
 
@@ -108,7 +137,9 @@ impl Seen<'_> {
     /// Who may read drafts of a namespace may read what happened in it; the rest is for admins of `/`.
     fn may_read(&self, logged: &LoggedOperation) -> Result<bool, Error> {
         match &logged.namespace {
-            Some(namespace) if self.document(namespace)?.is_some() => self.may(namespace, Permission::ConfigReadDraft),
+            Some(namespace) if self.document(namespace)?.is_some() => {
+                self.may(namespace, Permission::ConfigReadDraft)
+            }
             _ => self.may(&Namespace::root(), Permission::RolesManage),
         }
     }

@@ -35,14 +35,20 @@ pub(crate) struct TokenRecord {
 }
 
 fn body<T: Serialize>(document: &T) -> Result<Bytes, Error> {
-    serde_json::to_vec(document).map(Bytes::from).map_err(Error::bug)
+    serde_json::to_vec(document)
+        .map(Bytes::from)
+        .map_err(Error::bug)
 }
 
 fn read<'a, T: Deserialize<'a>>(record: &'a Record, record_type: &str) -> Result<T, Error> {
     if record.record_type != record_type {
-        return Err(Error::bug(format!("a record of type `{}` where a {record_type} must be", record.record_type)));
+        return Err(Error::bug(format!(
+            "a record of type `{}` where a {record_type} must be",
+            record.record_type
+        )));
     }
-    serde_json::from_slice(&record.body).map_err(|error| Error::bug(format!("the record of a {record_type}: {error}")))
+    serde_json::from_slice(&record.body)
+        .map_err(|error| Error::bug(format!("the record of a {record_type}: {error}")))
 }
 
 impl Principal {
@@ -53,7 +59,10 @@ impl Principal {
     pub fn put(&self, evaluation: &mut Evaluation<'_>, name: &str) -> Result<(), Error> {
         let ref_name = names::principal(name)?;
         if evaluation.get(&ref_name).is_some() {
-            return Err(Error::Exists { what: What::Principal, name: name.to_owned() });
+            return Err(Error::Exists {
+                what: What::Principal,
+                name: name.to_owned(),
+            });
         }
         put(evaluation, ref_name, "principal", body(self)?)
     }
@@ -62,7 +71,11 @@ impl Principal {
 impl TokenRecord {
     pub fn new(principal: &str, token: &Token) -> Self {
         let hash = data_encoding::HEXLOWER.encode(&token.hash());
-        Self { principal: principal.to_owned(), hash, digits: token.digits() }
+        Self {
+            principal: principal.to_owned(),
+            hash,
+            digits: token.digits(),
+        }
     }
 
     pub fn read(record: &Record) -> Result<Self, Error> {
@@ -84,7 +97,12 @@ impl TokenRecord {
     }
 }
 
-fn put(evaluation: &mut Evaluation<'_>, name: confman_refs::RefName, record_type: &str, body: Bytes) -> Result<(), Error> {
+fn put(
+    evaluation: &mut Evaluation<'_>,
+    name: confman_refs::RefName,
+    record_type: &str,
+    body: Bytes,
+) -> Result<(), Error> {
     let record = Record {
         record_type: record_type.to_owned(),
         previous: None,
@@ -100,10 +118,17 @@ fn put(evaluation: &mut Evaluation<'_>, name: confman_refs::RefName, record_type
 
 /// Checks the name of a principal: `[a-z0-9][a-z0-9._-]*`, so that it can name a draft too.
 fn check_name(name: &str) -> Result<(), Error> {
-    let allowed = name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'));
-    let begins = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let allowed = name
+        .bytes()
+        .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'));
+    let begins = name
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphanumeric());
     if !allowed || !begins || name.len() > PRINCIPAL_BYTES_MAX {
-        let detail = format!("1 to {PRINCIPAL_BYTES_MAX} of a-z, 0-9, `.`, `_` and `-` are allowed, the first a letter or digit");
+        let detail = format!(
+            "1 to {PRINCIPAL_BYTES_MAX} of a-z, 0-9, `.`, `_` and `-` are allowed, the first a letter or digit"
+        );
         return Err(Error::invalid("name of the principal", detail));
     }
     Ok(())
@@ -116,20 +141,29 @@ impl Session {
     /// [`Error::Exists`], [`Error::Denied`], [`Error::Invalid`].
     pub fn create_principal(&self, name: &str, display_name: &str) -> Result<Committed, Error> {
         check_name(name)?;
-        if display_name.len() > DISPLAY_NAME_BYTES_MAX || display_name.chars().any(char::is_control) {
-            let detail = format!("at most {DISPLAY_NAME_BYTES_MAX} bytes without control characters are allowed");
+        if display_name.len() > DISPLAY_NAME_BYTES_MAX || display_name.chars().any(char::is_control)
+        {
+            let detail = format!(
+                "at most {DISPLAY_NAME_BYTES_MAX} bytes without control characters are allowed"
+            );
             return Err(Error::invalid("display name of the principal", detail));
         }
         let intent = Intent {
             action: "principal.create",
             about: names::principal(name)?,
-            digest: Digest::new("principal.create").with(name).with(display_name).finish(),
+            digest: Digest::new("principal.create")
+                .with(name)
+                .with(display_name)
+                .finish(),
             detail: serde_json::json!({ "principal": name }),
             session: self,
         };
         let (_, committed) = intent.carry_out(|evaluation| {
             evaluation.permit_administrator()?;
-            Principal { display_name: display_name.to_owned() }.put(evaluation, name)?;
+            Principal {
+                display_name: display_name.to_owned(),
+            }
+            .put(evaluation, name)?;
             Ok(Outcome::default())
         })?;
         Ok(committed)

@@ -16,7 +16,6 @@ use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
 use crate::line::Place;
 use crate::names;
 use crate::seen::Found;
-use crate::stack::Stack;
 use crate::session::Session;
 
 /// Something that is allowed but worth knowing.
@@ -105,10 +104,21 @@ impl Session {
         let (outcome, committed) = intent.carry_out(|evaluation| {
             evaluation.permit(namespace, Permission::ConfigPublish)?;
             let head = evaluation.draft_head(namespace, &publish.draft)?;
-            publish.expected_head.check(What::Draft, &publish.draft, Some(head.id))?;
-            let message = publish.message.clone().unwrap_or_else(|| head.commit.message.clone());
+            publish
+                .expected_head
+                .check(What::Draft, &publish.draft, Some(head.id))?;
+            let message = publish
+                .message
+                .clone()
+                .unwrap_or_else(|| head.commit.message.clone());
             let tree = head.commit.tree;
-            let proposal = Proposal { draft: &publish.draft, head, tree, keys: publish.keys.as_ref(), message };
+            let proposal = Proposal {
+                draft: &publish.draft,
+                head,
+                tree,
+                keys: publish.keys.as_ref(),
+                message,
+            };
             evaluation.publish_draft(namespace, proposal)
         })?;
         self.published(namespace, &outcome, committed, Vec::new())
@@ -137,21 +147,33 @@ impl Session {
         let (outcome, committed) = intent.carry_out(|evaluation| {
             evaluation.permit(namespace, Permission::ConfigRollback)?;
             let head = evaluation.head(&about)?;
-            rollback.expected_head.check(What::Published, namespace, head.as_ref().map(|head| head.id))?;
+            rollback.expected_head.check(
+                What::Published,
+                namespace,
+                head.as_ref().map(|head| head.id),
+            )?;
             let to = evaluation.resolve(namespace, &rollback.to)?;
             let target = to.must()?;
             if to.position.is_none() {
                 let detail = "it was never published; publish a draft instead";
-                return Err(Error::invalid(format!("revision `{}`", rollback.to), detail));
+                return Err(Error::invalid(
+                    format!("revision `{}`", rollback.to),
+                    detail,
+                ));
             }
-            let (head, place) = evaluation.published(namespace)?.ok_or_else(|| Error::bug("a line without a head"))?;
+            let (head, place) = evaluation
+                .published(namespace)?
+                .ok_or_else(|| Error::bug("a line without a head"))?;
             let tree = match &rollback.keys {
                 None => to.tree,
                 Some(keys) => evaluation.with_keys_of(&head.commit.tree, &to.tree, keys)?,
             };
             if tree == head.commit.tree {
                 let reason = format!("the published content is that of {} already", rollback.to);
-                return Err(Error::Unchanged { namespace: namespace.clone(), reason });
+                return Err(Error::Unchanged {
+                    namespace: namespace.clone(),
+                    reason,
+                });
             }
             let message = match &rollback.message {
                 Some(message) => message.clone(),
@@ -162,7 +184,11 @@ impl Session {
             commit.generation = head.commit.generation + 1;
             let commit = evaluation.put_commit(commit)?;
             evaluation.publish(namespace, Some(&place), &commit)?;
-            Ok(Outcome { commit: Some(commit.id), previous: Some(head.id), ..Outcome::default() })
+            Ok(Outcome {
+                commit: Some(commit.id),
+                previous: Some(head.id),
+                ..Outcome::default()
+            })
         })?;
         self.published(namespace, &outcome, committed, Vec::new())
     }
@@ -176,13 +202,20 @@ impl Session {
         warnings: Vec<Warning>,
     ) -> Result<Published, Error> {
         let seen = self.look()?;
-        let commit = outcome.commit.ok_or_else(|| Error::bug("something was published without a commit"))?;
+        let commit = outcome
+            .commit
+            .ok_or_else(|| Error::bug("something was published without a commit"))?;
         let tree = seen.tree_of(Some(&commit))?;
         let mut keys = Vec::new();
-        tree::diff_each(seen.objects(), &seen.tree_of(outcome.previous.as_ref())?, &tree, &mut |change| {
-            keys.push(change.key);
-            ControlFlow::Continue(())
-        })?;
+        tree::diff_each(
+            seen.objects(),
+            &seen.tree_of(outcome.previous.as_ref())?,
+            &tree,
+            &mut |change| {
+                keys.push(change.key);
+                ControlFlow::Continue(())
+            },
+        )?;
         Ok(Published {
             namespace: namespace.clone(),
             commit,
@@ -236,30 +269,62 @@ impl Evaluation<'_> {
         self.permit(namespace, Permission::ConfigPublish)?;
         if let Some(head) = &changed.draft {
             let keys = keys.cloned().collect();
-            let proposal = Proposal { draft, head: head.clone(), tree: changed.tree, keys: Some(&keys), message };
+            let proposal = Proposal {
+                draft,
+                head: head.clone(),
+                tree: changed.tree,
+                keys: Some(&keys),
+                message,
+            };
             return self.publish_draft(namespace, proposal);
         }
         if changed.tree == changed.old_tree {
-            return Err(Error::Unchanged { namespace: namespace.clone(), reason: "it is published so already".to_owned() });
+            return Err(Error::Unchanged {
+                namespace: namespace.clone(),
+                reason: "it is published so already".to_owned(),
+            });
         }
         let published = self.published(namespace)?;
         let mut commit = self.new_commit(namespace.to_string(), changed.tree, message)?;
         follow(&mut commit, published.as_ref().map(|(head, _)| head));
         let commit = self.put_commit(commit)?;
-        self.publish(namespace, published.as_ref().map(|(_, place)| place), &commit)?;
+        self.publish(
+            namespace,
+            published.as_ref().map(|(_, place)| place),
+            &commit,
+        )?;
         let previous = published.map(|(head, _)| head.id);
-        Ok(Outcome { commit: Some(commit.id), previous, ..Outcome::default() })
+        Ok(Outcome {
+            commit: Some(commit.id),
+            previous,
+            ..Outcome::default()
+        })
     }
 
-    fn publish_draft(&mut self, namespace: &Namespace, proposal: Proposal<'_>) -> Result<Outcome, Error> {
-        let Proposal { draft, head, tree, keys, message } = proposal;
+    fn publish_draft(
+        &mut self,
+        namespace: &Namespace,
+        proposal: Proposal<'_>,
+    ) -> Result<Outcome, Error> {
+        let Proposal {
+            draft,
+            head,
+            tree,
+            keys,
+            message,
+        } = proposal;
         let published = self.published(namespace)?;
         let base = self.base_of(namespace, &head)?;
         let split = self.split(namespace, base.as_ref(), published.as_ref(), &tree, keys)?;
-        let ours = published.as_ref().map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
+        let ours = published
+            .as_ref()
+            .map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
         if split.published.is_empty() {
             let reason = format!("draft `{draft}` has nothing that is not published already");
-            return Err(Error::Unchanged { namespace: namespace.clone(), reason });
+            return Err(Error::Unchanged {
+                namespace: namespace.clone(),
+                reason,
+            });
         }
         let new_tree = self.edit_tree(&ours, &split.published)?;
         self.check_keys(&new_tree)?;
@@ -274,9 +339,18 @@ impl Evaluation<'_> {
             commit.origin = Some(head.id);
         }
         let commit = self.put_commit(commit)?;
-        self.publish(namespace, published.as_ref().map(|(_, place)| place), &commit)?;
+        self.publish(
+            namespace,
+            published.as_ref().map(|(_, place)| place),
+            &commit,
+        )?;
         self.keep_rest(namespace, draft, &head, &tree, &commit, &split)?;
-        Ok(Outcome { commit: Some(commit.id), previous: published.map(|(head, _)| head.id), merged: moved, ..Outcome::default() })
+        Ok(Outcome {
+            commit: Some(commit.id),
+            previous: published.map(|(head, _)| head.id),
+            merged: moved,
+            ..Outcome::default()
+        })
     }
 
     /// Merges a draft into what is published, and divides its changes by `keys`.
@@ -290,14 +364,17 @@ impl Evaluation<'_> {
     ) -> Result<Split, Error> {
         let base_tree = self.tree_of(base.map(|place| place.commit).as_ref())?;
         let ours = published.map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
-        let objects = Stack { new: &self.stage, reader: self.objects() };
+        let objects = self.with_new();
         let merged = tree::merge(&objects, &base_tree, &ours, theirs)?;
-        let wanted: Option<BTreeSet<TreeKey>> =
-            keys.map(|keys| keys.iter().map(tree_key).collect::<Result<_, _>>()).transpose()?;
+        let wanted: Option<BTreeSet<TreeKey>> = keys
+            .map(|keys| keys.iter().map(tree_key).collect::<Result<_, _>>())
+            .transpose()?;
         let is_wanted = |key: &TreeKey| wanted.as_ref().is_none_or(|wanted| wanted.contains(key));
 
-        let (in_the_way, elsewhere): (Vec<_>, Vec<_>) =
-            merged.conflicts.into_iter().partition(|conflict| is_wanted(&conflict.key));
+        let (in_the_way, elsewhere): (Vec<_>, Vec<_>) = merged
+            .conflicts
+            .into_iter()
+            .partition(|conflict| is_wanted(&conflict.key));
         if !in_the_way.is_empty() {
             let entry = |leaf: Option<Leaf>| -> Result<Option<Entry>, Error> {
                 Ok(leaf.map(|leaf| read_entry(&objects, &leaf)).transpose()?)
@@ -313,10 +390,15 @@ impl Evaluation<'_> {
                     })
                 })
                 .collect::<Result<_, Error>>()?;
-            return Err(Error::Conflict { namespace: namespace.clone(), conflicts });
+            return Err(Error::Conflict {
+                namespace: namespace.clone(),
+                conflicts,
+            });
         }
-        let (published, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            merged.edits.into_iter().partition(|(key, _)| is_wanted(key));
+        let (published, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = merged
+            .edits
+            .into_iter()
+            .partition(|(key, _)| is_wanted(key));
         let idle: Vec<Problem> = keys
             .into_iter()
             .flatten()
@@ -324,9 +406,16 @@ impl Evaluation<'_> {
             .map(|key| Problem::of_key(key, "the draft does not change it"))
             .collect();
         if !idle.is_empty() && !published.is_empty() {
-            return Err(Error::Invalid { what: "list of keys to publish".to_owned(), problems: idle });
+            return Err(Error::Invalid {
+                what: "list of keys to publish".to_owned(),
+                problems: idle,
+            });
         }
-        Ok(Split { published, rest, rest_conflicts: !elsewhere.is_empty() })
+        Ok(Split {
+            published,
+            rest,
+            rest_conflicts: !elsewhere.is_empty(),
+        })
     }
 
     /// Removes a draft of which everything is published, else puts the rest of it on top of the new head.
@@ -365,7 +454,12 @@ impl Evaluation<'_> {
     }
 
     /// `tree` with what `source` has for these keys.
-    fn with_keys_of(&mut self, tree: &ObjectId, source: &ObjectId, keys: &BTreeSet<Key>) -> Result<ObjectId, Error> {
+    fn with_keys_of(
+        &mut self,
+        tree: &ObjectId,
+        source: &ObjectId,
+        keys: &BTreeSet<Key>,
+    ) -> Result<ObjectId, Error> {
         let mut edits = BTreeMap::new();
         for key in keys {
             let (old, new) = (self.leaf(tree, key)?, self.leaf(source, key)?);
@@ -376,7 +470,11 @@ impl Evaluation<'_> {
                 edits.insert(tree_key(key)?, new);
             }
         }
-        if edits.is_empty() { Ok(*tree) } else { self.edit_tree(tree, &edits) }
+        if edits.is_empty() {
+            Ok(*tree)
+        } else {
+            self.edit_tree(tree, &edits)
+        }
     }
 }
 

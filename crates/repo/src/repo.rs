@@ -62,7 +62,9 @@ impl Repo {
             options,
             reader,
             empty_tree,
-            locks: std::iter::repeat_with(|| Mutex::new(())).take(LOCKS).collect(),
+            locks: std::iter::repeat_with(|| Mutex::new(()))
+                .take(LOCKS)
+                .collect(),
             documents: Mutex::default(),
             actors: Mutex::default(),
         })
@@ -112,19 +114,31 @@ impl Repo {
         let result = intent.carry_out(|evaluation| {
             is_new = evaluation.get(&about).is_none();
             if !is_new {
-                return Err(Error::Unchanged { namespace: root.clone(), reason: "the store is not new".to_owned() });
+                return Err(Error::Unchanged {
+                    namespace: root.clone(),
+                    reason: "the store is not new".to_owned(),
+                });
             }
             let mut document = NamespaceDocument::new(root.clone());
             document.roles.admin.push(ADMIN.to_owned());
             document.metadata.created = crate::time::rfc3339(evaluation.now_ms);
-            document.metadata.updated.clone_from(&document.metadata.created);
+            document
+                .metadata
+                .updated
+                .clone_from(&document.metadata.created);
             document.metadata.created_by = ADMIN.to_owned();
             document.metadata.updated_by = ADMIN.to_owned();
             let commit = evaluation.put_document(&document, None, "a new store")?;
             evaluation.set_commit(about.clone(), commit.id);
-            Principal { display_name: "Administrator".to_owned() }.put(evaluation, ADMIN)?;
+            Principal {
+                display_name: "Administrator".to_owned(),
+            }
+            .put(evaluation, ADMIN)?;
             TokenRecord::new(ADMIN, token).put(evaluation)?;
-            Ok(Outcome { commit: Some(commit.id), ..Outcome::default() })
+            Ok(Outcome {
+                commit: Some(commit.id),
+                ..Outcome::default()
+            })
         });
         match result {
             Ok(_) => Ok(true),
@@ -142,24 +156,34 @@ impl Repo {
         let hash = token.hash();
         let view = self.node.view();
         if let Some(actor) = self.cached_actor(&hash) {
-            let stands = actor.rests_on.iter().all(|(name, target)| view.get(name.as_str()) == Some(*target));
+            let stands = actor
+                .rests_on
+                .iter()
+                .all(|(name, target)| view.get(name.as_str()) == Some(*target));
             if stands {
                 return Ok(actor);
             }
         }
         let token_name = names::token(&token.digits())?;
-        let token_target = view.get(token_name.as_str()).ok_or(Error::Unauthenticated)?;
+        let token_target = view
+            .get(token_name.as_str())
+            .ok_or(Error::Unauthenticated)?;
         let record = TokenRecord::read(&self.read_record(token_target)?.1)?;
         if !record.is_of(&token) {
             return Err(Error::Unauthenticated);
         }
         let principal_name = names::principal(&record.principal)?;
-        let principal_target = view.get(principal_name.as_str()).ok_or(Error::Unauthenticated)?;
+        let principal_target = view
+            .get(principal_name.as_str())
+            .ok_or(Error::Unauthenticated)?;
         let principal = Principal::read(&self.read_record(principal_target)?.1)?;
         let actor = Actor {
             subject: Subject::principal(&record.principal),
             display_name: principal.display_name,
-            rests_on: Arc::from([(token_name, token_target), (principal_name, principal_target)]),
+            rests_on: Arc::from([
+                (token_name, token_target),
+                (principal_name, principal_target),
+            ]),
         };
         let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
         if actors.len() >= CACHED_MAX {
@@ -170,13 +194,21 @@ impl Repo {
     }
 
     fn cached_actor(&self, hash: &[u8; 32]) -> Option<Actor> {
-        self.actors.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+        self.actors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(hash)
+            .cloned()
     }
 
     /// What the actor can do.
     #[must_use]
     pub fn session(self: &Arc<Self>, actor: Actor) -> Session {
-        Session { repo: Arc::clone(self), actor, idempotency_key: None }
+        Session {
+            repo: Arc::clone(self),
+            actor,
+            idempotency_key: None,
+        }
     }
 
     /// The lock for changes to a ref.
@@ -189,17 +221,30 @@ impl Repo {
 
     /// The document that a policy commit has.
     pub(crate) fn document(&self, commit: &ObjectId) -> Result<Arc<NamespaceDocument>, Error> {
-        if let Some(document) = self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(commit) {
+        if let Some(document) = self
+            .documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(commit)
+        {
             return Ok(Arc::clone(document));
         }
         let tree = self.reader.commit(commit)?.tree;
         let malformed = |reason: &str| Error::bug(format!("policy commit {commit} {reason}"));
-        let leaf = tree::get(&self.reader, &tree, DOCUMENT_KEY.as_bytes())?.ok_or_else(|| malformed("has no document"))?;
-        let value = read_value(&self.reader, &leaf)?.ok_or_else(|| malformed("has a tombstone for a document"))?;
-        let text = value.as_str().ok_or_else(|| malformed("has a document that is no text"))?;
-        let document = NamespaceDocument::from_text(text).map_err(|_| malformed("has a document that is not valid"))?;
+        let leaf = tree::get(&self.reader, &tree, DOCUMENT_KEY.as_bytes())?
+            .ok_or_else(|| malformed("has no document"))?;
+        let value = read_value(&self.reader, &leaf)?
+            .ok_or_else(|| malformed("has a tombstone for a document"))?;
+        let text = value
+            .as_str()
+            .ok_or_else(|| malformed("has a document that is no text"))?;
+        let document = NamespaceDocument::from_text(text)
+            .map_err(|_| malformed("has a document that is not valid"))?;
         let document = Arc::new(document);
-        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut documents = self
+            .documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if documents.len() >= CACHED_MAX {
             documents.clear();
         }
@@ -210,7 +255,8 @@ impl Repo {
     /// The record that a ref points at.
     pub(crate) fn read_record(&self, target: Target) -> Result<(ObjectId, Record), Error> {
         let bytes = self.reader.read(Kind::Record, &target.id)?;
-        let record = Record::decode(&bytes).map_err(|error| Error::bug(format!("record {}: {error}", target.id)))?;
+        let record = Record::decode(&bytes)
+            .map_err(|error| Error::bug(format!("record {}: {error}", target.id)))?;
         Ok((target.id, record))
     }
 }

@@ -35,7 +35,11 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::AmbiguousPrefix`], [`Error::Invalid`] for a time that cannot be read.
-    pub fn resolve(&self, namespace: &Namespace, revision: &Revision) -> Result<ResolvedRevision, Error> {
+    pub fn resolve(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+    ) -> Result<ResolvedRevision, Error> {
         self.look()?.resolve(namespace, revision)
     }
 }
@@ -43,13 +47,18 @@ impl Session {
 impl ResolvedRevision {
     /// The commit of a revision that must have one.
     pub(crate) fn must(&self) -> Result<ObjectId, Error> {
-        self.commit.ok_or_else(|| Error::not_found(What::Published, &self.namespace))
+        self.commit
+            .ok_or_else(|| Error::not_found(What::Published, &self.namespace))
     }
 }
 
 impl Seen<'_> {
     /// Finds what a revision means, if the actor may read it.
-    pub(crate) fn resolve(&self, namespace: &Namespace, revision: &Revision) -> Result<ResolvedRevision, Error> {
+    pub(crate) fn resolve(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+    ) -> Result<ResolvedRevision, Error> {
         let permission = match revision {
             Revision::Draft(_) => Permission::ConfigReadDraft,
             _ => Permission::ConfigReadPublished,
@@ -63,19 +72,30 @@ impl Seen<'_> {
             },
             Revision::Back(back) => {
                 let (_, head) = self.published(namespace)?.ok_or_else(not_found)?;
-                let position = head.position.checked_sub(*back).filter(|position| *position > 0);
-                let place = self.line(namespace)?.must(position.ok_or_else(not_found)?)?;
+                let position = head
+                    .position
+                    .checked_sub(*back)
+                    .filter(|position| *position > 0);
+                let place = self
+                    .line(namespace)?
+                    .must(position.ok_or_else(not_found)?)?;
                 (Some(place.commit), Some(place))
             }
             Revision::Draft(draft) => (Some(self.draft_head(namespace, draft)?.id), None),
             Revision::Tag(tag) => {
-                let tagged = self.get(&names::tag(namespace, tag)?).ok_or_else(not_found)?;
+                let tagged = self
+                    .get(&names::tag(namespace, tag)?)
+                    .ok_or_else(not_found)?;
                 (Some(tagged.id), self.line(namespace)?.place_of(&tagged.id)?)
             }
             Revision::Time(text) => {
-                let time_ms = crate::time::parse(text, self.repo.clock.now_ms().max(self.view.time_ms()))?;
+                let time_ms =
+                    crate::time::parse(text, self.repo.clock.now_ms().max(self.view.time_ms()))?;
                 let (_, head) = self.published(namespace)?.ok_or_else(not_found)?;
-                let place = self.line(namespace)?.at_time(head.position, time_ms)?.ok_or_else(not_found)?;
+                let place = self
+                    .line(namespace)?
+                    .at_time(head.position, time_ms)?
+                    .ok_or_else(not_found)?;
                 (Some(place.commit), Some(place))
             }
             Revision::Commit(digits) => {
@@ -95,11 +115,21 @@ impl Seen<'_> {
     }
 
     /// The one commit of the namespace that begins with these digits and that the actor may read.
-    fn find_commit(&self, namespace: &Namespace, digits: &str) -> Result<Option<(ObjectId, Option<Place>)>, Error> {
-        let prefix: IdPrefix = digits.parse().map_err(|error| Error::invalid("commit id", format!("{error}")))?;
+    fn find_commit(
+        &self,
+        namespace: &Namespace,
+        digits: &str,
+    ) -> Result<Option<(ObjectId, Option<Place>)>, Error> {
+        let prefix: IdPrefix = digits
+            .parse()
+            .map_err(|error| Error::invalid("commit id", format!("{error}")))?;
         let candidates = match prefix.whole() {
             Some(id) => vec![id],
-            None => self.repo.node.store().find(Kind::Commit, &prefix, CANDIDATES_MAX)?,
+            None => self
+                .repo
+                .node
+                .store()
+                .find(Kind::Commit, &prefix, CANDIDATES_MAX)?,
         };
         let crowded = candidates.len() == CANDIDATES_MAX;
         let mut readable = Vec::new();
@@ -113,15 +143,25 @@ impl Seen<'_> {
             [one] if !crowded => Ok(Some(*one)),
             _ => {
                 let candidates = readable.into_iter().map(|(id, _)| id).collect();
-                Err(Error::AmbiguousPrefix { prefix: digits.to_owned(), candidates })
+                Err(Error::AmbiguousPrefix {
+                    prefix: digits.to_owned(),
+                    candidates,
+                })
             }
         }
     }
 
     /// Whether the actor may read this commit as one of the namespace, and where it is on its line. What
     /// is not on the line (drafts, side lines of an import) is for those who may read drafts.
-    #[expect(clippy::option_option, reason = "the outer level says whether, the inner where")]
-    pub(crate) fn readable_commit(&self, namespace: &Namespace, id: &ObjectId) -> Result<Option<Option<Place>>, Error> {
+    #[expect(
+        clippy::option_option,
+        reason = "the outer level says whether, the inner where"
+    )]
+    pub(crate) fn readable_commit(
+        &self,
+        namespace: &Namespace,
+        id: &ObjectId,
+    ) -> Result<Option<Option<Place>>, Error> {
         if let Some(place) = self.line(namespace)?.place_of(id)? {
             return Ok(Some(Some(place)));
         }

@@ -76,7 +76,12 @@ impl HistoryRow {
         value.extend_from_slice(&self.version.to_le_bytes());
         value.extend_from_slice(&self.created.to_le_bytes());
         write_leaf(&mut value, self.leaf.as_ref());
-        IndexRow { table: HISTORY, prefix: history_prefix(name, key), suffix: history_suffix(self.position), value }
+        IndexRow {
+            table: HISTORY,
+            prefix: history_prefix(name, key),
+            suffix: history_suffix(self.position),
+            value,
+        }
     }
 
     pub(crate) fn read(suffix: &[u8], value: &[u8]) -> Result<Self, Error> {
@@ -98,7 +103,11 @@ fn write_leaf(out: &mut Vec<u8>, leaf: Option<&Leaf>) {
         out.push(REMOVED);
         return;
     };
-    let form = if matches!(leaf.value, LeafValue::Inline(_)) { INLINE } else { BLOB };
+    let form = if matches!(leaf.value, LeafValue::Inline(_)) {
+        INLINE
+    } else {
+        BLOB
+    };
     out.push(form | if leaf.meta.is_some() { WITH_META } else { 0 });
     out.push(leaf.entry_type);
     out.push(leaf.flags);
@@ -114,7 +123,10 @@ fn write_leaf(out: &mut Vec<u8>, leaf: Option<&Leaf>) {
     }
 }
 
-#[expect(clippy::option_option, reason = "the outer level is malformed, the inner a removal")]
+#[expect(
+    clippy::option_option,
+    reason = "the outer level is malformed, the inner a removal"
+)]
 fn read_leaf(bytes: &[u8]) -> Option<Option<Leaf>> {
     let (&form, rest) = bytes.split_first()?;
     if form == REMOVED {
@@ -131,35 +143,58 @@ fn read_leaf(bytes: &[u8]) -> Option<Option<Leaf>> {
         INLINE => LeafValue::Inline(rest.into()),
         BLOB => {
             let (id, size) = rest.split_first_chunk::<32>()?;
-            LeafValue::Blob { id: ObjectId::from_bytes(*id), size: u32::from_le_bytes(size.try_into().ok()?) }
+            LeafValue::Blob {
+                id: ObjectId::from_bytes(*id),
+                size: u32::from_le_bytes(size.try_into().ok()?),
+            }
         }
         _ => return None,
     };
-    Some(Some(Leaf { entry_type, flags, value, meta }))
+    Some(Some(Leaf {
+        entry_type,
+        flags,
+        value,
+        meta,
+    }))
 }
 
 impl PositionRow {
     pub(crate) fn to_row(self, name: &RefName, position: u64) -> IndexRow {
         let mut value = self.commit.as_bytes().to_vec();
         value.extend_from_slice(&self.effective_ms.to_le_bytes());
-        IndexRow { table: POSITION, prefix: position_prefix(name, position), suffix: Vec::new(), value }
+        IndexRow {
+            table: POSITION,
+            prefix: position_prefix(name, position),
+            suffix: Vec::new(),
+            value,
+        }
     }
 
     pub(crate) fn read(value: &[u8]) -> Result<Self, Error> {
         let damaged = || Error::bug("a row of a line is malformed");
         let (commit, rest) = value.split_first_chunk::<32>().ok_or_else(damaged)?;
         let effective_ms = i64::from_le_bytes(rest.try_into().map_err(|_| damaged())?);
-        Ok(Self { commit: ObjectId::from_bytes(*commit), effective_ms })
+        Ok(Self {
+            commit: ObjectId::from_bytes(*commit),
+            effective_ms,
+        })
     }
 }
 
 pub(crate) fn commit_row(name: &RefName, commit: &ObjectId, position: u64) -> IndexRow {
     let value = position.to_le_bytes().to_vec();
-    IndexRow { table: COMMIT, prefix: commit_prefix(name, commit), suffix: Vec::new(), value }
+    IndexRow {
+        table: COMMIT,
+        prefix: commit_prefix(name, commit),
+        suffix: Vec::new(),
+        value,
+    }
 }
 
 pub(crate) fn read_commit_row(value: &[u8]) -> Result<u64, Error> {
-    let bytes = value.try_into().map_err(|_| Error::bug("a row of a line's commit is malformed"))?;
+    let bytes = value
+        .try_into()
+        .map_err(|_| Error::bug("a row of a line's commit is malformed"))?;
     Ok(u64::from_le_bytes(bytes))
 }
 
@@ -174,10 +209,21 @@ mod tests {
     }
 
     fn leaf() -> impl Strategy<Value = Leaf> {
-        let inline = prop::collection::vec(any::<u8>(), 0..=64).prop_map(|bytes| LeafValue::Inline(bytes.into()));
+        let inline = prop::collection::vec(any::<u8>(), 0..=64)
+            .prop_map(|bytes| LeafValue::Inline(bytes.into()));
         let blob = (id(), 65..u32::MAX).prop_map(|(id, size)| LeafValue::Blob { id, size });
-        (0..=6u8, 0..=127u8, prop_oneof![inline, blob], prop::option::of(id()))
-            .prop_map(|(entry_type, flags, value, meta)| Leaf { entry_type, flags, value, meta })
+        (
+            0..=6u8,
+            0..=127u8,
+            prop_oneof![inline, blob],
+            prop::option::of(id()),
+        )
+            .prop_map(|(entry_type, flags, value, meta)| Leaf {
+                entry_type,
+                flags,
+                value,
+                meta,
+            })
     }
 
     proptest! {

@@ -96,12 +96,17 @@ impl<'a> Seen<'a> {
     }
 
     pub fn found(&self, id: ObjectId) -> Result<Found, Error> {
-        Ok(Found { id, commit: self.objects().commit(&id)? })
+        Ok(Found {
+            id,
+            commit: self.objects().commit(&id)?,
+        })
     }
 
     /// The record a ref points at.
     pub fn record(&self, name: &RefName) -> Result<Option<(ObjectId, Record)>, Error> {
-        self.get(name).map(|target| self.repo.read_record(target)).transpose()
+        self.get(name)
+            .map(|target| self.repo.read_record(target))
+            .transpose()
     }
 
     /// The document of a namespace.
@@ -116,7 +121,9 @@ impl<'a> Seen<'a> {
     pub fn chain(&self, namespace: &Namespace) -> Result<Vec<Namespace>, Error> {
         let mut chain = Vec::new();
         for link in namespace.ancestors() {
-            let document = self.document(&link)?.ok_or_else(|| Error::not_found(What::Namespace, &link))?;
+            let document = self
+                .document(&link)?
+                .ok_or_else(|| Error::not_found(What::Namespace, &link))?;
             let inherits = document.inherit;
             chain.push(link);
             if !inherits {
@@ -130,10 +137,18 @@ impl<'a> Seen<'a> {
     fn grants(&self, namespace: &Namespace) -> Result<Grants, Error> {
         let mut chain = Vec::new();
         for link in self.chain(namespace)? {
-            let document = self.document(&link)?.ok_or_else(|| Error::not_found(What::Namespace, &link))?;
-            chain.push(GrantsAt { namespace: link, roles: document.roles.clone() });
+            let document = self
+                .document(&link)?
+                .ok_or_else(|| Error::not_found(What::Namespace, &link))?;
+            chain.push(GrantsAt {
+                namespace: link,
+                roles: document.roles.clone(),
+            });
         }
-        let root = self.document(&Namespace::root())?.map(|document| document.roles.clone()).unwrap_or_default();
+        let root = self
+            .document(&Namespace::root())?
+            .map(|document| document.roles.clone())
+            .unwrap_or_default();
         Ok(Grants { chain, root })
     }
 
@@ -152,7 +167,11 @@ impl<'a> Seen<'a> {
         if !decide(&grants, &self.actor.subject, Permission::NamespaceRead).allowed {
             return Err(Error::not_found(What::Namespace, namespace));
         }
-        Err(Error::Denied { namespace: namespace.clone(), permission, because: decision.to_string() })
+        Err(Error::Denied {
+            namespace: namespace.clone(),
+            permission,
+            because: decision.to_string(),
+        })
     }
 
     /// Refuses who is not an admin of `/`.
@@ -162,7 +181,11 @@ impl<'a> Seen<'a> {
 
     /// The line of a namespace's published head.
     pub fn line(&self, namespace: &Namespace) -> Result<Line<'a>, Error> {
-        Ok(Line { node: &self.repo.node, name: names::published(namespace)?, index_max: self.index() })
+        Ok(Line {
+            node: &self.repo.node,
+            name: names::published(namespace)?,
+            index_max: self.index(),
+        })
     }
 
     /// The published head and its place.
@@ -171,13 +194,15 @@ impl<'a> Seen<'a> {
             return Ok(None);
         };
         let place = self.line(namespace)?.place_of(&found.id)?;
-        let place = place.ok_or_else(|| Error::bug(format!("the published head of `{namespace}` has no row")))?;
+        let place = place
+            .ok_or_else(|| Error::bug(format!("the published head of `{namespace}` has no row")))?;
         Ok(Some((found, place)))
     }
 
     /// The head of a draft that must exist.
     pub fn draft_head(&self, namespace: &Namespace, draft: &DraftName) -> Result<Found, Error> {
-        self.head(&names::draft(namespace, draft)?)?.ok_or_else(|| Error::not_found(What::Draft, draft))
+        self.head(&names::draft(namespace, draft)?)?
+            .ok_or_else(|| Error::not_found(What::Draft, draft))
     }
 
     /// The published commit that a draft builds on: the newest one of the line that its commits lead to.
@@ -198,7 +223,9 @@ impl<'a> Seen<'a> {
                 });
             }
             match line.place_of(&id)? {
-                Some(place) if base.is_none_or(|base| base.position < place.position) => base = Some(place),
+                Some(place) if base.is_none_or(|base| base.position < place.position) => {
+                    base = Some(place)
+                }
                 Some(_) => {}
                 None => waiting.extend(self.objects().commit(&id)?.parents.iter().copied()),
             }
@@ -234,7 +261,10 @@ impl<'a> Seen<'a> {
 
 /// When and by whom a commit was made.
 pub(crate) fn committed(commit: &Commit) -> Stamp {
-    Stamp { at_ms: commit.commit_time.ms, by: who(&commit.committer) }
+    Stamp {
+        at_ms: commit.commit_time.ms,
+        by: who(&commit.committer),
+    }
 }
 
 /// A person in one line: the principal, or name and mail address of somebody the store does not know.
@@ -242,7 +272,9 @@ pub(crate) fn who(person: &Person) -> String {
     match (person.principal.is_empty(), person.email.is_empty()) {
         (false, _) => person.principal.clone(),
         (true, true) => person.name.clone(),
-        (true, false) => format!("{} <{}>", person.name, person.email).trim_start().to_owned(),
+        (true, false) => format!("{} <{}>", person.name, person.email)
+            .trim_start()
+            .to_owned(),
     }
 }
 

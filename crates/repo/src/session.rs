@@ -33,7 +33,10 @@ impl Session {
     /// The same session, whose next write is done once however often it is asked for with this key.
     #[must_use]
     pub fn idempotent(&self, key: &str) -> Self {
-        Self { idempotency_key: Some(key.into()), ..self.clone() }
+        Self {
+            idempotency_key: Some(key.into()),
+            ..self.clone()
+        }
     }
 
     /// Who the actor is.
@@ -53,10 +56,19 @@ impl Session {
     /// name cannot have replaced by `-`.
     #[must_use]
     pub fn own_draft(&self) -> DraftName {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
-        let name: String = self.actor.principal().chars().map(|c| if allowed(c) { c } else { '-' }).take(SEGMENT_CHARS_MAX).collect();
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+        let name: String = self
+            .actor
+            .principal()
+            .chars()
+            .map(|c| if allowed(c) { c } else { '-' })
+            .take(SEGMENT_CHARS_MAX)
+            .collect();
         let fallback = || DraftName::from_str("own");
         #[expect(clippy::expect_used, reason = "the fallback is a name")]
-        name.parse().or_else(|_| fallback()).expect("`own` names a draft")
+        name.parse()
+            .or_else(|_| fallback())
+            .expect("`own` names a draft")
     }
 }

@@ -30,7 +30,10 @@ impl Session {
         let prefix = names::tags(namespace);
         let tags = seen.view.scan(&prefix).filter_map(|(name, target)| {
             let name = name.as_str().strip_prefix(&prefix)?.parse().ok()?;
-            Some(Tag { name, commit: target.id })
+            Some(Tag {
+                name,
+                commit: target.id,
+            })
         });
         Ok(tags.collect())
     }
@@ -42,8 +45,13 @@ impl Session {
     pub fn tag(&self, namespace: &Namespace, name: &TagName) -> Result<Tag, Error> {
         let seen = self.look()?;
         seen.permit(namespace, Permission::ConfigReadPublished)?;
-        let target = seen.get(&names::tag(namespace, name)?).ok_or_else(|| Error::not_found(What::Tag, name))?;
-        Ok(Tag { name: name.clone(), commit: target.id })
+        let target = seen
+            .get(&names::tag(namespace, name)?)
+            .ok_or_else(|| Error::not_found(What::Tag, name))?;
+        Ok(Tag {
+            name: name.clone(),
+            commit: target.id,
+        })
     }
 
     /// Names a published commit. A tag that names it already is left (`None`).
@@ -61,7 +69,10 @@ impl Session {
         let intent = Intent {
             action: "tag.put",
             about: about.clone(),
-            digest: Digest::new("tag.put").with(about.as_str()).with(revision.to_string()).finish(),
+            digest: Digest::new("tag.put")
+                .with(about.as_str())
+                .with(revision.to_string())
+                .finish(),
             detail: serde_json::json!({ "namespace": namespace, "tag": name, "revision": revision }),
             session: self,
         };
@@ -71,24 +82,47 @@ impl Session {
             let at = evaluation.resolve(namespace, revision)?;
             let commit = at.must()?;
             if at.position.is_none() {
-                return Err(Error::invalid(format!("revision `{revision}`"), "it was never published; a tag names a published commit"));
+                return Err(Error::invalid(
+                    format!("revision `{revision}`"),
+                    "it was never published; a tag names a published commit",
+                ));
             }
             match evaluation.get(&about) {
                 Some(target) if target.id == commit => {
-                    left = Some(Tag { name: name.clone(), commit });
-                    Err(Error::Unchanged { namespace: namespace.clone(), reason: "the tag names it already".to_owned() })
+                    left = Some(Tag {
+                        name: name.clone(),
+                        commit,
+                    });
+                    Err(Error::Unchanged {
+                        namespace: namespace.clone(),
+                        reason: "the tag names it already".to_owned(),
+                    })
                 }
-                Some(_) => Err(Error::Exists { what: What::Tag, name: name.to_string() }),
+                Some(_) => Err(Error::Exists {
+                    what: What::Tag,
+                    name: name.to_string(),
+                }),
                 None => {
                     evaluation.set_commit(about.clone(), commit);
-                    Ok(Outcome { commit: Some(commit), ..Outcome::default() })
+                    Ok(Outcome {
+                        commit: Some(commit),
+                        ..Outcome::default()
+                    })
                 }
             }
         });
         match (done, left) {
             (Ok((outcome, committed)), _) => {
-                let commit = outcome.commit.ok_or_else(|| Error::bug("a tag was put on nothing"))?;
-                Ok((Tag { name: name.clone(), commit }, Some(committed)))
+                let commit = outcome
+                    .commit
+                    .ok_or_else(|| Error::bug("a tag was put on nothing"))?;
+                Ok((
+                    Tag {
+                        name: name.clone(),
+                        commit,
+                    },
+                    Some(committed),
+                ))
             }
             (Err(Error::Unchanged { .. }), Some(tag)) => Ok((tag, None)),
             (Err(error), _) => Err(error),
@@ -110,9 +144,14 @@ impl Session {
         };
         let (_, committed) = intent.carry_out(|evaluation| {
             evaluation.permit(namespace, Permission::ConfigPublish)?;
-            let target = evaluation.get(&about).ok_or_else(|| Error::not_found(What::Tag, name))?;
+            let target = evaluation
+                .get(&about)
+                .ok_or_else(|| Error::not_found(What::Tag, name))?;
             evaluation.set(about.clone(), None);
-            Ok(Outcome { previous: Some(target.id), ..Outcome::default() })
+            Ok(Outcome {
+                previous: Some(target.id),
+                ..Outcome::default()
+            })
         })?;
         Ok(committed)
     }

@@ -13,7 +13,10 @@ use crate::error::Error;
 pub fn parse(text: &str, now_ms: i64) -> Result<i64, Error> {
     let wrong = || {
         Error::invalid(
-            format!("time `{}`", text.chars().take(64).collect::<String>().escape_debug()),
+            format!(
+                "time `{}`",
+                text.chars().take(64).collect::<String>().escape_debug()
+            ),
             "allowed are RFC 3339 as in `2026-11-20T10:00Z`, a date as in `2026-11-20`, and a span as in `2h ago`",
         )
     };
@@ -23,16 +26,24 @@ pub fn parse(text: &str, now_ms: i64) -> Result<i64, Error> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(timestamp.as_millisecond());
     }
-    let civil = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
+    let civil = text
+        .parse::<DateTime>()
+        .or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
     if let Ok(civil) = civil {
-        return TimeZone::UTC.to_timestamp(civil).map(Timestamp::as_millisecond).map_err(|_| wrong());
+        return TimeZone::UTC
+            .to_timestamp(civil)
+            .map(Timestamp::as_millisecond)
+            .map_err(|_| wrong());
     }
     let span: Span = match text.ends_with("ago") {
         true => text.parse().map_err(|_| wrong())?,
         false => return Err(wrong()),
     };
     let now = Timestamp::from_millisecond(now_ms).map_err(Error::bug)?;
-    let moment = now.to_zoned_datetime(TimeZone::UTC).checked_add(span).map_err(|_| wrong())?;
+    let moment = now
+        .to_zoned_datetime(TimeZone::UTC)
+        .checked_add(span)
+        .map_err(|_| wrong())?;
     Ok(moment.timestamp().as_millisecond())
 }
 
@@ -40,8 +51,13 @@ pub fn parse(text: &str, now_ms: i64) -> Result<i64, Error> {
 #[must_use]
 pub fn rfc3339(ms: i64) -> String {
     // A moment outside of the years that RFC 3339 has is shown at the nearest one that it has.
-    let clamped = ms.clamp(Timestamp::MIN.as_millisecond() + 1, Timestamp::MAX.as_millisecond());
-    Timestamp::from_millisecond(clamped).unwrap_or_default().to_string()
+    let clamped = ms.clamp(
+        Timestamp::MIN.as_millisecond() + 1,
+        Timestamp::MAX.as_millisecond(),
+    );
+    Timestamp::from_millisecond(clamped)
+        .unwrap_or_default()
+        .to_string()
 }
 
 #[cfg(test)]

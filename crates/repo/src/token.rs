@@ -49,8 +49,11 @@ impl Token {
     /// # Errors
     /// [`Error::Unauthenticated`] where it has not the form of one.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let digits = text.strip_prefix(TOKEN_PREFIX).ok_or(Error::Unauthenticated)?;
-        let well_formed = digits.len() == RANDOM_DIGITS + CHECK_DIGITS && digits.bytes().all(|b| ALPHABET.contains(&b));
+        let digits = text
+            .strip_prefix(TOKEN_PREFIX)
+            .ok_or(Error::Unauthenticated)?;
+        let well_formed = digits.len() == RANDOM_DIGITS + CHECK_DIGITS
+            && digits.bytes().all(|b| ALPHABET.contains(&b));
         if !well_formed {
             return Err(Error::Unauthenticated);
         }
@@ -125,14 +128,26 @@ mod tests {
     fn a_new_token_is_accepted_and_no_digit_can_change() {
         let token = Token::generate().unwrap();
         assert!(Token::parse(token.as_str()).is_ok());
-        assert_eq!(token.as_str().len(), TOKEN_PREFIX.len() + RANDOM_DIGITS + CHECK_DIGITS);
+        assert_eq!(
+            token.as_str().len(),
+            TOKEN_PREFIX.len() + RANDOM_DIGITS + CHECK_DIGITS
+        );
         for at in 0..token.as_str().len() {
             let mut changed = token.as_str().as_bytes().to_vec();
             changed[at] = if changed[at] == b'x' { b'y' } else { b'x' };
             let changed = String::from_utf8(changed).unwrap();
-            assert!(matches!(Token::parse(&changed), Err(Error::Unauthenticated)), "{at}");
+            assert!(
+                matches!(Token::parse(&changed), Err(Error::Unauthenticated)),
+                "{at}"
+            );
         }
-        for wrong in ["", "cfm_pat_", "cfm_pat_ü", &token.as_str()[1..], &format!("{}0", token.as_str())] {
+        for wrong in [
+            "",
+            "cfm_pat_",
+            "cfm_pat_ü",
+            &token.as_str()[1..],
+            &format!("{}0", token.as_str()),
+        ] {
             assert!(matches!(Token::parse(wrong), Err(Error::Unauthenticated)));
         }
     }

@@ -16,7 +16,11 @@ fn every_change_is_in_the_log_of_operations() {
         let mut shown = Vec::new();
         loop {
             let page = test.admin.operations(&filter, after, limit).unwrap();
-            shown.extend(page.operations.iter().map(|logged| logged.operation.action.clone()));
+            shown.extend(
+                page.operations
+                    .iter()
+                    .map(|logged| logged.operation.action.clone()),
+            );
             after = page.next;
             if after.is_none() {
                 return shown.join(" ");
@@ -28,7 +32,11 @@ fn every_change_is_in_the_log_of_operations() {
             list(OperationFilter::default(), limit),
             "rollback draft.change-and-publish publish draft.change namespace.create bootstrap"
         );
-        let filter = OperationFilter { namespace: Some(ns("/a")), action: Some("publish".to_owned()), ..Default::default() };
+        let filter = OperationFilter {
+            namespace: Some(ns("/a")),
+            action: Some("publish".to_owned()),
+            ..Default::default()
+        };
         assert_eq!(list(filter, limit), "publish");
     }
 }
@@ -36,7 +44,13 @@ fn every_change_is_in_the_log_of_operations() {
 fn busy() -> TestRepo {
     let test = TestRepo::with(&["/a", "/b"]);
     for value in 0..40 {
-        test.set("/a", &[&format!("k{}={value}", value % 5), &format!("long={}", "x".repeat(100 + value))]);
+        test.set(
+            "/a",
+            &[
+                &format!("k{}={value}", value % 5),
+                &format!("long={}", "x".repeat(100 + value)),
+            ],
+        );
         test.draft("/b", "d", &[&format!("x={value}")]).unwrap();
     }
     test.publish("/b", "d").unwrap();
@@ -48,25 +62,51 @@ fn busy() -> TestRepo {
 fn a_sound_store_is_found_sound() {
     let test = busy();
     let mut phases = Vec::new();
-    let report = test.admin.fsck(&mut |progress| phases.push(progress.phase)).unwrap();
+    let report = test
+        .admin
+        .fsck(&mut |progress| phases.push(progress.phase))
+        .unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     assert!(report.objects[&Kind::Commit] >= 82, "{report:?}");
     assert!(report.operations > 80 && report.rows > 100, "{report:?}");
     phases.dedup();
-    assert_eq!(phases, ["operations", "objects that refs lead to", "other objects", "rows"]);
+    assert_eq!(
+        phases,
+        [
+            "operations",
+            "objects that refs lead to",
+            "other objects",
+            "rows"
+        ]
+    );
 }
 
 #[test]
 fn a_row_that_no_operation_gives_is_found() {
     let test = busy();
     // A transaction can say anything in its rows; only what operations give is right.
-    let forged = IndexRow { table: 1, prefix: b"/a@published\0k0\0".to_vec(), suffix: vec![0; 8], value: vec![1; 20] };
-    let admin = test.admin.resolve(&ns("/a"), &"published".parse().unwrap()).unwrap();
+    let forged = IndexRow {
+        table: 1,
+        prefix: b"/a@published\0k0\0".to_vec(),
+        suffix: vec![0; 8],
+        value: vec![1; 20],
+    };
+    let admin = test
+        .admin
+        .resolve(&ns("/a"), &"published".parse().unwrap())
+        .unwrap();
     let name = confman_repo::names::tag(&ns("/a"), &"forged".parse().unwrap()).unwrap();
-    let target = confman_repo::refs::Target { kind: Kind::Commit, id: admin.commit.unwrap() };
+    let target = confman_repo::refs::Target {
+        kind: Kind::Commit,
+        id: admin.commit.unwrap(),
+    };
     let transaction = Transaction {
         request: RequestId([7; 16]),
-        edits: vec![confman_repo::refs::RefEdit { name, expect: confman_repo::refs::Expect::Absent, new: Some(target) }],
+        edits: vec![confman_repo::refs::RefEdit {
+            name,
+            expect: confman_repo::refs::Expect::Absent,
+            new: Some(target),
+        }],
         reads: vec![],
         objects: vec![],
         rows: vec![forged],
@@ -78,7 +118,11 @@ fn a_row_that_no_operation_gives_is_found() {
     test.repo.node().transact(transaction).unwrap();
     let report = test.admin.fsck(&mut |_| {}).unwrap();
     assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
-    assert!(report.problems[0].contains("is there though no operation gives it"), "{:?}", report.problems);
+    assert!(
+        report.problems[0].contains("is there though no operation gives it"),
+        "{:?}",
+        report.problems
+    );
 }
 
 #[test]
@@ -86,31 +130,77 @@ fn everything_is_there_again_after_a_restart() {
     let test = busy();
     let token = test.admin.create_token("admin").unwrap().0;
     let (before, history) = (test.show("/a", "published"), test.history("/a", "k0"));
-    let TestRepo { repo, clock, admin, directory } = test;
+    let TestRepo {
+        repo,
+        clock,
+        admin,
+        directory,
+    } = test;
     drop((repo, admin));
     let node = confman_repo::refs::Node::open(&options(directory.path())).unwrap();
-    let repo = Repo::open(std::sync::Arc::new(node), std::sync::Arc::clone(&clock) as _, RepoOptions::default());
+    let repo = Repo::open(
+        std::sync::Arc::new(node),
+        std::sync::Arc::clone(&clock) as _,
+        RepoOptions::default(),
+    );
     assert!(repo.bootstrap().unwrap().is_none());
-    assert!(!repo.bootstrap_with(&confman_repo::Token::generate().unwrap()).unwrap());
+    assert!(
+        !repo
+            .bootstrap_with(&confman_repo::Token::generate().unwrap())
+            .unwrap()
+    );
     let admin = repo.session(repo.authenticate(token.as_str()).unwrap());
-    let test = TestRepo { repo, clock, admin, directory };
-    assert_eq!((test.show("/a", "published"), test.history("/a", "k0")), (before, history));
-    assert_eq!(test.admin.fsck(&mut |_| {}).unwrap().problems, Vec::<String>::new());
+    let test = TestRepo {
+        repo,
+        clock,
+        admin,
+        directory,
+    };
+    assert_eq!(
+        (test.show("/a", "published"), test.history("/a", "k0")),
+        (before, history)
+    );
+    assert_eq!(
+        test.admin.fsck(&mut |_| {}).unwrap().problems,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn a_value_that_rots_on_disk_is_found_and_named() {
     let test = TestRepo::with(&["/a"]);
     // No two bytes alike, so that it is kept as it is and can be found in the files.
-    let value: String = (0..400_u32).map(|at| char::from(b'!' + (at * 7919 % 89) as u8)).filter(|c| *c != '=').collect();
+    let value: String = (0..400_u32)
+        .map(|at| char::from(b'!' + (at * 7919 % 89) as u8))
+        .filter(|c| *c != '=')
+        .collect();
     test.set("/a", &[&format!("long={value}")]);
     let token = test.admin.create_token("admin").unwrap().0;
-    let TestRepo { repo, clock, admin, directory } = test;
+    let TestRepo {
+        repo,
+        clock,
+        admin,
+        directory,
+    } = test;
     let stored = {
-        let tree = admin.resolve(&ns("/a"), &"published".parse().unwrap()).unwrap().tree;
-        let leaf = confman_repo::objects::tree::get(&**repo.node().store(), &tree, b"long").unwrap().unwrap();
+        let tree = admin
+            .resolve(&ns("/a"), &"published".parse().unwrap())
+            .unwrap()
+            .tree;
+        let leaf = confman_repo::objects::tree::get(&**repo.node().store(), &tree, b"long")
+            .unwrap()
+            .unwrap();
         let blob = confman_repo::layout::blob(&leaf).unwrap();
-        (blob, repo.node().store().backend().get(Kind::Blob, &blob).unwrap().unwrap().payload)
+        (
+            blob,
+            repo.node()
+                .store()
+                .backend()
+                .get(Kind::Blob, &blob)
+                .unwrap()
+                .unwrap()
+                .payload,
+        )
     };
     drop((repo, admin));
     let flipped = flip(&directory.path().join("data"), &stored.1);
@@ -120,10 +210,18 @@ fn a_value_that_rots_on_disk_is_found_and_named() {
         // The database itself noticed: a checksum of a log or table.
         return;
     };
-    let repo = Repo::open(std::sync::Arc::new(node), clock as _, RepoOptions::default());
+    let repo = Repo::open(
+        std::sync::Arc::new(node),
+        clock as _,
+        RepoOptions::default(),
+    );
     let admin = repo.session(repo.authenticate(token.as_str()).unwrap());
     let report = admin.fsck(&mut |_| {}).unwrap();
-    let named = report.problems.iter().filter(|problem| problem.contains(&stored.0.to_string())).count();
+    let named = report
+        .problems
+        .iter()
+        .filter(|problem| problem.contains(&stored.0.to_string()))
+        .count();
     assert_eq!(named, 1, "{:?}", report.problems);
     let key = "long".parse().unwrap();
     assert!(matches!(
@@ -142,7 +240,12 @@ fn flip(directory: &std::path::Path, bytes: &[u8]) -> usize {
             continue;
         }
         let mut content = std::fs::read(&path).unwrap();
-        let places: Vec<usize> = content.windows(bytes.len()).enumerate().filter(|(_, window)| *window == bytes).map(|(at, _)| at).collect();
+        let places: Vec<usize> = content
+            .windows(bytes.len())
+            .enumerate()
+            .filter(|(_, window)| *window == bytes)
+            .map(|(at, _)| at)
+            .collect();
         for at in &places {
             content[at + bytes.len() / 2] ^= 1;
         }

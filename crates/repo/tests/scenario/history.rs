@@ -13,8 +13,17 @@ fn versions_count_removals_and_tombstones() {
     insta::assert_snapshot!(test.history("/a", "x"), @"v4 @5 unset, v3 @4 2, v2 @2 removed, v1 @1 1");
     insta::assert_snapshot!(test.history("/a", "never"), @"there is no entry `/a:never`");
     let history = test.admin.history(&ns("/a"), &key("x"), None, 10).unwrap();
-    assert!(history.versions.iter().all(|version| version.term > 0 && version.published.by == "admin"));
-    assert!(history.versions.is_sorted_by(|newer, older| newer.index > older.index));
+    assert!(
+        history
+            .versions
+            .iter()
+            .all(|version| version.term > 0 && version.published.by == "admin")
+    );
+    assert!(
+        history
+            .versions
+            .is_sorted_by(|newer, older| newer.index > older.index)
+    );
     assert_eq!(history.versions[1].message, "change x");
 }
 
@@ -45,15 +54,37 @@ fn blame_names_the_commit_of_each_key_as_of_a_revision() {
     let second = test.set("/a", &["a/y=2"]);
     test.set("/a", &["a/x=3", "b=3"]);
     let blame = |revision: &str| {
-        let blame = test.admin.blame(&ns("/a"), &rev(revision), "a/", None, 10).unwrap();
-        blame.lines.iter().map(|line| (line.key.to_string(), line.version, line.commit)).collect::<Vec<_>>()
+        let blame = test
+            .admin
+            .blame(&ns("/a"), &rev(revision), "a/", None, 10)
+            .unwrap();
+        blame
+            .lines
+            .iter()
+            .map(|line| (line.key.to_string(), line.version, line.commit))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(blame("published~1"), [("a/x".to_owned(), 1, first.commit), ("a/y".to_owned(), 2, second.commit)]);
+    assert_eq!(
+        blame("published~1"),
+        [
+            ("a/x".to_owned(), 1, first.commit),
+            ("a/y".to_owned(), 2, second.commit)
+        ]
+    );
     assert_eq!(blame("published")[0].1, 2);
     test.draft("/a", "d", &["b=4"]).unwrap();
     insta::assert_snapshot!(said(test.admin.blame(&ns("/a"), &rev("draft/d"), "", None, 10)), @"revision `draft/d` is not valid: it was never published, so nobody published its values");
-    let page = test.admin.blame(&ns("/a"), &rev("published"), "", Some(&key("a/x")), 1).unwrap();
-    assert_eq!((page.lines[0].key.as_str(), page.next.as_ref().unwrap().as_str()), ("a/y", "a/y"));
+    let page = test
+        .admin
+        .blame(&ns("/a"), &rev("published"), "", Some(&key("a/x")), 1)
+        .unwrap();
+    assert_eq!(
+        (
+            page.lines[0].key.as_str(),
+            page.next.as_ref().unwrap().as_str()
+        ),
+        ("a/y", "a/y")
+    );
 }
 
 #[test]
@@ -69,10 +100,16 @@ fn a_log_follows_first_parents_through_a_draft_and_can_be_of_one_key() {
         let mut after = None;
         let mut shown = Vec::new();
         loop {
-            let query = LogQuery { after, limit, key: key.clone() };
+            let query = LogQuery {
+                after,
+                limit,
+                key: key.clone(),
+            };
             let page = test.admin.log(&ns("/a"), &rev(revision), &query).unwrap();
             shown.extend(page.commits.iter().map(|info| {
-                let place = info.position.map_or_else(|| "draft".to_owned(), |position| position.to_string());
+                let place = info
+                    .position
+                    .map_or_else(|| "draft".to_owned(), |position| position.to_string());
                 format!("{place} {}", info.commit.message)
             }));
             after = page.next;
@@ -82,8 +119,14 @@ fn a_log_follows_first_parents_through_a_draft_and_can_be_of_one_key() {
         }
     };
     for limit in [1, 2, 100] {
-        assert_eq!(log("draft/d", None, limit), "draft change k1, draft change k0, 4 change k1, 3 change k0, 2 change k1, 1 change k0");
-        assert_eq!(log("draft/d", Some("k0"), limit), "draft change k0, 3 change k0, 1 change k0");
+        assert_eq!(
+            log("draft/d", None, limit),
+            "draft change k1, draft change k0, 4 change k1, 3 change k0, 2 change k1, 1 change k0"
+        );
+        assert_eq!(
+            log("draft/d", Some("k0"), limit),
+            "draft change k0, 3 change k0, 1 change k0"
+        );
         assert_eq!(log("published~1", Some("k1"), limit), "2 change k1");
         assert_eq!(log("published~2", None, limit), "2 change k1, 1 change k0");
     }

@@ -12,10 +12,21 @@ type State = BTreeMap<String, String>;
 #[derive(Clone, Debug)]
 enum Step {
     /// Sets (`Some`) or removes a key in a draft.
-    Draft { draft: u8, key: u8, value: Option<u8> },
-    Publish { draft: u8 },
-    Set { key: u8, value: u8 },
-    Rollback { back: usize },
+    Draft {
+        draft: u8,
+        key: u8,
+        value: Option<u8>,
+    },
+    Publish {
+        draft: u8,
+    },
+    Set {
+        key: u8,
+        value: u8,
+    },
+    Rollback {
+        back: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -42,9 +53,16 @@ impl Model {
 
     fn publish(&mut self, state: State) {
         let before = self.head();
-        for key in before.keys().chain(state.keys()).collect::<std::collections::BTreeSet<_>>() {
+        for key in before
+            .keys()
+            .chain(state.keys())
+            .collect::<std::collections::BTreeSet<_>>()
+        {
             if before.get(key) != state.get(key) {
-                self.versions.entry(key.clone()).or_default().push(state.get(key).cloned());
+                self.versions
+                    .entry(key.clone())
+                    .or_default()
+                    .push(state.get(key).cloned());
             }
         }
         self.line.push(state);
@@ -52,7 +70,11 @@ impl Model {
 }
 
 fn shown(state: &State) -> String {
-    state.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+    state
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn run(steps: &[Step]) {
@@ -86,7 +108,9 @@ fn run(steps: &[Step]) {
                             model.drafts.insert(*draft, (base, state));
                         }
                     }
-                    Err(Error::NotFound { .. }) => assert!(value.is_none() && !before.contains_key(&name)),
+                    Err(Error::NotFound { .. }) => {
+                        assert!(value.is_none() && !before.contains_key(&name))
+                    }
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -96,11 +120,19 @@ fn run(steps: &[Step]) {
                     assert!(matches!(result, Err(Error::NotFound { .. })));
                     continue;
                 };
-                let base = base.checked_sub(1).map(|at| model.line[at].clone()).unwrap_or_default();
+                let base = base
+                    .checked_sub(1)
+                    .map(|at| model.line[at].clone())
+                    .unwrap_or_default();
                 let ours = model.head();
                 let mut merged = ours.clone();
                 let mut conflicts = 0;
-                for key in base.keys().chain(theirs.keys()).chain(ours.keys()).collect::<std::collections::BTreeSet<_>>() {
+                for key in base
+                    .keys()
+                    .chain(theirs.keys())
+                    .chain(ours.keys())
+                    .collect::<std::collections::BTreeSet<_>>()
+                {
                     let (old, our, their) = (base.get(key), ours.get(key), theirs.get(key));
                     if their != old && their != our {
                         if our != old {
@@ -118,7 +150,9 @@ fn run(steps: &[Step]) {
                         model.publish(merged);
                         model.drafts.remove(draft);
                     }
-                    Err(Error::Conflict { conflicts: found, .. }) => assert_eq!(found.len(), conflicts),
+                    Err(Error::Conflict {
+                        conflicts: found, ..
+                    }) => assert_eq!(found.len(), conflicts),
                     Err(Error::Unchanged { .. }) => assert!(conflicts == 0 && merged == ours),
                     Err(error) => panic!("{error}"),
                 }
@@ -132,7 +166,11 @@ fn run(steps: &[Step]) {
                 }
             }
             Step::Rollback { back } => {
-                let target = model.line.len().checked_sub(1 + back).map(|at| model.line[at].clone());
+                let target = model
+                    .line
+                    .len()
+                    .checked_sub(1 + back)
+                    .map(|at| model.line[at].clone());
                 match (test.rollback("/a", &format!("published~{back}")), target) {
                     (Ok(_), Some(state)) => model.publish(state),
                     (Err(Error::Unchanged { .. }), Some(state)) => assert_eq!(state, model.head()),
@@ -150,7 +188,15 @@ fn run(steps: &[Step]) {
         assert_eq!(test.show("/a", &format!("published~{back}")), shown(state));
     }
     for (key, versions) in &model.versions {
-        let history = test.admin.history(&crate::test_repo::ns("/a"), &crate::test_repo::key(key), None, 1000).unwrap();
+        let history = test
+            .admin
+            .history(
+                &crate::test_repo::ns("/a"),
+                &crate::test_repo::key(key),
+                None,
+                1000,
+            )
+            .unwrap();
         let found: Vec<_> = history
             .versions
             .iter()
@@ -158,9 +204,19 @@ fn run(steps: &[Step]) {
             .map(|version| version.entry.as_ref().map(crate::test_repo::entry_text))
             .collect();
         assert_eq!(&found, versions);
-        assert!(history.versions.iter().rev().map(|version| version.version).eq(1..=versions.len() as u64));
+        assert!(
+            history
+                .versions
+                .iter()
+                .rev()
+                .map(|version| version.version)
+                .eq(1..=versions.len() as u64)
+        );
     }
-    assert_eq!(test.admin.fsck(&mut |_| {}).unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        test.admin.fsck(&mut |_| {}).unwrap().problems,
+        Vec::<String>::new()
+    );
 }
 
 proptest! {

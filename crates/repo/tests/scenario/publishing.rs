@@ -33,14 +33,27 @@ fn other_keys_that_moved_are_merged() {
 fn keys_that_changed_underneath_conflict_and_are_listed() {
     let test = TestRepo::with(&["/a"]);
     test.set("/a", &["x=1", "y=1", "z=1", "same=1"]);
-    test.draft("/a", "d", &["x=2", "y=2", "-z", "same=2"]).unwrap();
+    test.draft("/a", "d", &["x=2", "y=2", "-z", "same=2"])
+        .unwrap();
     test.set("/a", &["x=3", "z=3", "same=2"]);
-    let Err(Error::Conflict { conflicts, .. }) = test.publish("/a", "d") else { panic!() };
+    let Err(Error::Conflict { conflicts, .. }) = test.publish("/a", "d") else {
+        panic!()
+    };
     let shown: Vec<_> = conflicts
         .iter()
         .map(|conflict| {
-            let side = |entry: &Option<_>| entry.as_ref().map_or_else(|| "removed".to_owned(), crate::test_repo::entry_text);
-            format!("{}: {} | {} (was {})", conflict.key, side(&conflict.ours), side(&conflict.theirs), side(&conflict.base))
+            let side = |entry: &Option<_>| {
+                entry
+                    .as_ref()
+                    .map_or_else(|| "removed".to_owned(), crate::test_repo::entry_text)
+            };
+            format!(
+                "{}: {} | {} (was {})",
+                conflict.key,
+                side(&conflict.ours),
+                side(&conflict.theirs),
+                side(&conflict.base)
+            )
         })
         .collect();
     assert_eq!(shown, ["x: 3 | 2 (was 1)", "z: 3 | removed (was 1)"]);
@@ -72,10 +85,14 @@ fn changing_and_publishing_in_one_step_leaves_what_else_is_in_the_draft() {
     let test = TestRepo::with(&["/a"]);
     test.set("/a", &["x=1"]);
     test.draft("/a", "d", &["y=2"]).unwrap();
-    test.admin.change_and_publish(&ns("/a"), &change("d", &["x=3"])).unwrap();
+    test.admin
+        .change_and_publish(&ns("/a"), &change("d", &["x=3"]))
+        .unwrap();
     assert_eq!(test.show("/a", "published"), "x=3");
     assert_eq!(test.show("/a", "draft/d"), "x=3 y=2");
-    let again = test.admin.change_and_publish(&ns("/a"), &change("other", &["x=3"]));
+    let again = test
+        .admin
+        .change_and_publish(&ns("/a"), &change("other", &["x=3"]));
     insta::assert_snapshot!(said(again), @"nothing to do in `/a`: it is published so already");
 }
 
@@ -103,10 +120,18 @@ fn single_keys_roll_back() {
     test.set("/a", &["x=1", "y=1"]);
     test.set("/a", &["x=2", "y=2", "z=2"]);
     let keys = Some([key("x"), key("z")].into());
-    let rollback = Rollback { to: rev("published~1"), keys, expected_head: ExpectedHead::Any, message: None };
+    let rollback = Rollback {
+        to: rev("published~1"),
+        keys,
+        expected_head: ExpectedHead::Any,
+        message: None,
+    };
     test.admin.rollback(&ns("/a"), &rollback).unwrap();
     assert_eq!(test.show("/a", "published"), "x=1 y=2");
-    let missing = Rollback { keys: Some([key("nothing")].into()), ..rollback };
+    let missing = Rollback {
+        keys: Some([key("nothing")].into()),
+        ..rollback
+    };
     insta::assert_snapshot!(said(test.admin.rollback(&ns("/a"), &missing)), @"there is no entry `nothing`");
 }
 
@@ -126,9 +151,22 @@ fn a_head_that_moved_is_stale() {
     let first = test.set("/a", &["x=1"]);
     let second = test.set("/a", &["x=2"]);
     let expected_head = ExpectedHead::At(first.commit);
-    let rollback = Rollback { to: rev("published~1"), keys: None, expected_head, message: None };
-    let Err(Error::Stale { expected, actual, .. }) = test.admin.rollback(&ns("/a"), &rollback) else { panic!() };
-    assert_eq!((expected, actual), (Some(first.commit), Some(second.commit)));
+    let rollback = Rollback {
+        to: rev("published~1"),
+        keys: None,
+        expected_head,
+        message: None,
+    };
+    let Err(Error::Stale {
+        expected, actual, ..
+    }) = test.admin.rollback(&ns("/a"), &rollback)
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (expected, actual),
+        (Some(first.commit), Some(second.commit))
+    );
 }
 
 #[test]
@@ -136,15 +174,25 @@ fn a_request_with_an_idempotency_key_is_done_once() {
     let test = TestRepo::with(&["/a"]);
     test.set("/a", &["x=1"]);
     let once = test.admin.idempotent("k1");
-    let first = once.change_and_publish(&ns("/a"), &change("d", &["x=2"])).unwrap();
+    let first = once
+        .change_and_publish(&ns("/a"), &change("d", &["x=2"]))
+        .unwrap();
     test.set("/a", &["x=3"]);
-    let again = once.change_and_publish(&ns("/a"), &change("d", &["x=2"])).unwrap();
-    assert_eq!((first.commit, first.committed, &first.keys), (again.commit, again.committed, &again.keys));
+    let again = once
+        .change_and_publish(&ns("/a"), &change("d", &["x=2"]))
+        .unwrap();
+    assert_eq!(
+        (first.commit, first.committed, &first.keys),
+        (again.commit, again.committed, &again.keys)
+    );
     assert_eq!(test.show("/a", "published"), "x=3");
     let other = once.change_and_publish(&ns("/a"), &change("d", &["x=4"]));
     insta::assert_snapshot!(said(other), @"the idempotency key was used for another request");
     let somebody_else = test.principal("ann").idempotent("k1");
-    assert!(matches!(somebody_else.change_and_publish(&ns("/a"), &change("d", &["x=4"])), Err(Error::NotFound { .. })));
+    assert!(matches!(
+        somebody_else.change_and_publish(&ns("/a"), &change("d", &["x=4"])),
+        Err(Error::NotFound { .. })
+    ));
 }
 
 #[test]
@@ -161,6 +209,15 @@ fn writers_to_one_namespace_at_once_all_succeed() {
             });
         }
     });
-    assert_eq!(test.admin.resolve(&ns("/a"), &rev("published")).unwrap().position, Some(40));
-    assert_eq!(test.show("/a", "published"), "k0=4 k1=4 k2=4 k3=4 k4=4 k5=4 k6=4 k7=4");
+    assert_eq!(
+        test.admin
+            .resolve(&ns("/a"), &rev("published"))
+            .unwrap()
+            .position,
+        Some(40)
+    );
+    assert_eq!(
+        test.show("/a", "published"),
+        "k0=4 k1=4 k2=4 k3=4 k4=4 k5=4 k6=4 k7=4"
+    );
 }

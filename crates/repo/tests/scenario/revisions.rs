@@ -4,7 +4,10 @@ use crate::test_repo::{MINUTE_MS, NOON_MS, TestRepo, key, ns, rev, said};
 
 fn at(test: &TestRepo, revision: &str) -> String {
     match test.admin.resolve(&ns("/a"), &rev(revision)) {
-        Ok(at) => at.position.map_or_else(|| "not published".to_owned(), |position| format!("@{position}")),
+        Ok(at) => at.position.map_or_else(
+            || "not published".to_owned(),
+            |position| format!("@{position}"),
+        ),
         Err(error) => error.to_string(),
     }
 }
@@ -18,7 +21,9 @@ fn a_revision_is_found_by_every_name_it_has() {
     let second = test.set("/a", &["x=2"]);
     test.clock.advance(60 * MINUTE_MS);
     test.set("/a", &["x=3"]);
-    test.admin.put_tag(&ns("/a"), &"v1".parse().unwrap(), &rev("published~1")).unwrap();
+    test.admin
+        .put_tag(&ns("/a"), &"v1".parse().unwrap(), &rev("published~1"))
+        .unwrap();
     test.draft("/a", "d", &["x=4"]).unwrap();
 
     assert_eq!(at(&test, "published"), "@3");
@@ -73,10 +78,16 @@ fn tags_name_published_commits_and_stay() {
     assert!(put("published~1").unwrap().1.is_some());
     assert!(put("published~1").unwrap().1.is_none());
     insta::assert_snapshot!(said(put("published")), @"tag `v1` exists already");
-    assert_eq!(test.admin.tag(&ns("/a"), &tag).unwrap().commit, first.commit);
+    assert_eq!(
+        test.admin.tag(&ns("/a"), &tag).unwrap().commit,
+        first.commit
+    );
     assert_eq!(test.admin.tags(&ns("/a")).unwrap().len(), 1);
     test.admin.delete_tag(&ns("/a"), &tag).unwrap();
-    assert!(matches!(test.admin.tag(&ns("/a"), &tag), Err(Error::NotFound { .. })));
+    assert!(matches!(
+        test.admin.tag(&ns("/a"), &tag),
+        Err(Error::NotFound { .. })
+    ));
     test.draft("/a", "d", &["x=3"]).unwrap();
     insta::assert_snapshot!(said(put("draft/d")), @"revision `draft/d` is not valid: it was never published; a tag names a published commit");
 }
@@ -89,15 +100,37 @@ fn comparisons_go_between_revisions_and_namespaces() {
     test.set("/b", &["same=1", "x=9"]);
     let compare = |from: (&str, &str), to: (&str, &str)| {
         let (from, to) = ((ns(from.0), rev(from.1)), (ns(to.0), rev(to.1)));
-        let found = test.admin.compare((&from.0, &from.1), (&to.0, &to.1), None, 10).unwrap();
-        found.changes.iter().map(|change| format!("{:?} {}", change.kind, change.key)).collect::<Vec<_>>().join(", ")
+        let found = test
+            .admin
+            .compare((&from.0, &from.1), (&to.0, &to.1), None, 10)
+            .unwrap();
+        found
+            .changes
+            .iter()
+            .map(|change| format!("{:?} {}", change.kind, change.key))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
-    assert_eq!(compare(("/a", "published~1"), ("/a", "published")), "Removed gone, Added new, Changed x");
+    assert_eq!(
+        compare(("/a", "published~1"), ("/a", "published")),
+        "Removed gone, Added new, Changed x"
+    );
     assert_eq!(compare(("/a", "published"), ("/a", "published")), "");
-    assert_eq!(compare(("/a", "published~1"), ("/b", "published")), "Removed gone, Changed x");
+    assert_eq!(
+        compare(("/a", "published~1"), ("/b", "published")),
+        "Removed gone, Changed x"
+    );
     let page = test
         .admin
-        .compare((&ns("/a"), &rev("published~1")), (&ns("/a"), &rev("published")), Some(&key("gone")), 1)
+        .compare(
+            (&ns("/a"), &rev("published~1")),
+            (&ns("/a"), &rev("published")),
+            Some(&key("gone")),
+            1,
+        )
         .unwrap();
-    assert_eq!((page.changes[0].key.as_str(), page.next), ("new", Some(key("new"))));
+    assert_eq!(
+        (page.changes[0].key.as_str(), page.next),
+        ("new", Some(key("new")))
+    );
 }

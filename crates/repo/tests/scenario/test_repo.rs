@@ -8,8 +8,8 @@ use confman_repo::model::{Entry, EntryType, Value, ValueLimits};
 use confman_repo::objects::ObjectId;
 use confman_repo::refs::{Node, NodeOptions};
 use confman_repo::{
-    DraftName, EntriesQuery, Error, Key, ManualClock, Namespace, NamespaceDocument, Publish, Published, Repo,
-    RepoOptions, Revision, Rollback, Session, Values,
+    DraftName, EntriesQuery, Error, Key, ManualClock, Namespace, NamespaceDocument, Publish,
+    Published, Repo, RepoOptions, Revision, Rollback, Session, Values,
 };
 
 /// 2026-11-24T12:00:00Z.
@@ -28,17 +28,28 @@ impl TestRepo {
         let directory = tempfile::tempdir().unwrap();
         let node = Node::open(&options(directory.path())).unwrap();
         let clock = Arc::new(ManualClock::new(NOON_MS));
-        let repo = Repo::open(Arc::new(node), Arc::clone(&clock) as _, RepoOptions::default());
+        let repo = Repo::open(
+            Arc::new(node),
+            Arc::clone(&clock) as _,
+            RepoOptions::default(),
+        );
         let token = repo.bootstrap().unwrap().unwrap();
         let admin = repo.session(repo.authenticate(token.as_str()).unwrap());
-        Self { repo, clock, admin, directory }
+        Self {
+            repo,
+            clock,
+            admin,
+            directory,
+        }
     }
 
     /// A repo with these namespaces, whose document says nothing.
     pub fn with(namespaces: &[&str]) -> Self {
         let test = Self::new();
         for namespace in namespaces {
-            test.admin.create_namespace(NamespaceDocument::new(ns(namespace))).unwrap();
+            test.admin
+                .create_namespace(NamespaceDocument::new(ns(namespace)))
+                .unwrap();
         }
         test
     }
@@ -47,38 +58,62 @@ impl TestRepo {
     pub fn principal(&self, name: &str) -> Session {
         self.admin.create_principal(name, name).unwrap();
         let (token, _) = self.admin.create_token(name).unwrap();
-        self.repo.session(self.repo.authenticate(token.as_str()).unwrap())
+        self.repo
+            .session(self.repo.authenticate(token.as_str()).unwrap())
     }
 
     /// Changes a draft: `key=text`, `-key` removes, `!key` unsets.
     pub fn draft(&self, namespace: &str, draft: &str, changes: &[&str]) -> Result<Drafted, Error> {
         self.clock.advance(MINUTE_MS);
-        self.admin.change_draft(&ns(namespace), &change(draft, changes))
+        self.admin
+            .change_draft(&ns(namespace), &change(draft, changes))
     }
 
     /// Changes and publishes in one step.
     pub fn set(&self, namespace: &str, changes: &[&str]) -> Published {
         self.clock.advance(MINUTE_MS);
-        self.admin.change_and_publish(&ns(namespace), &change("direct", changes)).unwrap()
+        self.admin
+            .change_and_publish(&ns(namespace), &change("direct", changes))
+            .unwrap()
     }
 
     pub fn publish(&self, namespace: &str, draft: &str) -> Result<Published, Error> {
         self.clock.advance(MINUTE_MS);
         let draft = name(draft);
-        let publish = Publish { draft, expected_head: ExpectedHead::Any, keys: None, message: None };
+        let publish = Publish {
+            draft,
+            expected_head: ExpectedHead::Any,
+            keys: None,
+            message: None,
+        };
         self.admin.publish(&ns(namespace), &publish)
     }
 
-    pub fn publish_keys(&self, namespace: &str, draft: &str, keys: &[&str]) -> Result<Published, Error> {
+    pub fn publish_keys(
+        &self,
+        namespace: &str,
+        draft: &str,
+        keys: &[&str],
+    ) -> Result<Published, Error> {
         self.clock.advance(MINUTE_MS);
         let keys = Some(keys.iter().map(|text| key(text)).collect());
-        let publish = Publish { draft: name(draft), expected_head: ExpectedHead::Any, keys, message: None };
+        let publish = Publish {
+            draft: name(draft),
+            expected_head: ExpectedHead::Any,
+            keys,
+            message: None,
+        };
         self.admin.publish(&ns(namespace), &publish)
     }
 
     pub fn rollback(&self, namespace: &str, to: &str) -> Result<Published, Error> {
         self.clock.advance(MINUTE_MS);
-        let rollback = Rollback { to: rev(to), keys: None, expected_head: ExpectedHead::Any, message: None };
+        let rollback = Rollback {
+            to: rev(to),
+            keys: None,
+            expected_head: ExpectedHead::Any,
+            message: None,
+        };
         self.admin.rollback(&ns(namespace), &rollback)
     }
 
@@ -87,7 +122,9 @@ impl TestRepo {
         match self.admin.entries(&ns(namespace), &rev(revision), &all()) {
             Ok(entries) => {
                 let shown = entries.entries.iter().map(|entry| match &entry.value {
-                    Some(value) => format!("{}={}", entry.key, value.as_str().unwrap_or("(binary)")),
+                    Some(value) => {
+                        format!("{}={}", entry.key, value.as_str().unwrap_or("(binary)"))
+                    }
                     None => format!("!{}", entry.key),
                 });
                 shown.collect::<Vec<_>>().join(" ")
@@ -101,7 +138,10 @@ impl TestRepo {
         match self.admin.history(&ns(namespace), &key(text), None, 100) {
             Ok(history) => {
                 let shown = history.versions.iter().map(|version| {
-                    let entry = version.entry.as_ref().map_or_else(|| "removed".to_owned(), entry_text);
+                    let entry = version
+                        .entry
+                        .as_ref()
+                        .map_or_else(|| "removed".to_owned(), entry_text);
                     format!("v{} @{} {entry}", version.version, version.position)
                 });
                 shown.collect::<Vec<_>>().join(", ")
@@ -111,20 +151,35 @@ impl TestRepo {
     }
 
     pub fn tree(&self, namespace: &str, revision: &str) -> ObjectId {
-        self.admin.resolve(&ns(namespace), &rev(revision)).unwrap().tree
+        self.admin
+            .resolve(&ns(namespace), &rev(revision))
+            .unwrap()
+            .tree
     }
 }
 
 pub fn options(path: &std::path::Path) -> NodeOptions {
-    NodeOptions { directory: path.to_owned(), cache_bytes: 16 << 20, block_cache_bytes: 16 << 20 }
+    NodeOptions {
+        directory: path.to_owned(),
+        cache_bytes: 16 << 20,
+        block_cache_bytes: 16 << 20,
+    }
 }
 
 pub fn entry_text(entry: &Entry) -> String {
-    entry.value().map_or_else(|| "unset".to_owned(), |value| value.as_str().unwrap_or("(binary)").to_owned())
+    entry.value().map_or_else(
+        || "unset".to_owned(),
+        |value| value.as_str().unwrap_or("(binary)").to_owned(),
+    )
 }
 
 pub fn all() -> EntriesQuery {
-    EntriesQuery { prefix: String::new(), after: None, limit: 10_000, values: Values::With }
+    EntriesQuery {
+        prefix: String::new(),
+        after: None,
+        limit: 10_000,
+        values: Values::With,
+    }
 }
 
 pub fn ns(text: &str) -> Namespace {
@@ -150,17 +205,36 @@ pub fn text(value: &str) -> Value {
 pub fn change(draft: &str, changes: &[&str]) -> ChangeDraft {
     let changes: BTreeMap<Key, EntryEdit> = changes
         .iter()
-        .map(|change| match (change.strip_prefix('-'), change.strip_prefix('!'), change.split_once('=')) {
-            (Some(removed), ..) => (key(removed), EntryEdit::Remove),
-            (_, Some(unset), _) => {
-                let value = confman_repo::ValueEdit::Unset;
-                (key(unset), EntryEdit::Write { value, description: None, tags: None, media_type: None })
+        .map(|change| {
+            match (
+                change.strip_prefix('-'),
+                change.strip_prefix('!'),
+                change.split_once('='),
+            ) {
+                (Some(removed), ..) => (key(removed), EntryEdit::Remove),
+                (_, Some(unset), _) => {
+                    let value = confman_repo::ValueEdit::Unset;
+                    (
+                        key(unset),
+                        EntryEdit::Write {
+                            value,
+                            description: None,
+                            tags: None,
+                            media_type: None,
+                        },
+                    )
+                }
+                (_, _, Some((set, value))) => (key(set), EntryEdit::set(text(value))),
+                _ => panic!("not a change: {change}"),
             }
-            (_, _, Some((set, value))) => (key(set), EntryEdit::set(text(value))),
-            _ => panic!("not a change: {change}"),
         })
         .collect();
-    ChangeDraft { draft: name(draft), changes, expected_head: ExpectedHead::Any, message: None }
+    ChangeDraft {
+        draft: name(draft),
+        changes,
+        expected_head: ExpectedHead::Any,
+        message: None,
+    }
 }
 
 /// An outcome in one line.
