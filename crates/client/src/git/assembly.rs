@@ -4,7 +4,7 @@
 //! makes the same commits, which is how an import that was cut off goes on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 use confman_model::Namespace;
@@ -584,13 +584,17 @@ impl Assembly {
                     },
                 )?;
             }
-            for (key, edit) in change.edits.get(namespace).into_iter().flatten() {
-                if key.as_bytes().starts_with(&prefix) {
-                    match edit {
-                        Some(leaf) => found.insert((namespace.clone(), key.clone()), leaf.clone()),
-                        None => found.remove(&(namespace.clone(), key.clone())),
-                    };
-                }
+            let edits = change.edits.get(namespace);
+            // From the prefix on: a commit may change very many keys, and every one of them asks here.
+            let start = TreeKey::new(prefix.clone()).map_or(Bound::Unbounded, Bound::Included);
+            let under = edits
+                .into_iter()
+                .flat_map(|edits| edits.range((start.clone(), Bound::Unbounded)));
+            for (key, edit) in under.take_while(|(key, _)| key.as_bytes().starts_with(&prefix)) {
+                match edit {
+                    Some(leaf) => found.insert((namespace.clone(), key.clone()), leaf.clone()),
+                    None => found.remove(&(namespace.clone(), key.clone())),
+                };
             }
         }
         Ok(found

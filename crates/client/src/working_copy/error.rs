@@ -101,7 +101,7 @@ pub enum WorkingCopyError {
         found: Vec<ObjectId>,
     },
     /// Conflicts are left.
-    #[error("conflicts are left in `{namespace}`: {}; edit them in entries.json or `confman resolve` them", .keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    #[error("conflicts are left in `{namespace}`: {}; edit them in entries.json, keeping one entry in place of each", .keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Conflicts {
         /// The namespace.
         namespace: Namespace,
