@@ -89,7 +89,18 @@ impl Session {
         let seen = self.look()?;
         seen.permit(namespace, Permission::ConfigReadPublished)?;
         let line = seen.line(namespace)?;
-        let after = after.map(|position| line.must(position)).transpose()?;
+        let after = match after {
+            None => None,
+            Some(position) => match line.at(position)? {
+                None => {
+                    return Err(Error::invalid(
+                        "page of a history",
+                        format!("no page of it ends at {position}"),
+                    ));
+                }
+                place => place,
+            },
+        };
         let mut found = line.versions(
             tree_key(key)?.as_bytes(),
             after.as_ref(),

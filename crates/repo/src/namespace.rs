@@ -65,11 +65,15 @@ impl Session {
             if evaluation.get(&about).is_some() {
                 return Err(exists(&namespace));
             }
-            let existing = evaluation
-                .view
-                .scan("/")
-                .filter(|(name, _)| names::policy_of(name.as_str()).is_some())
-                .count();
+            // Counting them takes a walk over all refs, so it is done where there can be too many at all.
+            let existing = match evaluation.view.len() < NAMESPACES_MAX {
+                true => 0,
+                false => evaluation
+                    .view
+                    .scan("/")
+                    .filter(|(name, _)| names::policy_of(name.as_str()).is_some())
+                    .count(),
+            };
             if existing >= NAMESPACES_MAX {
                 let (limit, actual) = (NAMESPACES_MAX as u64, existing as u64 + 1);
                 return Err(Error::LimitExceeded {

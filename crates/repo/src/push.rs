@@ -7,6 +7,7 @@ use std::sync::Arc;
 use confman_layout::{LayoutError, blob, check_entry, entry_key};
 use confman_model::key::KEYS_PER_NAMESPACE_MAX;
 use confman_model::{DraftName, Key, Namespace, Revision, ValueLimits};
+use confman_object_store::commit::COMMIT_MESSAGE_BYTES_MAX;
 use confman_object_store::pack::{PackLimits, admit};
 use confman_object_store::record::RECORD_LINKS_MAX;
 use confman_object_store::tree::{self, Change, Leaf, TreeKey};
@@ -157,6 +158,14 @@ impl Session {
                 "push",
                 "it moves no ref; name one, or the mark of an import",
             ));
+        }
+        if request
+            .message
+            .as_ref()
+            .is_some_and(|message| message.len() > COMMIT_MESSAGE_BYTES_MAX)
+        {
+            let detail = format!("at most {COMMIT_MESSAGE_BYTES_MAX} bytes are allowed");
+            return Err(Error::invalid("message of the push", detail));
         }
         // Before the pack is read: whoever may not push is not listened to.
         let limits = {

@@ -126,6 +126,53 @@ fn a_row_that_no_operation_gives_is_found() {
 }
 
 #[test]
+fn rows_that_are_missing_are_found() {
+    let test = busy();
+    // A head that moved without its rows, as if they had been lost.
+    let at = |namespace: &str| {
+        test.admin
+            .resolve(&ns(namespace), &"published".parse().unwrap())
+            .unwrap()
+            .commit
+            .unwrap()
+    };
+    let draft = test.draft("/b", "next", &["x=lost", "y=lost"]).unwrap();
+    let target = |id| confman_repo::refs::Target {
+        kind: Kind::Commit,
+        id,
+    };
+    let edit = confman_repo::refs::RefEdit {
+        name: confman_repo::names::published(&ns("/b")).unwrap(),
+        expect: confman_repo::refs::Expect::At(target(at("/b"))),
+        new: Some(target(draft.head)),
+    };
+    let transaction = Transaction {
+        request: RequestId([8; 16]),
+        edits: vec![edit],
+        reads: vec![],
+        objects: vec![],
+        rows: vec![],
+        actor: "eve".to_owned(),
+        action: "forge".to_owned(),
+        detail: "{}".to_owned(),
+        time_ms: 0,
+    };
+    test.repo.node().transact(transaction).unwrap();
+    let report = test.admin.fsck(&mut |_| {}).unwrap();
+    let missing = report
+        .problems
+        .iter()
+        .filter(|problem| problem.ends_with("is missing"))
+        .count();
+    assert_eq!(
+        (missing, report.problems.len()),
+        (4, 4),
+        "{:?}",
+        report.problems
+    );
+}
+
+#[test]
 fn everything_is_there_again_after_a_restart() {
     let test = busy();
     let token = test.admin.create_token("admin").unwrap().0;
