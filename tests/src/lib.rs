@@ -30,6 +30,9 @@ pub fn confman_bin() -> PathBuf {
         .find(|path| path.is_file());
     match found {
         Some(path) => path,
-        None => panic!("no `confman` near {}; build it first: cargo build -p confman-cli", me.display()),
+        None => panic!(
+            "no `confman` near {}; build it first: cargo build -p confman-cli",
+            me.display()
+        ),
     }
 }

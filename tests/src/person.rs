@@ -35,7 +35,9 @@ impl Ran {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test that wants text must get text")]
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.stdout).expect("UTF-8").trim_end_matches('\n')
+        std::str::from_utf8(&self.stdout)
+            .expect("UTF-8")
+            .trim_end_matches('\n')
     }
 
     /// The data as JSON.
@@ -88,7 +90,7 @@ impl Person {
     ///
     /// # Panics
     /// The disk fails.
-    #[expect(clippy::expect_used, clippy::disallowed_methods, reason = "a test cannot go on without it")]
+    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
@@ -128,7 +130,10 @@ impl Person {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
     pub fn runs_in(&self, directory: &str, arguments: &[&str]) -> Ran {
-        let output = self.command(directory, arguments).output().expect("the program can be started");
+        let output = self
+            .command(directory, arguments)
+            .output()
+            .expect("the program can be started");
         ran(&output)
     }
 
@@ -147,7 +152,9 @@ impl Person {
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
         let input = input.to_owned();
         let writer = std::thread::spawn(move || stdin.write_all(&input));
-        let output = child.wait_with_output().expect("the child can be waited for");
+        let output = child
+            .wait_with_output()
+            .expect("the child can be waited for");
         // A command may refuse its input before it has read all of it.
         let _ = writer.join();
         ran(&output)
@@ -169,7 +176,13 @@ impl Person {
     #[expect(clippy::must_use_candidate, reason = "often only the effect is wanted")]
     pub fn does_in(&self, directory: &str, arguments: &[&str]) -> String {
         let ran = self.runs_in(directory, arguments);
-        assert_eq!(ran.code, 0, "confman {arguments:?}: {}\n{}", ran.text(), ran.stderr);
+        assert_eq!(
+            ran.code,
+            0,
+            "confman {arguments:?}: {}\n{}",
+            ran.text(),
+            ran.stderr
+        );
         ran.text().to_owned()
     }
 }

@@ -65,7 +65,11 @@ impl Server {
     ///
     /// # Panics
     /// There is no such program, or it neither answers nor ends.
-    #[expect(clippy::expect_used, clippy::panic, reason = "a test cannot go on without it")]
+    #[expect(
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test cannot go on without it"
+    )]
     pub fn try_start_by(mut command: Command, data: &Path) -> Result<Self, String> {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -92,7 +96,13 @@ impl Server {
                     let url = address_in(&line);
                     said.push(line);
                     if let Some(url) = url {
-                        return Ok(Self { child, data: data.to_owned(), url, _owned: None, log });
+                        return Ok(Self {
+                            child,
+                            data: data.to_owned(),
+                            url,
+                            _owned: None,
+                            log,
+                        });
                     }
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => {

@@ -1,6 +1,15 @@
 //! What is malformed, damaged, too large or in the way: a clear error, the right exit code and
 //! status, and nothing lost.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,13 +37,27 @@ fn answers(
 ) -> (u16, String) {
     // curl sends the path as it is; client libraries would put `..` and `//` in order.
     let mut command = Command::new("curl");
-    command.args(["--silent", "--path-as-is", "--request", method, "--write-out", "\n%{http_code}"]);
-    command.args(["--header", "content-type: application/json", "--data-binary", "@-"]);
+    command.args([
+        "--silent",
+        "--path-as-is",
+        "--request",
+        method,
+        "--write-out",
+        "\n%{http_code}",
+    ]);
+    command.args([
+        "--header",
+        "content-type: application/json",
+        "--data-binary",
+        "@-",
+    ]);
     if let Some(token) = token {
         command.args(["--header", &format!("authorization: Bearer {token}")]);
     }
     command.arg(format!("{}{path}", server.url()));
-    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
     // The server may answer before it has read all of a body that it refuses.
     let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), &body);
@@ -42,7 +65,10 @@ fn answers(
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (body, status) = text.rsplit_once('\n').unwrap();
     let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-    (status.parse().unwrap(), problem["code"].as_str().unwrap_or_default().to_owned())
+    (
+        status.parse().unwrap(),
+        problem["code"].as_str().unwrap_or_default().to_owned(),
+    )
 }
 
 #[test]
@@ -83,10 +109,22 @@ fn malformed_bodies_and_values_name_what_is_wrong() {
         ("{\"value\": 1, \"colour\": 2}", "invalid-body"),
         ("{\"type\": \"number\", \"value\": \"one\"}", "invalid"),
         ("{\"type\": \"number\", \"value\": 1e999}", "invalid"),
-        ("{\"type\": \"json\", \"value\": {\"a\": 1, \"\\u0061\": 2}}", "invalid"),
-        ("{\"type\": \"json\", \"value\": {\"a\": \"\\ud800\"}}", "invalid"),
-        ("{\"type\": \"secret-ref\", \"value\": \"https://example.org\"}", "invalid"),
-        ("{\"type\": \"binary\", \"value\": \"not base64!\"}", "invalid"),
+        (
+            "{\"type\": \"json\", \"value\": {\"a\": 1, \"\\u0061\": 2}}",
+            "invalid",
+        ),
+        (
+            "{\"type\": \"json\", \"value\": {\"a\": \"\\ud800\"}}",
+            "invalid",
+        ),
+        (
+            "{\"type\": \"secret-ref\", \"value\": \"https://example.org\"}",
+            "invalid",
+        ),
+        (
+            "{\"type\": \"binary\", \"value\": \"not base64!\"}",
+            "invalid",
+        ),
         ("{\"type\": \"colour\", \"value\": \"red\"}", "invalid"),
         ("{}", "invalid"),
     ] {
@@ -94,7 +132,11 @@ fn malformed_bodies_and_values_name_what_is_wrong() {
         assert_eq!(status, 400, "{body} {said}");
         assert_eq!(said, code, "{body}");
     }
-    let deep = format!("{{\"type\": \"json\", \"value\": {}1{}}}", "[".repeat(70), "]".repeat(70));
+    let deep = format!(
+        "{{\"type\": \"json\", \"value\": {}1{}}}",
+        "[".repeat(70),
+        "]".repeat(70)
+    );
     assert_eq!(put(&deep).0, 400);
     let large = format!("{{\"value\": \"{}\"}}", "x".repeat((1 << 20) + 1));
     assert!(matches!(put(&large).0, 400 | 413));
@@ -112,7 +154,11 @@ fn without_a_valid_token_there_is_no_way_in() {
     let (server, _admin) = started();
     for token in [None, Some("cfm_pat_wrong"), Some("")] {
         let (status, code) = answers(&server, "GET", "/v1/namespaces", Vec::new(), token);
-        assert_eq!((status, code.as_str()), (401, "unauthenticated"), "{token:?}");
+        assert_eq!(
+            (status, code.as_str()),
+            (401, "unauthenticated"),
+            "{token:?}"
+        );
     }
     assert_eq!(answers(&server, "GET", "/healthz", Vec::new(), None).0, 200);
 }
@@ -141,9 +187,15 @@ fn the_command_line_says_what_is_wrong_by_its_exit_code() {
     admin.does(&["set", "/team:n", "1", "--publish"]);
     admin.does(&["set", "/team:n", "2", "--publish"]);
     assert_eq!(code(&["rollback", "/team", "--to", "published~1"]), 8);
-    let away = admin.command("", &["get", "/team:n"]).env("CONFMAN_SERVER", "http://127.0.0.1:9").output();
+    let away = admin
+        .command("", &["get", "/team:n"])
+        .env("CONFMAN_SERVER", "http://127.0.0.1:9")
+        .output();
     assert_eq!(away.unwrap().status.code(), Some(7));
-    let stranger = admin.command("", &["get", "/team:n"]).env("CONFMAN_TOKEN", "cfm_pat_x").output();
+    let stranger = admin
+        .command("", &["get", "/team:n"])
+        .env("CONFMAN_TOKEN", "cfm_pat_x")
+        .output();
     assert_eq!(stranger.unwrap().status.code(), Some(4));
     drop(server);
 }
@@ -153,7 +205,10 @@ fn a_second_server_on_the_same_data_directory_is_refused() {
     let (server, admin) = started();
     let second = Server::try_start_by(Command::new(confman_tests::confman_bin()), server.data());
     let said = second.unwrap_err();
-    assert!(said.contains("in use") && said.contains(&server.pid().to_string()), "{said}");
+    assert!(
+        said.contains("in use") && said.contains(&server.pid().to_string()),
+        "{said}"
+    );
     admin.does(&["ns", "create", "/still-works"]);
 }
 
@@ -191,11 +246,17 @@ fn a_flipped_bit_on_disk_is_found_named_and_never_served() {
     admin.does(&["ns", "create", "/team"]);
     for number in 0..8 {
         let text = noise(number + 1, 60_000);
-        let ran = admin.runs_with_input(&["set", &format!("/team:noise-{number}"), "-", "--publish"], text.as_bytes());
+        let ran = admin.runs_with_input(
+            &["set", &format!("/team:noise-{number}"), "-", "--publish"],
+            text.as_bytes(),
+        );
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
     server.stop();
-    let largest = data_files(server.data()).into_iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    let largest = data_files(server.data())
+        .into_iter()
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
     let mut bytes = fs::read(&largest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x10;
@@ -205,13 +266,19 @@ fn a_flipped_bit_on_disk_is_found_named_and_never_served() {
     assert_eq!(fsck.code, 6, "{}{}", fsck.text(), fsck.stderr);
     let server = Server::start_on(server.data());
     admin.follow(&server);
-    let read: Vec<Ran> =
-        (0..8).map(|number| admin.runs(&["get", &format!("/team:noise-{number}")])).collect();
+    let read: Vec<Ran> = (0..8)
+        .map(|number| admin.runs(&["get", &format!("/team:noise-{number}")]))
+        .collect();
     let damaged = read.iter().filter(|ran| ran.code == 6).count();
     assert!(damaged >= 1, "nothing is damaged");
     for (ran, seed) in read.iter().zip(1..) {
         let whole = ran.code == 0 && ran.stdout.starts_with(noise(seed, 60_000).as_bytes());
-        assert!(whole || (ran.code == 6 && ran.stdout.is_empty()), "{}: {}", ran.code, ran.stderr);
+        assert!(
+            whole || (ran.code == 6 && ran.stdout.is_empty()),
+            "{}: {}",
+            ran.code,
+            ran.stderr
+        );
     }
 }
 
@@ -219,7 +286,10 @@ fn data_files(data: &Path) -> Vec<PathBuf> {
     fs::read_dir(data.join("data"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "sst" || ending == "blob"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|ending| ending == "sst" || ending == "blob")
+        })
         .collect()
 }
 
@@ -235,7 +305,11 @@ fn a_full_disk_refuses_writes_keeps_what_was_acknowledged_and_says_so() {
         .arg("mount -t tmpfs -o size=24m none \"$1\" && shift && exec \"$@\"")
         .args(["sh", data.to_str().unwrap()])
         .arg(confman_tests::confman_bin());
-    if !Command::new("unshare").args(["--mount", "--map-root-user", "true"]).status().is_ok_and(|s| s.success()) {
+    if !Command::new("unshare")
+        .args(["--mount", "--map-root-user", "true"])
+        .status()
+        .is_ok_and(|s| s.success())
+    {
         eprintln!("this system does not let tests have mounts of their own");
         return;
     }
@@ -243,7 +317,11 @@ fn a_full_disk_refuses_writes_keeps_what_was_acknowledged_and_says_so() {
     let server = Server::start_by(on_small_disk, &data_directory);
     let token = {
         // The disk is visible to the server alone: look through its eyes.
-        let path = format!("/proc/{}/root{}/admin.token", server.pid(), data_directory.display());
+        let path = format!(
+            "/proc/{}/root{}/admin.token",
+            server.pid(),
+            data_directory.display()
+        );
         fs::read_to_string(path).unwrap().trim().to_owned()
     };
     let mut kept = 0;

@@ -1,5 +1,14 @@
 //! `kill -9` at any moment loses nothing that was acknowledged.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -44,20 +53,29 @@ fn write_until_killed(server: &mut Server, acknowledged: &Acknowledged, enough: 
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let (http, token, url) = (http.clone(), token.clone(), url.clone());
-            let (acknowledged, acks, dead) =
-                (Arc::clone(acknowledged), Arc::clone(&acks), Arc::clone(&dead));
+            let (acknowledged, acks, dead) = (
+                Arc::clone(acknowledged),
+                Arc::clone(&acks),
+                Arc::clone(&dead),
+            );
             runtime.spawn(async move {
                 while !dead.load(Ordering::Acquire) {
                     let number = acknowledged[writer].load(Ordering::Acquire) + 1;
                     let sent = http
-                        .put(format!("{url}/v1/ns/writer-{writer}/-/entries/count?publish=true"))
+                        .put(format!(
+                            "{url}/v1/ns/writer-{writer}/-/entries/count?publish=true"
+                        ))
                         .bearer_auth(&token)
                         .header("content-type", "application/json")
                         .body(format!("{{\"value\": {number}}}"))
                         .send()
                         .await;
                     let Ok(response) = sent else { return };
-                    assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+                    assert!(
+                        response.status().is_success(),
+                        "{}",
+                        response.text().await.unwrap()
+                    );
                     acknowledged[writer].store(number, Ordering::Release);
                     acks.fetch_add(1, Ordering::Release);
                 }
@@ -65,7 +83,10 @@ fn write_until_killed(server: &mut Server, acknowledged: &Acknowledged, enough: 
         })
         .collect();
     while acks.load(Ordering::Acquire) < enough {
-        assert!(!writers.iter().all(tokio::task::JoinHandle::is_finished), "every writer gave up");
+        assert!(
+            !writers.iter().all(tokio::task::JoinHandle::is_finished),
+            "every writer gave up"
+        );
         std::thread::yield_now();
     }
     server.kill();
@@ -85,7 +106,10 @@ fn assert_everything_acknowledged_is_there(
     for (writer, told) in acknowledged.iter().enumerate() {
         let value: usize = runtime.block_on(async {
             let response = http
-                .get(format!("{}/v1/ns/writer-{writer}/-/config/count", server.url()))
+                .get(format!(
+                    "{}/v1/ns/writer-{writer}/-/config/count",
+                    server.url()
+                ))
                 .bearer_auth(server.admin_token())
                 .header("accept", "text/plain")
                 .send()

@@ -1,6 +1,15 @@
 //! A person's first hour: namespaces, values of all six types, drafts, publishing, history, going
 //! back, and a working copy; with the real program and a real server.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 use confman_tests::{Person, Server};
 use serde_json::json;
 
@@ -14,23 +23,65 @@ fn started() -> (Server, Person) {
 fn a_value_is_drafted_published_read_and_rolled_back() {
     let (_server, admin) = started();
     admin.does(&["ns", "create", "/teams"]);
-    admin.does(&["ns", "create", "/teams/payments", "--owner", "payments@example.org"]);
-    admin.does(&["set", "/teams/payments:stripe/api-version", "2024-06-20", "--type", "string", "-m", "first"]);
+    admin.does(&[
+        "ns",
+        "create",
+        "/teams/payments",
+        "--owner",
+        "payments@example.org",
+    ]);
+    admin.does(&[
+        "set",
+        "/teams/payments:stripe/api-version",
+        "2024-06-20",
+        "--type",
+        "string",
+        "-m",
+        "first",
+    ]);
     let unpublished = admin.runs(&["get", "/teams/payments:stripe/api-version"]);
     assert_eq!(unpublished.code, 3, "{}", unpublished.stderr);
     admin.does(&["publish", "/teams/payments"]);
-    assert_eq!(admin.does(&["get", "/teams/payments:stripe/api-version"]), "2024-06-20");
+    assert_eq!(
+        admin.does(&["get", "/teams/payments:stripe/api-version"]),
+        "2024-06-20"
+    );
 
     let first = commit_of(&admin, "/teams/payments");
-    admin.does(&["set", "/teams/payments:stripe/api-version", "2025-01-01", "--publish", "-m", "new API"]);
-    assert_eq!(admin.does(&["get", "/teams/payments:stripe/api-version"]), "2025-01-01");
-    assert_eq!(admin.does(&["get", "/teams/payments@published~1:stripe/api-version"]), "2024-06-20");
+    admin.does(&[
+        "set",
+        "/teams/payments:stripe/api-version",
+        "2025-01-01",
+        "--publish",
+        "-m",
+        "new API",
+    ]);
+    assert_eq!(
+        admin.does(&["get", "/teams/payments:stripe/api-version"]),
+        "2025-01-01"
+    );
+    assert_eq!(
+        admin.does(&["get", "/teams/payments@published~1:stripe/api-version"]),
+        "2024-06-20"
+    );
 
     let second = commit_of(&admin, "/teams/payments");
     assert_ne!(first["tree"], second["tree"]);
-    admin.does(&["rollback", "/teams/payments", "--to", "published~1", "--yes"]);
+    admin.does(&[
+        "rollback",
+        "/teams/payments",
+        "--to",
+        "published~1",
+        "--yes",
+    ]);
     assert_eq!(commit_of(&admin, "/teams/payments")["tree"], first["tree"]);
-    admin.does(&["rollback", "/teams/payments", "--to", "published~1", "--yes"]);
+    admin.does(&[
+        "rollback",
+        "/teams/payments",
+        "--to",
+        "published~1",
+        "--yes",
+    ]);
     assert_eq!(commit_of(&admin, "/teams/payments")["tree"], second["tree"]);
 
     let history = admin.runs(&["history", "/teams/payments:stripe/api-version", "--json"]);
@@ -39,16 +90,26 @@ fn a_value_is_drafted_published_read_and_rolled_back() {
         .lines()
         .flat_map(|line| {
             let document: serde_json::Value = serde_json::from_str(line).unwrap();
-            let items = document["versions"].as_array().cloned().unwrap_or_else(|| vec![document.clone()]);
+            let items = document["versions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_else(|| vec![document.clone()]);
             items.into_iter().map(|v| {
-                (v["version"].as_u64().unwrap(), v["value"].as_str().unwrap().to_owned())
+                (
+                    v["version"].as_u64().unwrap(),
+                    v["value"].as_str().unwrap().to_owned(),
+                )
             })
         })
         .collect();
-    let expected: Vec<(u64, String)> =
-        [(4, "2025-01-01"), (3, "2024-06-20"), (2, "2025-01-01"), (1, "2024-06-20")]
-            .map(|(version, value)| (version, value.to_owned()))
-            .into();
+    let expected: Vec<(u64, String)> = [
+        (4, "2025-01-01"),
+        (3, "2024-06-20"),
+        (2, "2025-01-01"),
+        (1, "2024-06-20"),
+    ]
+    .map(|(version, value)| (version, value.to_owned()))
+    .into();
     assert_eq!(versions, expected);
 }
 
@@ -56,7 +117,14 @@ fn commit_of(person: &Person, revision: &str) -> serde_json::Value {
     let shown = person.runs(&["show", revision, "--json"]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
     let document = shown.json();
-    if document.get("commit").is_some_and(serde_json::Value::is_object) { document["commit"].clone() } else { document }
+    if document
+        .get("commit")
+        .is_some_and(serde_json::Value::is_object)
+    {
+        document["commit"].clone()
+    } else {
+        document
+    }
 }
 
 #[test]
@@ -70,16 +138,34 @@ fn values_of_all_six_types_come_back_byte_for_byte() {
     admin.write("logo.png", png);
     admin.write("text.txt", text);
     admin.does(&["set", "/types:a-number", "1.10", "--type", "number"]);
-    admin.does(&["set", "/types:big", "9223372036854775808", "--type", "number"]);
+    admin.does(&[
+        "set",
+        "/types:big",
+        "9223372036854775808",
+        "--type",
+        "number",
+    ]);
     admin.does(&["set", "/types:flag", "true", "--type", "boolean"]);
-    admin.does(&["set", "/types:secret", "vault://payments/stripe#key", "--type", "secret-ref"]);
+    admin.does(&[
+        "set",
+        "/types:secret",
+        "vault://payments/stripe#key",
+        "--type",
+        "secret-ref",
+    ]);
     let input = |arguments: &[&str], bytes: &[u8]| {
         let ran = admin.runs_with_input(arguments, bytes);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     };
-    input(&["set", "/types:limits", "-", "--type", "json"], json_text.as_bytes());
+    input(
+        &["set", "/types:limits", "-", "--type", "json"],
+        json_text.as_bytes(),
+    );
     input(&["set", "/types:logo", "-", "--type", "binary"], png);
-    input(&["set", "/types:text", "-", "--type", "string"], text.as_bytes());
+    input(
+        &["set", "/types:text", "-", "--type", "string"],
+        text.as_bytes(),
+    );
     admin.does(&["publish", "/types"]);
     let read = |key: &str| admin.runs(&["get", &format!("/types:{key}")]).stdout;
     assert_eq!(trimmed(&read("a-number")), b"1.10");
@@ -116,7 +202,14 @@ fn a_child_inherits_overrides_and_hides() {
 fn a_working_copy_is_cloned_edited_pushed_pulled_and_published() {
     let (_server, admin) = started();
     admin.does(&["ns", "create", "/team"]);
-    admin.does(&["set", "/team:limits", "{\"eur\": 100, \"gbp\": 90}", "--type", "json", "--publish"]);
+    admin.does(&[
+        "set",
+        "/team:limits",
+        "{\"eur\": 100, \"gbp\": 90}",
+        "--type",
+        "json",
+        "--publish",
+    ]);
     admin.does(&["set", "/team:name", "first", "--publish"]);
     admin.does(&["clone", "/team", "mine"]);
     admin.does(&["clone", "/team", "yours"]);
@@ -134,7 +227,10 @@ fn a_working_copy_is_cloned_edited_pushed_pulled_and_published() {
     edit(&admin, "yours/entries.json", "100", "120");
     admin.does_in("yours", &["pull"]);
     let merged = std::fs::read_to_string(admin.path("yours/entries.json")).unwrap();
-    assert!(merged.contains("120") && merged.contains("second"), "{merged}");
+    assert!(
+        merged.contains("120") && merged.contains("second"),
+        "{merged}"
+    );
     admin.does_in("yours", &["push", "-m", "more euros"]);
     admin.does(&["publish", "/team"]);
     let limits: serde_json::Value =
@@ -142,7 +238,10 @@ fn a_working_copy_is_cloned_edited_pushed_pulled_and_published() {
     assert_eq!(limits, json!({"eur": 120, "gbp": 90}));
     assert_eq!(admin.does(&["get", "/team:name"]), "second");
     let blame = admin.does(&["blame", "/team"]);
-    assert!(blame.contains("more euros") && blame.contains("a better name"), "{blame}");
+    assert!(
+        blame.contains("more euros") && blame.contains("a better name"),
+        "{blame}"
+    );
 }
 
 #[test]

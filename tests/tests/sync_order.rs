@@ -1,5 +1,14 @@
 //! No acknowledgement precedes its sync, seen in the system calls of a real server.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
@@ -26,30 +35,53 @@ fn every_acknowledgement_follows_a_sync_of_the_log() {
     let data = place.path().join("data");
     let mut strace = Command::new("strace");
     strace
-        .args(["--follow-forks", "--decode-fds=path", "--string-limit=64", "--output"])
+        .args([
+            "--follow-forks",
+            "--decode-fds=path",
+            "--string-limit=64",
+            "--output",
+        ])
         .arg(&trace)
-        .args(["--trace=write,writev,pwrite64,sendto,sendmsg,fdatasync,fsync,sync_file_range", "--seccomp-bpf"])
+        .args([
+            "--trace=write,writev,pwrite64,sendto,sendmsg,fdatasync,fsync,sync_file_range",
+            "--seccomp-bpf",
+        ])
         .arg(confman_tests::confman_bin());
     let server = Server::start_by(strace, &data);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let statuses = runtime.block_on(write(&server));
-    assert!(statuses.iter().all(reqwest::StatusCode::is_success), "{statuses:?}");
+    assert!(
+        statuses.iter().all(reqwest::StatusCode::is_success),
+        "{statuses:?}"
+    );
     // strace ends with the server that it follows.
     let traced = traced_pid(server.pid());
-    assert!(Command::new("kill").args(["-TERM", &traced]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &traced])
+            .status()
+            .unwrap()
+            .success()
+    );
     let mut server = server;
     server.wait();
 
     let calls = calls(&fs::read_to_string(&trace).unwrap());
     let answers = calls.iter().filter(|call| **call == Call::Answer).count();
-    assert!(answers >= WRITES, "the trace shows {answers} answers of {WRITES}");
+    assert!(
+        answers >= WRITES,
+        "the trace shows {answers} answers of {WRITES}"
+    );
     let mut synced = false;
     for (place, call) in calls.iter().enumerate() {
         match call {
             Call::LogWrite => synced = false,
             Call::LogSync => synced = true,
             Call::Answer => {
-                assert!(synced, "call {place} of {calls:?} answers before its log entry is synced");
+                assert!(
+                    synced,
+                    "call {place} of {calls:?} answers before its log entry is synced"
+                );
             }
         }
     }
@@ -61,7 +93,10 @@ async fn write(server: &Server) -> Vec<reqwest::StatusCode> {
     let mut statuses = Vec::new();
     for number in 0..WRITES {
         let response = http
-            .put(format!("{}/v1/ns/-/entries/count?publish=true", server.url()))
+            .put(format!(
+                "{}/v1/ns/-/entries/count?publish=true",
+                server.url()
+            ))
             .bearer_auth(server.admin_token())
             .header("content-type", "application/json")
             .body(format!("{{\"value\": {number}}}"))
@@ -85,7 +120,9 @@ fn calls(trace: &str) -> Vec<Call> {
     let mut open: BTreeMap<&str, Call> = BTreeMap::new();
     let mut calls = Vec::new();
     for line in trace.lines() {
-        let Some((pid, rest)) = line.split_once(' ') else { continue };
+        let Some((pid, rest)) = line.split_once(' ') else {
+            continue;
+        };
         let rest = rest.trim_start();
         if rest.starts_with("<...") {
             if let Some(Call::LogSync) = open.remove(pid)

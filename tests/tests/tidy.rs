@@ -1,5 +1,14 @@
 //! What the workspace says of itself, checked against its files.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -133,7 +142,9 @@ fn openraft_stays_inside_refs() {
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
     for manifest in crate_manifests() {
-        let takes = manifest.get("lints").and_then(|lints| lints.get("workspace"));
+        let takes = manifest
+            .get("lints")
+            .and_then(|lints| lints.get("workspace"));
         assert_eq!(
             takes.and_then(toml::Value::as_bool),
             Some(true),
@@ -182,7 +193,11 @@ fn local_links_in_the_documents_lead_somewhere() {
     let mut broken = Vec::new();
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let file = link.split('#').next().unwrap_or_default();
             let elsewhere = file.is_empty() || file.contains("://") || file.contains(' ');
             if !elsewhere && !document.parent().unwrap().join(file).exists() {

@@ -40,13 +40,18 @@ pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
     change(&server, &home, scale.keys)?;
     let wire = Wire::to(&server)?;
     let copy = home.join("copy");
-    let output = confman::command(&server, &copy, &["pull"]).env("CONFMAN_SERVER", &wire.url).output()?;
+    let output = confman::command(&server, &copy, &["pull"])
+        .env("CONFMAN_SERVER", &wire.url)
+        .output()?;
     if !output.status.success() {
         return Err(format!("pull: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
     let bytes = wire.bytes.load(Ordering::Relaxed);
     table.add(Row {
-        what: format!("pull of {CHANGED} changes among {} keys: bytes both ways, HTTP included", scale.keys),
+        what: format!(
+            "pull of {CHANGED} changes among {} keys: bytes both ways, HTTP included",
+            scale.keys
+        ),
         confman: format!("{bytes} bytes"),
         peer: "–".to_owned(),
         ratio: format!("{:.2} of 50 KB", bytes as f64 / 50_000.0),
@@ -71,14 +76,26 @@ fn change(server: &Server, home: &std::path::Path, keys: usize) -> Result<(), Fa
     let step = keys / CHANGED;
     for n in 0..CHANGED {
         let address = format!("/large:{}", git::key(n * step));
-        confman::timed(server, home, &["set", &address, &git::value(n * step, 1), "-m", "one of ten"])?;
+        confman::timed(
+            server,
+            home,
+            &[
+                "set",
+                &address,
+                &git::value(n * step, 1),
+                "-m",
+                "one of ten",
+            ],
+        )?;
     }
     confman::timed(server, home, &["publish", "/large"])?;
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "input of a benchmark, not data to keep")]
-fn write_entries(path: &std::path::Path, entries: impl Iterator<Item = (String, String)>) -> Result<(), Failure> {
+fn write_entries(
+    path: &std::path::Path,
+    entries: impl Iterator<Item = (String, String)>,
+) -> Result<(), Failure> {
     let mut text = String::from("{\n");
     for (number, (key, value)) in entries.enumerate() {
         let comma = if number == 0 { "" } else { ",\n" };
@@ -90,10 +107,18 @@ fn write_entries(path: &std::path::Path, entries: impl Iterator<Item = (String, 
 }
 
 fn files(out: &mut dyn Write, keys: usize) -> Result<(), Failure> {
-    writeln!(out, "commit refs/heads/main\ncommitter Ada <ada@example.org> 1700000000 +0000\ndata 10\neverything")?;
+    writeln!(
+        out,
+        "commit refs/heads/main\ncommitter Ada <ada@example.org> 1700000000 +0000\ndata 10\neverything"
+    )?;
     for n in 0..keys {
         let text = git::value(n, 0);
-        write!(out, "M 100644 inline {}\ndata {}\n{text}\n", git::key(n), text.len())?;
+        write!(
+            out,
+            "M 100644 inline {}\ndata {}\n{text}\n",
+            git::key(n),
+            text.len()
+        )?;
     }
     Ok(())
 }
@@ -113,7 +138,9 @@ impl Wire {
         let counted = Arc::clone(&bytes);
         std::thread::spawn(move || {
             for near in listener.incoming().map_while(Result::ok) {
-                let Ok(far) = TcpStream::connect(&target) else { return };
+                let Ok(far) = TcpStream::connect(&target) else {
+                    return;
+                };
                 relay(&near, &far, &counted);
                 relay(&far, &near, &counted);
             }
@@ -123,12 +150,16 @@ impl Wire {
 }
 
 fn relay(from: &TcpStream, to: &TcpStream, counted: &Arc<AtomicU64>) {
-    let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else { return };
+    let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else {
+        return;
+    };
     let counted = Arc::clone(counted);
     std::thread::spawn(move || {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(count) = from.read(&mut buffer) {
-            let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { break };
+            let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
+                break;
+            };
             counted.fetch_add(count as u64, Ordering::Relaxed);
             if to.write_all(read).is_err() {
                 break;

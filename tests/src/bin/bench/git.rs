@@ -35,7 +35,10 @@ pub fn import(
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<Duration, Failure> {
     std::fs::create_dir_all(directory)?;
-    timed(directory, &["init", "--quiet", "--bare", "--initial-branch=main", "."])?;
+    timed(
+        directory,
+        &["init", "--quiet", "--bare", "--initial-branch=main", "."],
+    )?;
     let begun = Instant::now();
     let mut child = Command::new("git")
         .args(["fast-import", "--quiet"])
@@ -77,7 +80,12 @@ pub fn key(number: usize) -> String {
     format!("service-{:04}/setting-{:03}", number / 250, number % 250)
 }
 
-fn commit_header(out: &mut dyn Write, mark: usize, message: &str, from: Option<usize>) -> Result<(), Failure> {
+fn commit_header(
+    out: &mut dyn Write,
+    mark: usize,
+    message: &str,
+    from: Option<usize>,
+) -> Result<(), Failure> {
     write!(
         out,
         "commit refs/heads/main\nmark :{mark}\nauthor Ada <ada@example.org> {0} +0000\ncommitter Ada <ada@example.org> {0} +0000\ndata {1}\n{message}\n",

@@ -12,12 +12,18 @@ const EARLY: usize = 100;
 
 /// Reads the history of a key with three versions after 100 commits and after all of them.
 pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let server = Server::start();
     let home = tempfile::tempdir()?;
     confman::timed(&server, home.path(), &["ns", "create", "/busy"])?;
     runtime.block_on(async {
-        let caller = Caller { http: reqwest::Client::new(), server: &server, token: server.admin_token() };
+        let caller = Caller {
+            http: reqwest::Client::new(),
+            server: &server,
+            token: server.admin_token(),
+        };
         for edition in 0..3 {
             caller.publish("quiet/key", edition).await?;
         }
@@ -30,9 +36,15 @@ pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
         }
         let late = caller.history().await?;
         table.add(Row {
-            what: format!("history of a key with 3 versions, after {} commits to its namespace", scale.commits),
+            what: format!(
+                "history of a key with 3 versions, after {} commits to its namespace",
+                scale.commits
+            ),
             confman: format!("{:.2} ms over HTTP", late.as_secs_f64() * 1000.0),
-            peer: format!("after {EARLY} commits: {:.2} ms", early.as_secs_f64() * 1000.0),
+            peer: format!(
+                "after {EARLY} commits: {:.2} ms",
+                early.as_secs_f64() * 1000.0
+            ),
             ratio: format!("{:.2} ×", late.as_secs_f64() / early.as_secs_f64()),
             bar: "work proportional to its own versions: about 1 ×".to_owned(),
         });
@@ -50,7 +62,10 @@ impl Caller<'_> {
     async fn publish(&self, key: &str, edition: usize) -> Result<(), Failure> {
         let response = self
             .http
-            .put(format!("{}/v1/ns/busy/-/entries/{key}?publish=true", self.server.url()))
+            .put(format!(
+                "{}/v1/ns/busy/-/entries/{key}?publish=true",
+                self.server.url()
+            ))
             .bearer_auth(&self.token)
             .header("content-type", "application/json")
             .body(format!("{{\"value\": \"edition {edition}\"}}"))
@@ -58,7 +73,11 @@ impl Caller<'_> {
             .await?;
         let status = response.status();
         let body = response.text().await?;
-        if status.is_success() { Ok(()) } else { Err(format!("{status}: {body}").into()) }
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(format!("{status}: {body}").into())
+        }
     }
 
     async fn history(&self) -> Result<Duration, Failure> {
@@ -67,7 +86,10 @@ impl Caller<'_> {
             let begun = Instant::now();
             let text = self
                 .http
-                .get(format!("{}/v1/ns/busy/-/history/quiet/key", self.server.url()))
+                .get(format!(
+                    "{}/v1/ns/busy/-/history/quiet/key",
+                    self.server.url()
+                ))
                 .bearer_auth(&self.token)
                 .send()
                 .await?

@@ -89,12 +89,17 @@ fn made_history(out: &mut dyn Write, commits: usize) -> Result<(), Failure> {
     let mut editions = vec![[0_usize; LINES]; FILES];
     for number in 0..commits {
         let (file, line) = (number % FILES, number.wrapping_mul(31) % LINES);
-        let Some(edited) = editions.get_mut(file) else { continue };
+        let Some(edited) = editions.get_mut(file) else {
+            continue;
+        };
         if let Some(edition) = edited.get_mut(line) {
             *edition += 1;
         }
-        let text: String =
-            edited.iter().enumerate().map(|(n, edition)| format!("setting-{n}: {edition}\n")).collect();
+        let text: String = edited
+            .iter()
+            .enumerate()
+            .map(|(n, edition)| format!("setting-{n}: {edition}\n"))
+            .collect();
         let message = format!("change line {line} of file {file}");
         write!(
             out,
@@ -106,7 +111,11 @@ fn made_history(out: &mut dyn Write, commits: usize) -> Result<(), Failure> {
         if number > 0 {
             writeln!(out, "from :{number}")?;
         }
-        write!(out, "M 100644 inline service-{file}.yml\ndata {}\n{text}\n", text.len())?;
+        write!(
+            out,
+            "M 100644 inline service-{file}.yml\ndata {}\n{text}\n",
+            text.len()
+        )?;
     }
     Ok(())
 }

@@ -13,7 +13,9 @@ pub fn describe() -> Result<String, Failure> {
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+        .map_or("unknown processor", |rest| {
+            rest.trim_start_matches([' ', '\t', ':'])
+        });
     let cores = std::thread::available_parallelism()?;
     let memory = std::fs::read_to_string("/proc/meminfo")?;
     let total_kib: u64 = memory
@@ -52,7 +54,11 @@ pub fn bytes_below(directory: &Path) -> Result<u64, Failure> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let metadata = entry.metadata()?;
-        total += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
+        total += if metadata.is_dir() {
+            bytes_below(&entry.path())?
+        } else {
+            metadata.len()
+        };
     }
     Ok(total)
 }

@@ -62,7 +62,10 @@ const BENCHMARKS: &[Benchmark] = &[
     ("clone", clone::run),
 ];
 
-#[expect(clippy::print_stdout, reason = "a program that prints what it measured")]
+#[expect(
+    clippy::print_stdout,
+    reason = "a program that prints what it measured"
+)]
 fn main() -> Result<(), Failure> {
     let mut names = Vec::new();
     let mut out = None;
@@ -72,10 +75,14 @@ fn main() -> Result<(), Failure> {
         match argument.as_str() {
             "--quick" => scale = QUICK,
             "--out" => out = arguments.next().map(PathBuf::from),
-            name if BENCHMARKS.iter().any(|(known, _)| *known == name) => names.push(name.to_owned()),
+            name if BENCHMARKS.iter().any(|(known, _)| *known == name) => {
+                names.push(name.to_owned())
+            }
             other => {
                 let known: Vec<&str> = BENCHMARKS.iter().map(|(name, _)| *name).collect();
-                return Err(format!("no benchmark `{other}`; there are {}", known.join(", ")).into());
+                return Err(
+                    format!("no benchmark `{other}`; there are {}", known.join(", ")).into(),
+                );
             }
         }
     }

@@ -30,19 +30,29 @@ pub struct Table {
 impl Table {
     /// An empty table about this machine.
     pub fn new(machine: String) -> Self {
-        Self { machine, rows: Vec::new() }
+        Self {
+            machine,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row and prints it.
-    #[expect(clippy::print_stdout, reason = "a program that prints what it measured")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "a program that prints what it measured"
+    )]
     pub fn add(&mut self, row: Row) {
-        println!("{}: {} | {} | {} | bar {}", row.what, row.confman, row.peer, row.ratio, row.bar);
+        println!(
+            "{}: {} | {} | {} | bar {}",
+            row.what, row.confman, row.peer, row.ratio, row.bar
+        );
         self.rows.push(row);
     }
 
     /// The table as Markdown.
     pub fn markdown(&self) -> String {
-        let mut text = String::from("| what | Confman | peer | ratio | bar |\n|---|---|---|---|---|\n");
+        let mut text =
+            String::from("| what | Confman | peer | ratio | bar |\n|---|---|---|---|---|\n");
         for row in &self.rows {
             let _ = writeln!(
                 text,
@@ -54,7 +64,6 @@ impl Table {
     }
 
     /// Writes the table with its explanation.
-    #[expect(clippy::disallowed_methods, reason = "a report, not data to keep")]
     pub fn write(&self, path: &Path) -> Result<(), Failure> {
         let text = format!(
             "# Benchmarks\n\nWritten by `make bench`. Every row is measured beside its peer in one run on one machine;\n\

@@ -22,7 +22,10 @@ struct Rate {
 
 /// Measures all three.
 pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     let ours = runtime.block_on(confman_rate(scale.transactions))?;
     let place = tempfile::tempdir()?;
     let sync = machine::sync_latency(place.path())?;
@@ -32,8 +35,14 @@ pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
             format!("{:.2} × etcd's", ours.per_second / theirs.per_second),
         ),
         None => (
-            format!("no etcd here; fdatasync alone {:.0}/s", 1.0 / sync.as_secs_f64()),
-            format!("{:.2} × the disk's syncs", ours.per_second * sync.as_secs_f64()),
+            format!(
+                "no etcd here; fdatasync alone {:.0}/s",
+                1.0 / sync.as_secs_f64()
+            ),
+            format!(
+                "{:.2} × the disk's syncs",
+                ours.per_second * sync.as_secs_f64()
+            ),
         ),
     };
     table.add(Row {
@@ -61,10 +70,16 @@ async fn confman_rate(transactions: usize) -> Result<Rate, Failure> {
     let server = Server::start();
     let home = tempfile::tempdir()?;
     for client in 0..CLIENTS {
-        confman::timed(&server, home.path(), &["ns", "create", &format!("/client-{client}")])?;
+        confman::timed(
+            &server,
+            home.path(),
+            &["ns", "create", &format!("/client-{client}")],
+        )?;
     }
     let token = server.admin_token();
-    let http = reqwest::Client::builder().pool_max_idle_per_host(CLIENTS).build()?;
+    let http = reqwest::Client::builder()
+        .pool_max_idle_per_host(CLIENTS)
+        .build()?;
     let base = server.url().to_owned();
     measure(transactions, move |client, number| {
         let request = http
@@ -174,7 +189,9 @@ struct Etcd(Child);
 impl Etcd {
     async fn start(directory: &std::path::Path) -> Result<Option<(Self, String)>, Failure> {
         let free = |_| -> Result<u16, Failure> {
-            Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+            Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+                .local_addr()?
+                .port())
         };
         let (client_port, peer_port) = (free(())?, free(())?);
         let client = format!("http://127.0.0.1:{client_port}");
@@ -182,9 +199,24 @@ impl Etcd {
         let spawned = Command::new("etcd")
             .arg("--data-dir")
             .arg(directory.join("etcd"))
-            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-            .args(["--initial-cluster", &format!("default={peer}"), "--log-level", "error"])
+            .args([
+                "--listen-client-urls",
+                &client,
+                "--advertise-client-urls",
+                &client,
+            ])
+            .args([
+                "--listen-peer-urls",
+                &peer,
+                "--initial-advertise-peer-urls",
+                &peer,
+            ])
+            .args([
+                "--initial-cluster",
+                &format!("default={peer}"),
+                "--log-level",
+                "error",
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();

@@ -38,10 +38,16 @@ fn one_key(small: &Grown, large: &Grown, scale: Scale, table: &mut Table) -> Res
         bar: "≤ 20 KiB".to_owned(),
     });
     table.add(Row {
-        what: format!("one key changed among {}: time in process, without the disk", scale.keys),
+        what: format!(
+            "one key changed among {}: time in process, without the disk",
+            scale.keys
+        ),
         confman: format!("{:.1} µs", micros(large_time)),
         peer: format!("among 1,000: {:.1} µs", micros(small_time)),
-        ratio: format!("{:.2} ×", large_time.as_secs_f64() / small_time.as_secs_f64()),
+        ratio: format!(
+            "{:.2} ×",
+            large_time.as_secs_f64() / small_time.as_secs_f64()
+        ),
         bar: "≤ 2 ×".to_owned(),
     });
     Ok(())
@@ -52,7 +58,10 @@ fn ten_keys(large: &Grown, scale: Scale, table: &mut Table) -> Result<(), Failur
     let edits: BTreeMap<TreeKey, Option<Leaf>> = (0..CHANGED)
         .map(|n| Ok((key(n * step)?, Some(leaf(n * step, 1)))))
         .collect::<Result<_, Failure>>()?;
-    let changed = keep(&large.store, tree::edit(large.store.as_ref(), &large.root, &edits)?)?;
+    let changed = keep(
+        &large.store,
+        tree::edit(large.store.as_ref(), &large.root, &edits)?,
+    )?;
     let mut times = Vec::new();
     for _ in 0..COMPARISONS {
         let begun = Instant::now();
@@ -65,14 +74,22 @@ fn ten_keys(large: &Grown, scale: Scale, table: &mut Table) -> Result<(), Failur
     let ours = median(&mut times);
     let directory = tempfile::tempdir()?;
     let repository = directory.path().join("flat.git");
-    git::import(&repository, |out| git::flat_history(out, scale.git_files, CHANGED))?;
+    git::import(&repository, |out| {
+        git::flat_history(out, scale.git_files, CHANGED)
+    })?;
     let mut git_times = Vec::new();
     for _ in 0..5 {
-        git_times.push(git::timed(&repository, &["diff", "--name-status", "main~1", "main"])?);
+        git_times.push(git::timed(
+            &repository,
+            &["diff", "--name-status", "main~1", "main"],
+        )?);
     }
     let theirs = median(&mut git_times);
     table.add(Row {
-        what: format!("difference of two trees, {CHANGED} changes among {}, in process", scale.keys),
+        what: format!(
+            "difference of two trees, {CHANGED} changes among {}, in process",
+            scale.keys
+        ),
         confman: format!("{:.3} ms", ours.as_secs_f64() * 1000.0),
         peer: format!(
             "git diff --name-status, flat directory of {}: {:.1} ms",
@@ -87,8 +104,9 @@ fn ten_keys(large: &Grown, scale: Scale, table: &mut Table) -> Result<(), Failur
 
 fn grow(keys: usize) -> Result<Grown, Failure> {
     let store = Arc::new(Store::new(Arc::new(MemoryBackend::default()), 256 << 20));
-    let entries: BTreeMap<TreeKey, Leaf> =
-        (0..keys).map(|n| Ok((key(n)?, leaf(n, 0)))).collect::<Result<_, Failure>>()?;
+    let entries: BTreeMap<TreeKey, Leaf> = (0..keys)
+        .map(|n| Ok((key(n)?, leaf(n, 0))))
+        .collect::<Result<_, Failure>>()?;
     let root = keep(&store, tree::build(&entries))?;
     Ok(Grown { store, root })
 }
@@ -106,10 +124,20 @@ fn edits(grown: &Grown, keys: usize) -> Result<(Duration, usize, usize), Failure
         let begun = Instant::now();
         let edited = tree::edit(grown.store.as_ref(), &grown.root, &edit)?;
         times.push(begun.elapsed());
-        sizes.push(edited.pages.iter().map(|(page, _)| page.bytes().len()).sum::<usize>());
+        sizes.push(
+            edited
+                .pages
+                .iter()
+                .map(|(page, _)| page.bytes().len())
+                .sum::<usize>(),
+        );
     }
     let bytes_max = sizes.iter().copied().max().unwrap_or(0);
-    Ok((median(&mut times), sizes.iter().sum::<usize>() / EDITS, bytes_max))
+    Ok((
+        median(&mut times),
+        sizes.iter().sum::<usize>() / EDITS,
+        bytes_max,
+    ))
 }
 
 fn keep(store: &Arc<Store>, edited: Edited) -> Result<ObjectId, Failure> {
