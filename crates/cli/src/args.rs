@@ -11,12 +11,12 @@ use crate::ui::{ColorWhen, Ui};
 /// Git-style configuration for services: drafted, reviewed, published, kept for ever
 ///
 /// Examples:
-///   confman serve --dev                          a server to try things out, in a terminal of its own
+///   confman serve --dev                          # a server to try things out, in a terminal of its own
 ///   confman ns create /teams/payments --owner payments-team@company.com
 ///   confman set /teams/payments:limits/daily 100 --type number -m "first limit"
 ///   confman publish /teams/payments
 ///   confman get /teams/payments:limits/daily
-///   confman clone /teams/payments                the same as files, with status, diff and push
+///   confman clone /teams/payments                # the same as files, with status, diff and push
 ///
 /// Addresses are NAMESPACE[@REV][:KEY]. A revision is `published` (the default), `published~3`,
 /// `draft/NAME`, at least 8 digits of a commit, a tag, or a time: `{2026-11-20T10:00Z}`, `{2h ago}`.
@@ -157,4 +157,124 @@ pub(crate) enum Command {
     Version(commands::version::Args),
     #[command(hide = true)]
     HelpMarkdown(commands::help_markdown::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, ErrorKind> {
+        let words = shlex::split(line).unwrap();
+        Cli::try_parse_from(std::iter::once("confman".to_owned()).chain(words))
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn command_lines_that_are_understood() {
+        for line in [
+            "clone /teams/payments",
+            "clone / DIR -r --draft x --full-history",
+            "status --json",
+            "push -m why --publish",
+            "diff",
+            "diff @published~1 @draft/x --stat",
+            "diff /a@published /b@draft/x --exit-code",
+            "log -n 3 --oneline",
+            "show '/a@{2h ago}'",
+            "restore a b/c --from published~3",
+            "restore --all -y",
+            "get /a:b --at '2h ago' --origin",
+            "--server http://x get /a:b",
+            "get /a:b --server http://x --no-input --color never -vv",
+            "set /a:b -5 --type number",
+            "set /a:b - -t json --publish -m why --tag x --tag y --description d",
+            "set /a:b --message why -- --odd",
+            "unset /a:b --remove",
+            "ls",
+            "ls /a --own --prefix x/ --name-only",
+            "draft list",
+            "draft show /a",
+            "draft delete /a x --yes",
+            "publish",
+            "publish /a --draft x --key k --key l --expect 0123",
+            "rollback /a --to published~1 --yes",
+            "rollback /a --to '2h ago' --key k",
+            "tag create /a@published~1 v1",
+            "tag list /a",
+            "tag delete /a v1",
+            "import /a -",
+            "import /a x.json --publish",
+            "import /a --git - --namespaces depth=2 --skip-invalid",
+            "export /a --git --all-commits --branch x",
+            "export /a --own --at 2026-11-20",
+            "ns create /a --owner o --no-inherit --admin x --admin y",
+            "ns list",
+            "ns show /a",
+            "login --server http://x --profile p",
+            "logout",
+            "whoami",
+            "audit /a -n 5",
+            "fsck --data DIR",
+            "fsck",
+            "config show",
+            "completions zsh",
+            "version --remote",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+    }
+
+    #[test]
+    fn command_lines_that_are_refused() {
+        let table = [
+            ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+            ("frobnicate", ErrorKind::InvalidSubcommand),
+            ("get", ErrorKind::MissingRequiredArgument),
+            ("get /A:b", ErrorKind::ValueValidation),
+            ("get /a:b --at ''", ErrorKind::ValueValidation),
+            ("set /a:b", ErrorKind::MissingRequiredArgument),
+            ("set /a:b 1 --type int", ErrorKind::ValueValidation),
+            ("set /a:b 1 --draft UPPER", ErrorKind::ValueValidation),
+            ("push", ErrorKind::MissingRequiredArgument),
+            ("rollback /a", ErrorKind::MissingRequiredArgument),
+            ("restore", ErrorKind::MissingRequiredArgument),
+            ("restore --all k", ErrorKind::ArgumentConflict),
+            ("diff --stat --text", ErrorKind::ArgumentConflict),
+            ("import /a", ErrorKind::MissingRequiredArgument),
+            ("import /a x.json --git .", ErrorKind::ArgumentConflict),
+            (
+                "import /a x.json --namespaces depth=1",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "import /a --git . --namespaces 1",
+                ErrorKind::ValueValidation,
+            ),
+            ("whoami -q -v", ErrorKind::ArgumentConflict),
+            ("whoami --token secret", ErrorKind::UnknownArgument),
+            ("--version", ErrorKind::DisplayVersion),
+            ("help get", ErrorKind::DisplayHelp),
+            ("--help", ErrorKind::DisplayHelp),
+        ];
+        for (line, kind) in table {
+            assert_eq!(parse(line).err(), Some(kind), "{line}");
+        }
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn a_server_needs_a_place_for_its_data() {
+        assert!(parse("serve --dev --listen 127.0.0.1:0").is_ok());
+        assert!(parse("serve --data DIR").is_ok());
+        assert_eq!(
+            parse("serve").err(),
+            Some(ErrorKind::MissingRequiredArgument)
+        );
+        assert_eq!(
+            parse("serve --dev --data DIR").err(),
+            Some(ErrorKind::ArgumentConflict)
+        );
+    }
 }

@@ -182,7 +182,7 @@ impl From<WorkingCopyError> for CliError {
                     items: items.collect(),
                     ..Self::new(exit, what)
                 }
-                .next("correct them, or `confman restore` them")
+                .next("correct them; a fresh `confman clone` elsewhere shows what they were")
             }
             error => {
                 let why = std::error::Error::source(&error).map(chain);

@@ -82,8 +82,22 @@ mod tests {
 
     #[test]
     fn the_numbers_are_a_contract() {
-        let table: Vec<_> =
-            Exit::ALL.iter().map(|exit| format!("{} {}", exit.code(), exit.meaning())).collect();
-        insta::assert_snapshot!(table.join("\n"), @"");
+        let table: Vec<_> = Exit::ALL
+            .iter()
+            .map(|exit| format!("{} {}", exit.code(), exit.meaning()))
+            .collect();
+        insta::assert_snapshot!(table.join("\n"), @"
+        0 done
+        1 failed, or a difference under --exit-code
+        2 the command line is not understood
+        3 not found
+        4 not allowed
+        5 a conflict, or something moved in between
+        6 invalid input or corrupt data
+        7 the server is unreachable or busy
+        8 a confirmation is needed and nobody can be asked
+        10 a defect of confman
+        130 stopped by Ctrl-C
+        ");
     }
 }

@@ -42,14 +42,30 @@ pub(crate) fn columns(rows: &[Vec<(Role, String)>]) -> Text {
     text
 }
 
-/// A time as people read it: RFC 3339 with a space between date and time.
+/// A time as people read it: RFC 3339 with a space between date and time, to the second.
 pub(crate) fn time(rfc3339: &str) -> String {
-    rfc3339.replacen('T', " ", 1)
+    let text = rfc3339.replacen('T', " ", 1);
+    match text.split_once('.') {
+        None => text,
+        Some((second, rest)) => format!(
+            "{second}{}",
+            rest.trim_start_matches(|c: char| c.is_ascii_digit())
+        ),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_shown_to_the_second() {
+        assert_eq!(time("2026-11-24T12:36:01.525Z"), "2026-11-24 12:36:01Z");
+        assert_eq!(
+            time("2026-11-24T12:36:01+01:00"),
+            "2026-11-24 12:36:01+01:00"
+        );
+    }
 
     #[test]
     fn columns_line_up_and_leave_no_trailing_space() {

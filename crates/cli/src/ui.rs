@@ -231,7 +231,8 @@ impl Ui {
         .map_err(|error| CliError::io("cannot read the answer", &error))?;
         match answer.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
-            _ => Err(refused("the answer was no")),
+            _ => Err(CliError::new(Exit::Confirmation, "nothing was changed")
+                .because("the answer was no")),
         }
     }
 

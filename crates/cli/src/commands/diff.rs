@@ -16,12 +16,12 @@ use crate::working_directory::{Here, find, namespace_or_here};
 /// Show what differs, by meaning: per key, inside JSON per path
 ///
 /// Examples:
-///   confman diff                                          a working copy against what it came from
-///   confman diff @published                               a working copy against what is published
-///   confman diff /teams/payments@draft/raise              what publishing the draft would change
+///   confman diff                                          # a working copy against what it came from
+///   confman diff @published                               # a working copy against what is published
+///   confman diff /teams/payments@draft/raise              # what publishing the draft would change
 ///   confman diff /teams/payments@published~1 /teams/payments
-///   confman diff /teams/payments /teams/refunds --stat    two namespaces
-///   confman diff @v2.1:limits @published:limits           one key, in a working copy
+///   confman diff /teams/payments /teams/refunds --stat    # two namespaces
+///   confman diff @v2.1:limits @published:limits           # one key, in a working copy
 ///
 /// The old side comes first. Reordered members of JSON and `1.0` for `1` are the same,
 /// written differently. Changes nothing; with --exit-code a difference ends with 1.

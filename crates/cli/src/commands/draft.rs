@@ -15,7 +15,7 @@ use crate::working_directory::namespace_or_here;
 /// Examples:
 ///   confman draft list /teams/payments
 ///   confman draft show /teams/payments raise-timeout
-///   confman diff /teams/payments@draft/raise-timeout      what it would change
+///   confman diff /teams/payments@draft/raise-timeout      # what it would change
 ///   confman draft delete /teams/payments raise-timeout
 ///
 /// A draft begins with the first `confman set`, `unset` or `push` to it.

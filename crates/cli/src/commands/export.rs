@@ -43,7 +43,7 @@ pub(crate) struct Args {
     git: bool,
 
     /// Write every commit with all of its parents, not only the published line
-    #[arg(long, requires = "git")]
+    #[arg(long, requires = "git", conflicts_with_all = ["at", "own"])]
     all_commits: bool,
 
     /// The branch that the stream writes

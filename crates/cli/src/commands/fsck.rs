@@ -9,8 +9,8 @@ use crate::report::Report;
 /// Check everything that is stored
 ///
 /// Examples:
-///   confman fsck --data /var/lib/confman         while no server runs on it
-///   confman fsck                                 the server's own data, as an administrator
+///   confman fsck --data /var/lib/confman         # while no server runs on it
+///   confman fsck                                 # the server's own data, as an administrator
 ///
 /// Reads and hashes every object, follows the chain of operations, and compares every
 /// index with what it was derived from. Lists all that is wrong and ends with exit code 6

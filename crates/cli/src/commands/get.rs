@@ -18,7 +18,7 @@ use crate::working_directory::namespace_or_here;
 ///   confman get /teams/payments:limits --at "2h ago"
 ///   confman get /teams/payments@draft/raise:limits --own
 ///   confman get /teams/payments:logo > logo.png
-///   confman get :limits --origin                 in a working copy: of its namespace
+///   confman get :limits --origin                 # in a working copy: of its namespace
 ///
 /// Prints the effective published value: that of the nearest namespace, from this one
 /// up, that has the key. Files and pipes get exactly its bytes; a terminal gets them

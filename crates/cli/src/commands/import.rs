@@ -57,11 +57,11 @@ pub(crate) struct Args {
     git: Option<Input>,
 
     /// Turn the first N directories of a path into child namespaces
-    #[arg(long, value_name = "depth=N", value_parser = depth, requires = "git")]
+    #[arg(long, value_name = "depth=N", value_parser = depth, requires = "git", conflicts_with = "file")]
     namespaces: Option<usize>,
 
     /// The branch to publish, where the stream has several
-    #[arg(long, value_name = "NAME", requires = "git")]
+    #[arg(long, value_name = "NAME", requires = "git", conflicts_with = "file")]
     branch: Option<String>,
 
     /// Leave out what cannot be an entry, and list it, instead of refusing

@@ -15,7 +15,7 @@ use crate::working_directory::{find, namespace_or_here};
 /// Examples:
 ///   confman log /teams/payments
 ///   confman log /teams/payments@draft/raise -n 3
-///   confman log --oneline                        in a working copy: what was fetched
+///   confman log --oneline                        # in a working copy: what was fetched
 ///
 /// Follows first parents. In a working copy it shows what was fetched, without a server.
 /// `confman show` shows what a commit changed, `confman history` the versions of one key.

@@ -13,7 +13,7 @@ use crate::working_directory::{find, namespace_or_here};
 /// Publish a draft, so that services read it
 ///
 /// Examples:
-///   confman diff /teams/payments@draft/raise-timeout      look first
+///   confman diff /teams/payments@draft/raise-timeout      # look first
 ///   confman publish /teams/payments --draft raise-timeout
 ///   confman publish /teams/payments --key limits/daily -m "only the limit"
 ///

@@ -89,12 +89,16 @@ impl Args {
             short(&target)
         );
         cx.ui.confirm(&question, self.yes)?;
+        // The wanted revision as it was asked for tells more than the commit it is.
+        let message = self
+            .message
+            .unwrap_or_else(|| format!("roll back to {} ({})", self.to, short(&target)));
         let write = RollbackWrite {
             to: target,
             keys: (!self.keys.is_empty())
                 .then(|| self.keys.iter().map(ToString::to_string).collect()),
             expected_head: compared.from.commit,
-            message: self.message,
+            message: Some(message),
         };
         let published = connection.wait(connection.client.rollback(&namespace, &write))?;
         published

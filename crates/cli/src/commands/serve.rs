@@ -21,7 +21,7 @@ const MIB: u64 = 1024 * 1024;
 /// Run a server
 ///
 /// Examples:
-///   confman serve --dev                                   to try things out
+///   confman serve --dev                                   # to try things out
 ///   confman serve --data /var/lib/confman
 ///   confman serve --data /var/lib/confman --listen 0.0.0.0:7420
 ///

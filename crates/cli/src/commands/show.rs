@@ -17,10 +17,10 @@ use crate::working_directory::{find, namespace_or_here};
 /// Show a commit and what it changed, or everything about an entry
 ///
 /// Examples:
-///   confman show /teams/payments                 what was published last
+///   confman show /teams/payments                 # what was published last
 ///   confman show /teams/payments@published~1 --stat
-///   confman show /teams/payments:limits          an entry: published and drafted value, tags
-///   confman show @0123456789ab                   in a working copy
+///   confman show /teams/payments:limits          # an entry: published and drafted value, tags
+///   confman show @0123456789ab                   # in a working copy
 ///
 /// Changes nothing.
 #[derive(Debug, clap::Args)]

@@ -21,7 +21,9 @@ fn header(commit: &Commit) -> Text {
         .end_line();
     if commit.parents.len() > 1 {
         let parents: Vec<_> = commit.parents.iter().map(|parent| short(parent)).collect();
-        text.faint("merges    ").plain(&parents.join(" ")).end_line();
+        text.faint("merges    ")
+            .plain(&parents.join(" "))
+            .end_line();
     }
     text.faint("author    ")
         .plain(&person(&commit.author))
@@ -130,13 +132,13 @@ mod tests {
     fn a_commit_in_a_log() {
         insta::assert_snapshot!(full(&commit()).to_marked(), @"
         [Id:commit abababababababababababababababababababababababababababababababab]
-        [Faint:merges  ]010101010101 020202020202
-        [Faint:author  ]Alice <alice@company.com>[Faint:, ]2026-11-20 10:00:00+01:00
-        [Faint:commit  ]bob[Faint:, ]2026-11-20 12:00:00Z
-        [Faint:request ]pr-456
+        [Faint:merges    ]010101010101 020202020202
+        [Faint:author    ]Alice <alice@company.com>[Faint:, ]2026-11-20 10:00:00+01:00
+        [Faint:committer ]bob[Faint:, ]2026-11-20 12:00:00Z
+        [Faint:request   ]pr-456
 
             Raise the limit
-            
+
             It was too low.
         ");
     }
@@ -150,15 +152,15 @@ mod tests {
     fn a_commit_by_itself() {
         insta::assert_snapshot!(whole(&commit()).to_plain(), @"
         commit abababababababababababababababababababababababababababababababab
-        merges  010101010101 020202020202
-        author  Alice <alice@company.com>, 2026-11-20 10:00:00+01:00
-        commit  bob, 2026-11-20 12:00:00Z
-        request pr-456
-        tree    cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
-        draft   efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
+        merges    010101010101 020202020202
+        author    Alice <alice@company.com>, 2026-11-20 10:00:00+01:00
+        committer bob, 2026-11-20 12:00:00Z
+        request   pr-456
+        tree      cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
+        draft     efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
 
             Raise the limit
-            
+
             It was too low.
         ");
     }

@@ -424,6 +424,13 @@ fn as_text(diff: &EntryDiff) -> Text {
             }
         }
     }
+    if let Some((old, new)) = diff.details.entry_type {
+        text.plain("  ").faint("type: ");
+        text.push(Role::Removed, old.name())
+            .plain(" → ")
+            .push(Role::Added, new.name())
+            .end_line();
+    }
     text.append(details(&diff.details));
     text
 }
@@ -451,7 +458,9 @@ mod tests {
             None => Some(Entry::unset()),
             Some((entry_type, value)) => {
                 let entry_type: EntryType = entry_type.parse().unwrap();
-                Some(Entry::of(Value::new(entry_type, value, &ValueLimits::default()).unwrap()))
+                Some(Entry::of(
+                    Value::new(entry_type, value, &ValueLimits::default()).unwrap(),
+                ))
             }
         }
     }
@@ -472,7 +481,11 @@ mod tests {
                 "json:{\"daily\": 100, \"old\": true, \"list\": [1, 2]}",
                 "json:{\"list\": [1, 2, 3], \"daily\": 200}",
             ),
-            between("notes", "string:one\ntwo\nthree\n", "string:one\ntwo and a half\nthree\n"),
+            between(
+                "notes",
+                "string:one\ntwo\nthree\n",
+                "string:one\ntwo and a half\nthree\n",
+            ),
             between("removed", "boolean:true", ""),
             between("timeout", "string:30", "number:30"),
             between("unset", "number:1", "unset"),
@@ -481,23 +494,118 @@ mod tests {
 
     #[test]
     fn differences_by_meaning() {
-        insta::assert_snapshot!(diffs(&some(), Detail::Semantic).to_marked(), @"");
+        insta::assert_snapshot!(diffs(&some(), Detail::Semantic).to_marked(), @r#"
+        [Heading:added]  [Added:added][Faint: (string)]
+          [Added:+ "Hello"]
+        [Heading:banner]  [Warning:changed][Faint: (string)]
+          [Removed:- ][RemovedWord:"Winter][Removed: sale"]
+          [Added:+ ][AddedWord:"Summer][Added: sale"]
+        [Heading:binary]  [Warning:changed][Faint: (binary)]
+          [Removed:- (3 bytes)]
+          [Added:+ (4 bytes)]
+        [Heading:format]  [Faint:the same, written differently]
+        [Heading:limits]  [Warning:changed][Faint: (json)]
+          /daily: [Removed:100] → [Added:200]
+          /old: [Removed:- true]
+          /list/2: [Added:+ 3]
+        [Heading:notes]  [Warning:changed][Faint: (string)]
+          [Faint:@@ -1 +1 @@]
+            one
+          [Removed:- two]
+          [Added:+ two][AddedWord: and a half]
+            three
+        [Heading:removed]  [Removed:removed][Faint: (boolean)]
+          [Removed:- true]
+        [Heading:timeout]  [Warning:changed][Faint: (string → number)]
+          [Removed:- "30"]
+          [Added:+ 30]
+        [Heading:unset]  [Warning:changed][Faint: (number → unset)]
+          [Removed:- 1]
+          [Added:+ (unset)]
+        "#);
     }
 
     #[test]
     fn differences_as_text() {
-        insta::assert_snapshot!(diffs(&some(), Detail::Text).to_plain(), @"");
+        insta::assert_snapshot!(diffs(&some(), Detail::Text).to_plain(), @r#"
+        --- /dev/null
+        +++ b/added
+        @@ -0,0 +1 @@
+        +Hello
+        \ no line end at the end of the value
+        --- a/banner
+        +++ b/banner
+        @@ -1 +1 @@
+        -Winter sale
+        \ no line end at the end of the value
+        +Summer sale
+        \ no line end at the end of the value
+        --- a/binary
+        +++ b/binary
+        @@ -1 +1 @@
+        -(3 bytes)
+        +(4 bytes)
+        --- a/format
+        +++ b/format
+        @@ -1 +1 @@
+        -1.0
+        \ no line end at the end of the value
+        +1
+        \ no line end at the end of the value
+        --- a/limits
+        +++ b/limits
+        @@ -1 +1 @@
+        -{"daily": 100, "old": true, "list": [1, 2]}
+        \ no line end at the end of the value
+        +{"list": [1, 2, 3], "daily": 200}
+        \ no line end at the end of the value
+        --- a/notes
+        +++ b/notes
+        @@ -1,3 +1,3 @@
+         one
+        -two
+        +two and a half
+         three
+        --- a/removed
+        +++ /dev/null
+        @@ -1 +0,0 @@
+        -true
+        \ no line end at the end of the value
+        --- a/timeout
+        +++ b/timeout
+          type: string → number
+        --- a/unset
+        +++ b/unset
+        @@ -1 +1 @@
+        -1
+        \ no line end at the end of the value
+        +(unset)
+        "#);
     }
 
     #[test]
     fn how_much_differs() {
-        insta::assert_snapshot!(diffs(&some(), Detail::Stat).to_plain(), @"");
+        insta::assert_snapshot!(diffs(&some(), Detail::Stat).to_plain(), @r#"
+        A  added    "Hello"
+        M  banner   "Winter sale" → "Summer sale"
+        M  binary   (3 bytes) → (4 bytes)
+        F  format   format
+        M  limits   3 paths
+        M  notes    +1 -1 lines
+        D  removed  true
+        M  timeout  "30" → 30
+        M  unset    1 → (unset)
+        9 keys: 1 added, 6 changed, 1 removed, 1 written differently
+        "#);
     }
 
     #[test]
     fn keys_that_differ() {
         let keys = diffs(&some(), Detail::NameOnly).to_plain();
-        assert_eq!(keys, "added\nbanner\nbinary\nformat\nlimits\nnotes\nremoved\ntimeout\nunset\n");
+        assert_eq!(
+            keys,
+            "added\nbanner\nbinary\nformat\nlimits\nnotes\nremoved\ntimeout\nunset\n"
+        );
     }
 
     #[test]
@@ -514,7 +622,14 @@ mod tests {
         let old = with("the logo", &["brand", "old"], None);
         let new = with("the new logo", &["brand", "2026"], Some("image/png"));
         let diff = EntryDiff::between(&"logo".parse().unwrap(), Some(&old), Some(&new)).unwrap();
-        insta::assert_snapshot!(diffs(&[diff], Detail::Semantic).to_plain(), @"");
+        insta::assert_snapshot!(diffs(&[diff], Detail::Semantic).to_plain(), @"
+        logo  changed (binary)
+          description:
+            - the logo
+            + the new logo
+          tags: -old +2026
+          media type: none → image/png
+        ");
     }
 
     #[test]
@@ -527,10 +642,17 @@ mod tests {
 
     #[test]
     fn a_value_cannot_steer_the_terminal() {
-        let hostile = between("k", "string:a\u{1b}[2J\nb", "string:a\u{1b}]0;x\u{7}\nc\u{202e}d");
+        let hostile = between(
+            "k",
+            "string:a\u{1b}[2J\nb",
+            "string:a\u{1b}]0;x\u{7}\nc\u{202e}d",
+        );
         for detail in [Detail::Semantic, Detail::Text, Detail::Stat] {
             let shown = diffs(std::slice::from_ref(&hostile), detail).to_plain();
-            assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
+            assert!(
+                !shown.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+                "{shown:?}"
+            );
         }
     }
 }

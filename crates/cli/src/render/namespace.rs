@@ -188,8 +188,8 @@ mod tests {
         │  │  └─ c  3 keys
         │  └─ d  4 keys
         ├─ e  5 keys
-        ├─ e-f  6 keys
-           └─ g  7 keys
+        │  └─ g  7 keys
+        └─ e-f  6 keys
         ");
     }
 
