@@ -140,12 +140,13 @@ pub enum ImportError {
 }
 
 fn count(files: usize, more: u64) -> String {
-    format!(
-        "{} files of the source",
-        u64::try_from(files)
-            .unwrap_or(u64::MAX)
-            .saturating_add(more)
-    )
+    match u64::try_from(files)
+        .unwrap_or(u64::MAX)
+        .saturating_add(more)
+    {
+        1 => "1 file of the source".to_owned(),
+        all => format!("{all} files of the source"),
+    }
 }
 
 /// How far the reading is, for the progress of the sending.
