@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use confman_server::{
-    BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, Ready,
-    ServeError, ServeOptions,
+    BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, LOG_VARIABLE,
+    OpenError, Ready, ServeError, ServeOptions,
 };
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::error::{CliError, chain};
 use crate::exit::Exit;
 use crate::profile::{Profile, Profiles};
 use crate::report::Report;
-use crate::text::{Role, Text};
+use crate::text::Text;
 
 /// Name of the profile that `--dev` makes.
 const PROFILE_DEV: &str = "dev";
@@ -30,6 +30,9 @@ const MIB: u64 = 1024 * 1024;
 /// the end, and a profile for this server is active as long as it runs, so that every
 /// confman of yours talks to it. Ctrl-C or SIGTERM ends the server; nothing that was
 /// acknowledged is lost, even by a kill -9.
+///
+/// Logs go to stderr: CONFMAN_LOG says what (`warn`, `confman_server=debug`), and
+/// CONFMAN_LOG_FORMAT=json writes a JSON document a line.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -108,11 +111,12 @@ impl Args {
     }
 }
 
-/// Says where the server is: a line on stderr, or a document on stdout.
+/// Says where the server is: a line on stderr, and with `--json` a document on stdout.
 fn tell(cx: &Context, ready: &Ready) {
-    let mut text = Text::new();
-    text.push(Role::Heading, &ready.to_string()).end_line();
-    cx.ui.say(&text);
+    // The log says it too, unless it was told to say less.
+    if std::env::var_os(LOG_VARIABLE).is_some() {
+        cx.ui.note(&ready.to_string());
+    }
     if cx.ui.json {
         let serving = Serving {
             url: ready.url(),
@@ -187,7 +191,11 @@ impl DevProfile {
 /// Why the server did not start, or ended.
 pub(super) fn error(error: ServeError) -> CliError {
     let exit = match &error {
-        ServeError::Open(_) => Exit::Invalid,
+        ServeError::Open(OpenError::InUse { .. }) => Exit::Conflict,
+        ServeError::Open(OpenError::NewerFormat { .. } | OpenError::Damaged { .. }) => {
+            Exit::Invalid
+        }
+        ServeError::Open(OpenError::Io { .. }) => Exit::Failure,
         ServeError::Listen { source, .. }
         | ServeError::AdminToken { source, .. }
         | ServeError::System { source, .. } => match source.kind() {
