@@ -94,7 +94,10 @@ fn malformed_paths_are_refused_and_never_repaired() {
     assert_eq!(asks(&server, "GET", &long, "").0, 400);
     let deep = format!("/v1/ns{}/-/config", "/a".repeat(17));
     assert_eq!(asks(&server, "GET", &deep, "").0, 400);
-    assert_eq!(asks(&server, "GET", "/v1/ns/team%2Fsub/-/namespace", "").0, 404);
+    assert_eq!(
+        asks(&server, "GET", "/v1/ns/team%2Fsub/-/namespace", "").0,
+        404
+    );
     assert_eq!(asks(&server, "GET", "/v1/nothing", "").0, 404);
     assert_eq!(asks(&server, "PATCH", "/v1/whoami", "").0, 405);
 }

@@ -1,11 +1,16 @@
 //! Durable transactions: one key each, 64 clients, one node; beside etcd's `put` on the same disk,
 //! where `etcd` is installed, and beside the disk's own rate of synced writes.
+//!
+//! Twice: what the replicated refs do (one ref and one object a transaction, in process), and what a
+//! whole publish over HTTP does (value checked, tree edited, commit, history, one transaction).
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use confman_object_store::{Encoded, Kind, Object};
+use confman_refs::{Expect, Node, NodeOptions, RefEdit, RefName, RequestId, Target, Transaction};
 use confman_tests::Server;
 use hdrhistogram::Histogram;
 
@@ -20,8 +25,9 @@ struct Rate {
     p99: Duration,
 }
 
-/// Measures all three.
+/// Measures all of them.
 pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
+    let refs = refs_rate(scale.transactions)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -29,33 +35,50 @@ pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
     let ours = runtime.block_on(confman_rate(scale.transactions))?;
     let place = tempfile::tempdir()?;
     let sync = machine::sync_latency(place.path())?;
-    let (peer, ratio) = match runtime.block_on(etcd_rate(scale.transactions))? {
-        Some(theirs) => (
-            format!("etcd put over gRPC: {}", theirs.text()),
-            format!("{:.2} × etcd's", ours.per_second / theirs.per_second),
-        ),
-        None => (
-            format!(
-                "no etcd here; fdatasync alone {:.0}/s",
-                1.0 / sync.as_secs_f64()
-            ),
-            format!(
-                "{:.2} × the disk's syncs",
-                ours.per_second * sync.as_secs_f64()
-            ),
+    let etcd = runtime.block_on(etcd_rate(scale.transactions))?;
+    let peer = match &etcd {
+        Some(theirs) => format!("etcd put over gRPC: {}", theirs.text()),
+        None => format!(
+            "no etcd here; fdatasync alone {:.0}/s",
+            1.0 / sync.as_secs_f64()
         ),
     };
-    table.add(Row {
-        what: format!("durable publishes of one key each over HTTP, {CLIENTS} clients, one node"),
-        confman: ours.text(),
-        peer,
-        ratio,
-        bar: "≥ 1 ×".to_owned(),
-    });
+    let peer_rate = etcd.map_or(1.0 / sync.as_secs_f64(), |theirs| theirs.per_second);
+    for (what, rate) in [
+        (
+            "durable transactions of one ref and one object each, in process",
+            refs,
+        ),
+        ("durable publishes of one key each, over HTTP", ours),
+    ] {
+        table.add(Row {
+            what: format!("{what}, {CLIENTS} clients, one node"),
+            confman: rate.text(),
+            peer: peer.clone(),
+            ratio: format!("{:.2} ×", rate.per_second / peer_rate),
+            bar: "≥ 1 ×".to_owned(),
+        });
+    }
     Ok(())
 }
 
 impl Rate {
+    fn of(
+        transactions: usize,
+        elapsed: Duration,
+        times: impl Iterator<Item = Duration>,
+    ) -> Result<Self, Failure> {
+        let mut histogram = Histogram::<u64>::new(3)?;
+        for time in times {
+            histogram.record(u64::try_from(time.as_micros())?)?;
+        }
+        Ok(Self {
+            per_second: transactions as f64 / elapsed.as_secs_f64(),
+            p50: Duration::from_micros(histogram.value_at_quantile(0.5)),
+            p99: Duration::from_micros(histogram.value_at_quantile(0.99)),
+        })
+    }
+
     fn text(&self) -> String {
         format!(
             "{:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
@@ -63,6 +86,80 @@ impl Rate {
             self.p50.as_secs_f64() * 1000.0,
             self.p99.as_secs_f64() * 1000.0
         )
+    }
+}
+
+/// Threads that each move a ref of their own to a new object, again and again.
+fn refs_rate(transactions: usize) -> Result<Rate, Failure> {
+    let directory = tempfile::tempdir()?;
+    let node = Node::open(&NodeOptions {
+        directory: directory.path().join("node"),
+        cache_bytes: 64 << 20,
+        block_cache_bytes: 64 << 20,
+    })?;
+    let next = AtomicUsize::new(0);
+    let begun = Instant::now();
+    let times = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (node, next) = (&node, &next);
+                scope.spawn(move || move_ref(node, next, client, transactions))
+            })
+            .collect();
+        clients
+            .into_iter()
+            .map(|client| {
+                client
+                    .join()
+                    .map_err(|_| Failure::from("a client panicked"))?
+            })
+            .collect::<Result<Vec<_>, Failure>>()
+    })?;
+    Rate::of(transactions, begun.elapsed(), times.into_iter().flatten())
+}
+
+fn move_ref(
+    node: &Node,
+    next: &AtomicUsize,
+    client: usize,
+    transactions: usize,
+) -> Result<Vec<Duration>, Failure> {
+    let name = RefName::new(&format!("/client-{client}@published"))?;
+    let mut seen = None;
+    let mut times = Vec::new();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= transactions {
+            return Ok(times);
+        }
+        let text = format!(
+            "{} of client {client}, {}",
+            git::value(number, 0),
+            "x".repeat(256)
+        );
+        let object = Object::new(Kind::Blob, text.into_bytes());
+        let target = Target {
+            kind: Kind::Blob,
+            id: object.id(),
+        };
+        let begun = Instant::now();
+        node.transact(Transaction {
+            request: RequestId((number as u128).to_le_bytes()),
+            edits: vec![RefEdit {
+                name: name.clone(),
+                expect: Expect::from_seen(seen),
+                new: Some(target),
+            }],
+            reads: Vec::new(),
+            objects: vec![Encoded::new(&object)],
+            rows: Vec::new(),
+            actor: "bench".to_owned(),
+            action: "move".to_owned(),
+            detail: String::new(),
+            time_ms: 1_700_000_000_000,
+        })?;
+        times.push(begun.elapsed());
+        seen = Some(target);
     }
 }
 
@@ -169,18 +266,11 @@ where
             }
         }));
     }
-    let mut histogram = Histogram::<u64>::new(3)?;
+    let mut times = Vec::new();
     for client in clients {
-        for time in client.await?? {
-            histogram.record(u64::try_from(time.as_micros())?)?;
-        }
+        times.extend(client.await??);
     }
-    let elapsed = begun.elapsed();
-    Ok(Rate {
-        per_second: transactions as f64 / elapsed.as_secs_f64(),
-        p50: Duration::from_micros(histogram.value_at_quantile(0.5)),
-        p99: Duration::from_micros(histogram.value_at_quantile(0.99)),
-    })
+    Rate::of(transactions, begun.elapsed(), times.into_iter())
 }
 
 /// An etcd of one node that ends with this value.
