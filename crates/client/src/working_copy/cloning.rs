@@ -132,10 +132,7 @@ async fn clone_one(
             }
         }
     }
-    let file = EntriesFile {
-        schema: Some(schema_link(&place)),
-        ..EntriesFile::default()
-    };
+    let file = without_entries(&place);
     rewrite(&PathBuf::new(), &place, &file, &updates, files)?;
     let document = document.to_text();
     files.put(place.join(DOCUMENT_FILE), document.as_bytes())?;
@@ -149,10 +146,13 @@ async fn clone_one(
     })
 }
 
-/// What `$schema` of a namespace's entries says: the way to the schema that lies in `.confman/`.
-pub(super) fn schema_link(directory: &Path) -> String {
+/// The entries file of a namespace before it has entries. Its `$schema` leads to `.confman/`.
+pub(super) fn without_entries(directory: &Path) -> EntriesFile {
     let up = "../".repeat(directory.components().count());
-    format!("\"{up}{PRIVATE_DIRECTORY}/{ENTRIES_SCHEMA_FILE}\"")
+    EntriesFile {
+        schema: Some(format!("\"{up}{PRIVATE_DIRECTORY}/{ENTRIES_SCHEMA_FILE}\"")),
+        ..EntriesFile::default()
+    }
 }
 
 /// Where the document of a namespace is kept as it was fetched, relative to the root.

@@ -244,8 +244,12 @@ fn carry_out(root: &Path, journal: &Journal) -> Result<(), WorkingCopyError> {
     remove_tree(&private.join(INCOMING_DIRECTORY))
 }
 
-/// Keeps a file that was edited since the plan was made.
-fn set_aside(root: &Path, relative: &Path, target: &Path) -> Result<(), WorkingCopyError> {
+/// Keeps a file that somebody wrote and that is about to be written anew.
+pub(super) fn set_aside(
+    root: &Path,
+    relative: &Path,
+    target: &Path,
+) -> Result<(), WorkingCopyError> {
     let rescued = root.join(PRIVATE_DIRECTORY).join(RESCUED_DIRECTORY);
     let mut place = rescued.join(relative);
     let mut again = 1;

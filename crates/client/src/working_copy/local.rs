@@ -8,11 +8,12 @@ use confman_model::{Entry, EntryDiff, Key, Namespace};
 use confman_object_store::tree::{self, Leaf, TreeKey};
 use confman_object_store::{Kind, ObjectId};
 
+use super::cloning::without_entries;
 use super::entries::{Form, Written};
 use super::error::WorkingCopyError;
 use super::index::Index;
 use super::journal::{self, Lock, Plan, list_files};
-use super::place::{DOCUMENT_FILE, FILES_DIRECTORY, inside};
+use super::place::{DOCUMENT_FILE, ENTRIES_FILE, FILES_DIRECTORY, inside};
 use super::rewrite::{Update, rewrite};
 use super::snapshot::Snapshot;
 use super::state::NamespaceState;
@@ -230,6 +231,9 @@ impl WorkingCopy {
 
     /// Gives keys (all where none are given) the entries of a side again. Returns what changed.
     ///
+    /// Where all are wanted, the files need not be readable: what is there of them is then set aside
+    /// under `.confman/rescued/` first.
+    ///
     /// # Errors
     /// The side was not fetched, a key is neither in it nor in the files, or a file cannot be written.
     pub fn restore(
@@ -241,7 +245,10 @@ impl WorkingCopy {
         let lock = Lock::take(&self.root)?;
         let side = self.side(namespace, from)?;
         let directory = self.state.directory(namespace);
-        let snapshot = Snapshot::read(&self.root, &directory, &mut Index::load(&self.root))?;
+        let snapshot = match Snapshot::read(&self.root, &directory, &mut Index::load(&self.root)) {
+            Err(damage) if keys.is_empty() => self.start_over(&directory, damage)?,
+            read => read?,
+        };
         let wanted: BTreeSet<Key> = if keys.is_empty() {
             let stored = side
                 .leaves
@@ -276,6 +283,33 @@ impl WorkingCopy {
         }
         self.write(&lock, &directory, &snapshot, &updates)?;
         Ok(updates.into_keys().collect())
+    }
+
+    /// No entries in the place of files that cannot be read, which are kept aside.
+    fn start_over(
+        &self,
+        directory: &Path,
+        damage: WorkingCopyError,
+    ) -> Result<Snapshot, WorkingCopyError> {
+        let entries = directory.join(ENTRIES_FILE);
+        let gone = !inside(&self.root, &entries)?.exists();
+        match damage {
+            WorkingCopyError::Invalid { .. } => {}
+            WorkingCopyError::Io { .. } if gone => {}
+            other => return Err(other),
+        }
+        // Files that no readable line leads to would only be in the way of those to come.
+        for relative in [entries, directory.join(FILES_DIRECTORY)] {
+            let path = inside(&self.root, &relative)?;
+            if path.exists() {
+                journal::set_aside(&self.root, &relative, &path)?;
+            }
+        }
+        Ok(Snapshot::of(
+            &self.root,
+            directory,
+            without_entries(directory),
+        ))
     }
 
     /// Resolves conflicts in keys (all where none are given) by taking one side. Returns the keys.

@@ -7,7 +7,7 @@ use confman_model::{Key, MergeOutcome, Namespace, ValueLimits, merge};
 use confman_object_store::ObjectId;
 use confman_object_store::tree::{Leaf, TreeKey};
 
-use super::cloning::{document_copy, schema_link};
+use super::cloning::{document_copy, without_entries};
 use super::entries::EntriesFile;
 use super::error::WorkingCopyError;
 use super::index::Index;
@@ -159,10 +159,7 @@ impl WorkingCopy {
         };
         let file = match snapshot {
             Some(snapshot) => snapshot.file,
-            None => EntriesFile {
-                schema: Some(schema_link(&directory)),
-                ..EntriesFile::default()
-            },
+            None => without_entries(&directory),
         };
         Ok(Prepared {
             directory,

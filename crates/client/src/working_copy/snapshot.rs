@@ -57,13 +57,7 @@ impl Snapshot {
         })?;
         let file = EntriesFile::parse(&relative, text)
             .map_err(|problems| WorkingCopyError::Invalid { problems })?;
-        let mut snapshot = Self {
-            root: root.to_path_buf(),
-            directory: directory.to_path_buf(),
-            file,
-            leaves: BTreeMap::new(),
-            conflicts: Vec::new(),
-        };
+        let mut snapshot = Self::of(root, directory, file);
         let mut found = Vec::new();
         for (key, line) in &snapshot.file.lines {
             match &line.written {
@@ -82,6 +76,17 @@ impl Snapshot {
             Ok(snapshot)
         } else {
             Err(WorkingCopyError::Invalid { problems: found })
+        }
+    }
+
+    /// A snapshot of a file of which no line is read yet.
+    pub(super) fn of(root: &Path, directory: &Path, file: EntriesFile) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            directory: directory.to_path_buf(),
+            file,
+            leaves: BTreeMap::new(),
+            conflicts: Vec::new(),
         }
     }
 

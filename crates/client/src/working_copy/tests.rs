@@ -442,6 +442,24 @@ fn restore_gives_base_entries_and_files_again() {
 }
 
 #[test]
+fn restoring_everything_mends_an_entries_file_that_is_broken_or_gone() {
+    let (place, mut copy) = cloned(&example());
+    let entries = place.path().join("entries.json");
+    let mended = |copy: &mut WorkingCopy| {
+        copy.restore(&namespace(), &[], &Side::Base).unwrap();
+        assert_eq!(states(copy), "");
+        let text = text_of(place.path());
+        assert!(text.contains("\"files/motd.txt\""), "{text}");
+    };
+    fs::write(&entries, "{ not json at all").unwrap();
+    mended(&mut copy);
+    let kept = place.path().join(".confman/rescued/entries.json");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "{ not json at all");
+    fs::remove_file(&entries).unwrap();
+    mended(&mut copy);
+}
+
+#[test]
 fn the_commit_of_the_files_has_their_tree_and_brings_all_that_its_base_lacks() {
     let (place, copy) = cloned(&example());
     edit(place.path(), "80", "81");

@@ -1,11 +1,13 @@
-//! Clone of a large namespace beside `git clone` of the same contents, and what a pull of ten
-//! changes costs on the wire.
+//! A large namespace as its users have it: one key published, a clone beside `git clone` of the same
+//! contents, and what a pull of ten changes costs on the wire.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use confman_tests::Server;
 
@@ -13,14 +15,30 @@ use crate::table::{Row, Table};
 use crate::{Failure, Scale, confman, git};
 
 const CHANGED: usize = 10;
+const SMALL: usize = 1_000;
+const PUBLISHES: usize = 200;
 
-/// Measures both.
+/// Measures all three.
 pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     let server = Server::start();
     let home = directory.path().join("home");
     std::fs::create_dir_all(&home)?;
-    fill(&server, &home, scale.keys)?;
+    fill(&server, &home, "large", scale.keys)?;
+    fill(&server, &home, "small", SMALL)?;
+
+    let small = publish_time(&server, "small", SMALL)?;
+    let large = publish_time(&server, "large", scale.keys)?;
+    table.add(Row {
+        what: format!(
+            "one key changed among {}: a durable publish over HTTP",
+            scale.keys
+        ),
+        confman: format!("{:.2} ms", large.as_secs_f64() * 1000.0),
+        peer: format!("among {SMALL}: {:.2} ms", small.as_secs_f64() * 1000.0),
+        ratio: format!("{:.2} ×", large.as_secs_f64() / small.as_secs_f64()),
+        bar: "≤ 2 ×".to_owned(),
+    });
 
     let ours = confman::timed(&server, &home, &["clone", "/large", "copy"])?;
     let repository = directory.path().join("large.git");
@@ -61,18 +79,48 @@ pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
 }
 
 /// Publishes the keys by a working copy, as a person would.
-fn fill(server: &Server, home: &std::path::Path, keys: usize) -> Result<(), Failure> {
-    confman::timed(server, home, &["ns", "create", "/large"])?;
-    confman::timed(server, home, &["clone", "/large", "first"])?;
+fn fill(server: &Server, home: &Path, name: &str, keys: usize) -> Result<(), Failure> {
+    let namespace = format!("/{name}");
+    let copy = home.join("first");
+    confman::timed(server, home, &["ns", "create", &namespace])?;
+    confman::timed(server, home, &["clone", &namespace, "first"])?;
     let entries = (0..keys).map(|n| (git::key(n), git::value(n, 0)));
-    write_entries(&home.join("first/entries.json"), entries)?;
-    confman::timed(server, &home.join("first"), &["push", "-m", "everything"])?;
-    confman::timed(server, home, &["publish", "/large"])?;
-    std::fs::remove_dir_all(home.join("first"))?;
+    write_entries(&copy.join("entries.json"), entries)?;
+    confman::timed(server, &copy, &["push", "-m", "everything"])?;
+    confman::timed(server, home, &["publish", &namespace])?;
+    std::fs::remove_dir_all(copy)?;
     Ok(())
 }
 
-fn change(server: &Server, home: &std::path::Path, keys: usize) -> Result<(), Failure> {
+/// Median time of publishes of one key each, one after the other.
+fn publish_time(server: &Server, name: &str, keys: usize) -> Result<Duration, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let http = reqwest::Client::new();
+    let token = server.admin_token();
+    let mut times = Vec::new();
+    for n in 0..PUBLISHES {
+        let number = n.wrapping_mul(7_919) % keys;
+        let url = format!(
+            "{}/v1/ns/{name}/-/entries/{}?publish=true",
+            server.url(),
+            git::key(number)
+        );
+        let request = http
+            .put(url)
+            .bearer_auth(&token)
+            .header("content-type", "application/json")
+            .body(format!("{{\"value\": \"{}\"}}", git::value(number, 2)));
+        let begun = Instant::now();
+        runtime.block_on(async { request.send().await?.error_for_status()?.bytes().await })?;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    Ok(times.get(PUBLISHES / 2).copied().unwrap_or_default())
+}
+
+fn change(server: &Server, home: &Path, keys: usize) -> Result<(), Failure> {
     let step = keys / CHANGED;
     for n in 0..CHANGED {
         let address = format!("/large:{}", git::key(n * step));
@@ -93,7 +141,7 @@ fn change(server: &Server, home: &std::path::Path, keys: usize) -> Result<(), Fa
 }
 
 fn write_entries(
-    path: &std::path::Path,
+    path: &Path,
     entries: impl Iterator<Item = (String, String)>,
 ) -> Result<(), Failure> {
     let mut text = String::from("{\n");
