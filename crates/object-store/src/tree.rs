@@ -78,7 +78,9 @@ impl TreeKey {
 
     /// The bytes.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] { &self.0 }
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// What a key leads to. `entry_type` and `flags` are the caller's. INVARIANT: the flags are at most
@@ -120,23 +122,41 @@ impl LeafValue {
         if bytes.len() <= INLINE_BYTES_MAX {
             return (Self::Inline(bytes.as_ref().into()), None);
         }
-        assert!(u32::try_from(bytes.len()).is_ok(), "a value has less than 4 GiB");
+        assert!(
+            u32::try_from(bytes.len()).is_ok(),
+            "a value has less than 4 GiB"
+        );
         let size = bytes.len() as u32;
         let blob = Object::new(Kind::Blob, bytes);
-        (Self::Blob { id: blob.id(), size }, Some(blob))
+        (
+            Self::Blob {
+                id: blob.id(),
+                size,
+            },
+            Some(blob),
+        )
     }
 }
 
 impl Leaf {
     /// Stops a leaf that no page can hold before it gets into one.
     fn assert_valid(&self) {
-        assert!(self.flags <= FLAGS_MAX, "the flags of a leaf are at most {FLAGS_MAX}");
+        assert!(
+            self.flags <= FLAGS_MAX,
+            "the flags of a leaf are at most {FLAGS_MAX}"
+        );
         match &self.value {
             LeafValue::Inline(bytes) => {
-                assert!(bytes.len() <= INLINE_BYTES_MAX, "a value of more than {INLINE_BYTES_MAX} bytes is a blob");
+                assert!(
+                    bytes.len() <= INLINE_BYTES_MAX,
+                    "a value of more than {INLINE_BYTES_MAX} bytes is a blob"
+                );
             }
             LeafValue::Blob { size, .. } => {
-                assert!(*size as usize > INLINE_BYTES_MAX, "a value of at most {INLINE_BYTES_MAX} bytes is inline");
+                assert!(
+                    *size as usize > INLINE_BYTES_MAX,
+                    "a value of at most {INLINE_BYTES_MAX} bytes is inline"
+                );
             }
         }
     }
