@@ -435,23 +435,6 @@ impl Seen<'_> {
         })
     }
 
-    /// What values the namespace accepts: its own settings, else the nearest above that states them.
-    pub(crate) fn value_limits(&self, namespace: &Namespace) -> Result<ValueLimits, Error> {
-        let mut limits = self.repo.options.value_limits.clone();
-        let mut settings = confman_model::Settings::default();
-        for link in self.chain(namespace)? {
-            if let Some(document) = self.document(&link)? {
-                settings = settings.or(&document.settings);
-            }
-        }
-        if let Some(bytes_max) = settings.value_bytes_max {
-            limits.value_bytes_max = bytes_max;
-        }
-        if let Some(schemes) = settings.secret_schemes {
-            limits.secret_schemes = schemes;
-        }
-        Ok(limits)
-    }
 }
 
 impl Evaluation<'_> {

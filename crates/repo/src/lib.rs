@@ -34,10 +34,12 @@ pub mod revision;
 mod row;
 mod seen;
 pub mod session;
+mod settings;
 mod stack;
 pub mod tag;
 pub mod time;
 pub mod token;
+mod validation;
 
 pub use actor::Actor;
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -10,7 +10,7 @@ use confman_layout::tree_key;
 use confman_model::{DraftName, Key, Namespace, NamespaceDocument};
 use confman_object_store::tree::Leaf;
 use confman_object_store::{Commit, Kind, ObjectId, Person, ReadObjects, Record, Stage, tree};
-use confman_policy::{Grants, GrantsAt, Permission, decide};
+use confman_policy::{Decision, Grants, GrantsAt, Permission, Subject, decide};
 use confman_refs::{RefName, Target, View};
 
 use crate::actor::Actor;
@@ -152,19 +152,35 @@ impl<'a> Seen<'a> {
         Ok(Grants { chain, root })
     }
 
+    /// Who a principal is now, with its groups; `None` where there is no such principal.
+    pub fn subject_of(&self, principal: &str) -> Result<Option<Subject>, Error> {
+        let known = self.get(&names::principal(principal)?).is_some();
+        Ok(known.then(|| Subject::principal(principal)))
+    }
+
+    /// Whether somebody may do this in a namespace that exists, and why.
+    pub fn decide(
+        &self,
+        namespace: &Namespace,
+        subject: &Subject,
+        permission: Permission,
+    ) -> Result<Decision, Error> {
+        Ok(decide(&self.grants(namespace)?, subject, permission))
+    }
+
     /// Whether the actor may do this in a namespace that exists.
     pub fn may(&self, namespace: &Namespace, permission: Permission) -> Result<bool, Error> {
-        Ok(decide(&self.grants(namespace)?, &self.actor.subject, permission).allowed)
+        let decision = self.decide(namespace, &self.actor.subject, permission)?;
+        Ok(decision.allowed)
     }
 
     /// Refuses who may not do this here. Who may not even know of the namespace is told that there is none.
     pub fn permit(&self, namespace: &Namespace, permission: Permission) -> Result<(), Error> {
-        let grants = self.grants(namespace)?;
-        let decision = decide(&grants, &self.actor.subject, permission);
+        let decision = self.decide(namespace, &self.actor.subject, permission)?;
         if decision.allowed {
             return Ok(());
         }
-        if !decide(&grants, &self.actor.subject, Permission::NamespaceRead).allowed {
+        if !self.may(namespace, Permission::NamespaceRead)? {
             return Err(Error::not_found(What::Namespace, namespace));
         }
         Err(Error::Denied {
