@@ -5,6 +5,7 @@
 //! INVARIANT: a text with a field that is not known here is refused, because a misspelt rule that
 //! is silently ignored protects nobody.
 
+mod patch;
 mod shape;
 mod timestamp;
 mod validate;

@@ -434,7 +434,6 @@ impl Seen<'_> {
             message: head.commit.message.clone(),
         })
     }
-
 }
 
 impl Evaluation<'_> {

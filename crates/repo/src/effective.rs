@@ -8,10 +8,10 @@ use confman_model::{Key, Namespace, Revision};
 use confman_object_store::tree::Leaf;
 use confman_object_store::{ObjectId, ReadObjects, tree};
 
+use crate::chain::Moment;
 use crate::entry::{TreeEntry, Values};
 use crate::error::{Error, What};
 use crate::line::Place;
-use crate::names;
 use crate::seen::Seen;
 use crate::session::Session;
 
@@ -221,43 +221,28 @@ impl Seen<'_> {
             Some(position) => Some(self.line(namespace)?.must(position)?),
             None => None,
         };
-        // What is published now, and drafts, stand on what is published now above them; everything else
-        // on what was published above at its time.
-        let as_of = match revision {
-            Revision::Published | Revision::Draft(_) => None,
-            Revision::Time(text) => Some(crate::time::parse(
-                text,
-                self.repo.clock.now_ms().max(self.view.time_ms()),
-            )?),
-            _ => place.map(|place| place.effective_ms),
-        };
+        // What is published now, and drafts, stand on what is published now above them; everything else on
+        // what was published above at its moment.
+        let moment = self.moment_of(&at)?;
         let own = Link {
             namespace: namespace.clone(),
             commit: at.commit,
             tree: at.tree,
             place,
         };
-        let mut inherits = self.inherits(namespace, as_of)?;
         let mut links = vec![own];
-        for above in namespace.ancestors().skip(1) {
-            if !inherits {
-                break;
-            }
-            // Entries are inherited by everybody who may read the child: that is what inheriting is for.
-            links.push(self.link(above.clone(), as_of)?);
-            inherits = self.inherits(&above, as_of)?;
+        // Entries are inherited by everybody who may read the child: that is what inheriting is for.
+        for above in self.links(namespace, moment)?.into_iter().skip(1) {
+            links.push(self.link(above.namespace, moment)?);
         }
         Ok(Basis { links })
     }
 
-    /// What a namespace has published, now or as of a time.
-    fn link(&self, namespace: Namespace, as_of: Option<i64>) -> Result<Link, Error> {
-        let place = match (self.published(&namespace)?, as_of) {
-            (None, _) => None,
-            (Some((_, head)), None) => Some(head),
-            (Some((_, head)), Some(time_ms)) => {
-                self.line(&namespace)?.at_time(head.position, time_ms)?
-            }
+    /// What a namespace has published, now or at a moment.
+    fn link(&self, namespace: Namespace, moment: Option<Moment>) -> Result<Link, Error> {
+        let place = match moment {
+            None => self.published(&namespace)?.map(|(_, head)| head),
+            Some(moment) => self.published_at(&namespace, moment)?,
         };
         let commit = place.map(|place| place.commit);
         Ok(Link {
@@ -266,23 +251,6 @@ impl Seen<'_> {
             commit,
             place,
         })
-    }
-
-    /// Whether a namespace inherits, as its document says, or said at a time. Before its first document,
-    /// which can be younger than the history brought into it, the first one counts.
-    fn inherits(&self, namespace: &Namespace, as_of: Option<i64>) -> Result<bool, Error> {
-        let name = names::policy(namespace)?;
-        let mut head = self
-            .head(&name)?
-            .ok_or_else(|| Error::not_found(What::Namespace, namespace))?;
-        if let Some(time_ms) = as_of {
-            while head.commit.commit_time.ms > time_ms
-                && let Some(parent) = head.commit.parents.first()
-            {
-                head = self.found(*parent)?;
-            }
-        }
-        Ok(self.repo.document(&head.id)?.inherit)
     }
 
     /// The own entries of a namespace, values not loaded.

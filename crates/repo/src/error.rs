@@ -13,6 +13,8 @@ use confman_policy::Permission;
 pub enum What {
     /// A namespace.
     Namespace,
+    /// A namespace that was deleted.
+    DeletedNamespace,
     /// An entry.
     Entry,
     /// A draft.
@@ -35,6 +37,7 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Namespace => "namespace",
+            Self::DeletedNamespace => "deleted namespace",
             Self::Entry => "entry",
             Self::Draft => "draft",
             Self::Revision => "revision",
@@ -194,6 +197,16 @@ pub enum Error {
         /// Which keys, and how.
         conflicts: Vec<KeyConflict>,
     },
+    /// Namespaces are below it.
+    #[error("`{namespace}` has namespaces below it: {}", children_of(children, *hidden))]
+    HasChildren {
+        /// What was to be deleted.
+        namespace: Namespace,
+        /// Those that the actor may know of, in the order of their paths.
+        children: Vec<Namespace>,
+        /// How many more there are.
+        hidden: usize,
+    },
     /// It would change nothing.
     #[error("nothing to do in `{namespace}`: {reason}")]
     Unchanged {
@@ -290,6 +303,23 @@ fn keys(conflicts: &[KeyConflict]) -> String {
         text.push_str(&format!(" and {} more keys", conflicts.len() - SHOWN_MAX));
     }
     text
+}
+
+fn children_of(children: &[Namespace], hidden: usize) -> String {
+    const SHOWN_MAX: usize = 5;
+    let mut shown: Vec<String> = children
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|child| format!("`{child}`"))
+        .collect();
+    let more = children.len().saturating_sub(SHOWN_MAX);
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    if hidden > 0 {
+        shown.push(format!("{hidden} that you may not see"));
+    }
+    shown.join(", ")
 }
 
 impl Error {

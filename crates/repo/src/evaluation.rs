@@ -17,7 +17,9 @@ use confman_refs::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, chain};
+use crate::life::{LifeChange, LineName};
 use crate::line::{Line, LineRows, Newest, Place};
+use crate::names;
 use crate::row;
 use crate::seen::{Found, Seen};
 use crate::session::Session;
@@ -96,6 +98,8 @@ pub(crate) struct Evaluation<'a> {
     pub stage: Stage,
     edits: BTreeMap<RefName, Option<Target>>,
     rows: Vec<IndexRow>,
+    /// What the evaluation adds to the intent's detail for the audit log.
+    detail: serde_json::Map<String, serde_json::Value>,
 }
 
 impl<'a> Deref for Evaluation<'a> {
@@ -132,6 +136,7 @@ impl Intent<'_> {
                 stage,
                 edits: BTreeMap::new(),
                 rows: Vec::new(),
+                detail: serde_json::Map::new(),
             };
             let mut outcome = evaluate(&mut evaluation)?;
             outcome.objects = evaluation.stage.len() as u64;
@@ -211,7 +216,12 @@ impl Intent<'_> {
             stage,
             edits,
             mut rows,
+            detail: found,
         } = evaluation;
+        let mut detail = self.detail.clone();
+        if let serde_json::Value::Object(fields) = &mut detail {
+            fields.extend(found);
+        }
         if self.session.idempotency_key.is_some() {
             let mut value = self.digest.to_vec();
             value.extend(serde_json::to_vec(outcome).map_err(Error::bug)?);
@@ -247,7 +257,7 @@ impl Intent<'_> {
             rows,
             actor: self.session.actor.principal().to_owned(),
             action: self.action.to_owned(),
-            detail: self.detail.to_string(),
+            detail: detail.to_string(),
             time_ms: now_ms,
         })
     }
@@ -260,6 +270,11 @@ impl Evaluation<'_> {
             new: &self.stage,
             reader: self.objects(),
         }
+    }
+
+    /// Adds something to what the audit log says: no value of an entry, no secret.
+    pub fn note(&mut self, name: &str, value: impl Into<serde_json::Value>) {
+        self.detail.insert(name.to_owned(), value.into());
     }
 
     /// Moves a ref. It must have been read.
@@ -382,7 +397,7 @@ impl Evaluation<'_> {
             newest_of(&line, key)
         })?;
         self.rows.append(&mut rows.take());
-        self.set_commit(line.name, commit.id);
+        self.set_commit(line.name.ref_name, commit.id);
         Ok(())
     }
 
@@ -391,8 +406,43 @@ impl Evaluation<'_> {
         self.rows.append(rows);
     }
 
+    /// Makes a document that of its namespace, with the rows that this makes.
+    pub fn set_document(
+        &mut self,
+        document: &NamespaceDocument,
+        message: &str,
+    ) -> Result<Found, Error> {
+        let name = names::policy(&document.path)?;
+        let head = self.head(&name)?;
+        let commit = self.put_document(document, head.as_ref(), message)?;
+        let line_name = LineName {
+            ref_name: name.clone(),
+            life: crate::life::life_of(&commit),
+        };
+        let place = match &head {
+            Some(head) => self.document_line(&document.path)?.place_of(&head.id)?,
+            None => None,
+        };
+        if place.is_none() {
+            self.rows.push(LifeChange::Began.to_row(&line_name));
+        }
+        let line = Line {
+            name: line_name.clone(),
+            node: &self.repo.node,
+            index_max: self.index(),
+        };
+        let mut rows = LineRows::after(line_name, place.as_ref());
+        let changes = crate::line::changes_of(&self.with_new(), &commit.commit)?;
+        rows.push(commit.id, &commit.commit, &changes, &|key| {
+            newest_of(&line, key)
+        })?;
+        self.rows.append(&mut rows.take());
+        self.set_commit(name, commit.id);
+        Ok(commit)
+    }
+
     /// Stages a namespace's document as a commit on top of another.
-    pub fn put_document(
+    fn put_document(
         &mut self,
         document: &NamespaceDocument,
         head: Option<&Found>,
@@ -421,6 +471,7 @@ impl Evaluation<'_> {
         if let Some(head) = head {
             commit.parents = vec![head.id];
             commit.generation = head.commit.generation + 1;
+            commit.origin = Some(crate::life::life_of(head));
         }
         self.put_commit(commit)
     }

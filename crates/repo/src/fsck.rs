@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use confman_model::Namespace;
 use confman_object_store::pack::links;
 use confman_object_store::tree::TreeKey;
 use confman_object_store::{Kind, Object, ObjectId, ReadObjects};
-use confman_refs::{IndexRow, RefName};
+use confman_refs::{IndexRow, Operation, RefName};
 
 use crate::error::{Error, chain};
+use crate::life::{LifeChange, LineName, life_of};
 use crate::line::{LineRows, Newest, Place, changes_of};
 use crate::names;
 use crate::repo::ADMIN;
@@ -232,7 +234,8 @@ impl Check<'_> {
 
     /// Makes the rows of every line again from the operations, and compares.
     fn rows(&mut self) {
-        let mut lines: HashMap<RefName, LineState> = HashMap::new();
+        let mut lines: HashMap<LineName, LineState> = HashMap::new();
+        let mut lives: HashMap<Namespace, ObjectId> = HashMap::new();
         let mut expected: HashMap<(u8, Vec<u8>), [u8; 32]> = HashMap::new();
         for sequence in 1..=self.seen.view.sequence() {
             let operation = match self.seen.repo.node.operation_at(sequence) {
@@ -240,53 +243,98 @@ impl Check<'_> {
                 // The check of the chain has told this.
                 Ok(None) | Err(_) => continue,
             };
-            for edit in operation
-                .edits
-                .iter()
-                .filter(|edit| names::is_published(edit.name.as_str()))
-            {
-                let state = lines.entry(edit.name.clone()).or_default();
-                let old = edit.old.map(|target| target.id);
-                let made = match edit.new {
-                    Some(new) => self.rows_of(&edit.name, state, old, new.id),
-                    None => Ok(Vec::new()),
-                };
-                match made {
-                    Ok(rows) => {
-                        for made in rows {
-                            let mut key = made.prefix;
-                            key.extend_from_slice(&(!operation.index).to_be_bytes());
-                            key.extend_from_slice(&made.suffix);
-                            expected
-                                .insert((made.table, key), *blake3::hash(&made.value).as_bytes());
-                        }
+            match self.rows_of_operation(&operation, &mut lives, &mut lines) {
+                Ok(rows) => {
+                    for made in rows {
+                        let mut key = made.prefix;
+                        key.extend_from_slice(&(!operation.index).to_be_bytes());
+                        key.extend_from_slice(&made.suffix);
+                        expected.insert((made.table, key), *blake3::hash(&made.value).as_bytes());
                     }
-                    Err(error) => self.problem(format!(
-                        "the rows of `{}` at operation {sequence} cannot be made: {}",
-                        edit.name,
-                        chain(&error)
-                    )),
                 }
+                Err((name, error)) => self.problem(format!(
+                    "the rows of `{name}` at operation {sequence} cannot be made: {}",
+                    chain(&error)
+                )),
             }
         }
         self.compare(expected);
     }
 
+    /// The rows of the documents and published heads that an operation moved. A document goes first: it
+    /// tells which life of the namespace its head belongs to.
+    fn rows_of_operation(
+        &self,
+        operation: &Operation,
+        lives: &mut HashMap<Namespace, ObjectId>,
+        lines: &mut HashMap<LineName, LineState>,
+    ) -> Result<Vec<IndexRow>, (RefName, Error)> {
+        let mut made = Vec::new();
+        let mut ended = Vec::new();
+        for edit in &operation.edits {
+            let Some(namespace) = names::policy_of(edit.name.as_str()) else {
+                continue;
+            };
+            let failed = |error: Error| (edit.name.clone(), error);
+            let life = match edit.new {
+                Some(new) => life_of(&self.seen.found(new.id).map_err(failed)?),
+                None => *lives
+                    .get(&namespace)
+                    .ok_or_else(|| failed(Error::bug("it ends before it began")))?,
+            };
+            let name = LineName {
+                ref_name: edit.name.clone(),
+                life,
+            };
+            match (edit.old, edit.new) {
+                (None, Some(_)) => made.push(LifeChange::Began.to_row(&name)),
+                (Some(_), None) => {
+                    made.push(LifeChange::Ended.to_row(&name));
+                    ended.push(namespace.clone());
+                }
+                _ => {}
+            }
+            if let Some(new) = edit.new {
+                let state = lines.entry(name.clone()).or_default();
+                made.append(&mut self.rows_of(name, state, new.id).map_err(failed)?);
+            }
+            lives.insert(namespace, life);
+        }
+        for edit in &operation.edits {
+            let (true, Some(new)) = (names::is_published(edit.name.as_str()), edit.new) else {
+                continue;
+            };
+            let failed = |error: Error| (edit.name.clone(), error);
+            let life = names::namespace_of(edit.name.as_str())
+                .and_then(|namespace| lives.get(&namespace).copied())
+                .ok_or_else(|| failed(Error::bug("its namespace has no document")))?;
+            let name = LineName {
+                ref_name: edit.name.clone(),
+                life,
+            };
+            let state = lines.entry(name.clone()).or_default();
+            made.append(&mut self.rows_of(name, state, new.id).map_err(failed)?);
+        }
+        for namespace in ended {
+            lives.remove(&namespace);
+        }
+        Ok(made)
+    }
+
+    /// The rows of the commits that lead a line on to a new head; none where it is restored.
     fn rows_of(
         &self,
-        name: &RefName,
+        name: LineName,
         state: &mut LineState,
-        old: Option<ObjectId>,
         new: ObjectId,
     ) -> Result<Vec<IndexRow>, Error> {
         let objects = self.seen.objects();
+        let old = state.head.as_ref().map(|head| head.commit);
         let commits = crate::line::first_parents(objects, old, new, COMMITS_MAX)?;
         let commits = commits.ok_or_else(|| {
-            Error::bug(format!(
-                "{new} does not follow from what was published before"
-            ))
+            Error::bug(format!("{new} does not follow from what was there before"))
         })?;
-        let mut rows = LineRows::after(name.clone(), state.head.as_ref());
+        let mut rows = LineRows::after(name, state.head.as_ref());
         let mut made = Vec::new();
         for id in commits {
             let commit = objects.commit(&id)?;
@@ -304,7 +352,7 @@ impl Check<'_> {
     }
 
     fn compare(&mut self, mut expected: HashMap<(u8, Vec<u8>), [u8; 32]>) {
-        for table in [row::HISTORY, row::POSITION, row::COMMIT] {
+        for table in [row::HISTORY, row::POSITION, row::COMMIT, row::LIFE] {
             let mut found = 0;
             let mut wrong = Vec::new();
             let read = self.seen.repo.node.each_row(table, &mut |key, value| {
@@ -366,6 +414,7 @@ fn shown(table: u8, key: &[u8]) -> String {
     let name = match table {
         row::HISTORY => "history",
         row::POSITION => "position",
+        row::LIFE => "life",
         _ => "commit",
     };
     format!("{name} `{}`", key.escape_ascii())

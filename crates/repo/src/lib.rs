@@ -11,8 +11,10 @@
 //! Deliberately absent: HTTP, JSON shapes, runtimes, and the system's clock (see [`Clock`]).
 
 pub mod actor;
+mod chain;
 pub mod clock;
 pub mod compare;
+pub mod deletion;
 pub mod draft;
 pub mod effective;
 pub mod entry;
@@ -21,6 +23,7 @@ mod evaluation;
 pub mod fetch;
 pub mod fsck;
 pub mod history;
+mod life;
 mod line;
 pub mod log;
 pub mod names;
@@ -44,6 +47,7 @@ mod validation;
 pub use actor::Actor;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use compare::{Comparison, EntryChange};
+pub use deletion::{DeletedNamespace, MovedNamespaces};
 pub use draft::{ChangeDraft, Draft, Drafted, EntryEdit, ExpectedHead, ValueEdit};
 pub use effective::{Effective, EffectiveEntry, EffectiveValue, Provenance};
 pub use entry::{
@@ -54,7 +58,9 @@ pub use fetch::{FetchPlan, FetchRequest, FetchedRef};
 pub use fsck::{FsckProgress, FsckReport};
 pub use history::{Blame, BlameLine, History, Version};
 pub use log::{CommitInfo, Log, LogQuery};
-pub use namespace::{NamespaceInfo, Namespaces};
+pub use namespace::{
+    DocumentChange, DocumentHistory, DocumentVersion, NamespaceInfo, Namespaces, UpdatedNamespace,
+};
 pub use operation::{LoggedOperation, OperationFilter, Operations};
 pub use publish::{Publish, Published, Rollback, Warning};
 pub use push::{ImportMark, ImportState, PushEdit, PushRequest, PushTarget, Pushed};

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 
 use confman_object_store::tree::{Change, TreeKey};
 use confman_object_store::{Commit, ObjectId, ReadObjects, tree};
-use confman_refs::{IndexRow, Node, RefName, RowRange};
+use confman_refs::{IndexRow, Node, RowRange};
 
 use crate::error::Error;
+use crate::life::LineName;
 use crate::row::{self, HistoryRow, PositionRow};
 
 /// Most versions of a key read from the index at once.
@@ -20,7 +21,7 @@ const ROWS_AT_ONCE: usize = 512;
 #[derive(Clone, Debug)]
 pub(crate) struct Line<'a> {
     pub node: &'a Node,
-    pub name: RefName,
+    pub name: LineName,
     pub index_max: u64,
 }
 
@@ -90,7 +91,7 @@ impl Line<'_> {
         self.at(position)?.ok_or_else(|| {
             Error::bug(format!(
                 "`{}` has no row for position {position}",
-                self.name
+                self.name.ref_name
             ))
         })
     }
@@ -104,12 +105,17 @@ impl Line<'_> {
 
     /// The last commit whose effective time is at most this, on a line of `length` commits.
     pub fn at_time(&self, length: u64, time_ms: i64) -> Result<Option<Place>, Error> {
+        self.last(length, |place| place.effective_ms <= time_ms)
+    }
+
+    /// The last commit of which this holds, where it holds of none after the first of which it does not.
+    fn last(&self, length: u64, holds: impl Fn(&Place) -> bool) -> Result<Option<Place>, Error> {
         let mut found = None;
         let (mut low, mut high) = (1, length);
         while low <= high {
             let middle = low + (high - low) / 2;
             let place = self.must(middle)?;
-            if place.effective_ms <= time_ms {
+            if holds(&place) {
                 found = Some(place);
                 low = middle + 1;
             } else {
@@ -117,6 +123,11 @@ impl Line<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// The last commit that was there at a log index, on a line of `length` commits.
+    pub fn at_index(&self, length: u64, index: u64) -> Result<Option<Place>, Error> {
+        self.last(length, |place| place.index <= index)
     }
 
     /// The newest version of a key.
@@ -194,7 +205,7 @@ pub(crate) struct Newest {
 /// Makes the rows for commits that are added to a line.
 #[derive(Debug)]
 pub(crate) struct LineRows {
-    name: RefName,
+    name: LineName,
     position: u64,
     effective_ms: i64,
     newest: HashMap<TreeKey, Newest>,
@@ -203,7 +214,7 @@ pub(crate) struct LineRows {
 
 impl LineRows {
     /// Goes on after `head`.
-    pub fn after(name: RefName, head: Option<&Place>) -> Self {
+    pub fn after(name: LineName, head: Option<&Place>) -> Self {
         Self {
             name,
             position: head.map_or(0, |place| place.position),

@@ -10,6 +10,8 @@ use crate::error::Error;
 const PUBLISHED: &str = "@published";
 const POLICY: &str = "@policy";
 const IMPORT: &str = "@import";
+const DELETED: &str = "@deleted/";
+const SCHEMA: &str = "@schema";
 
 fn name(text: &str) -> Result<RefName, Error> {
     RefName::new(text).map_err(Error::bug)
@@ -65,6 +67,37 @@ pub fn tags(namespace: &Namespace) -> String {
 /// As [`published`].
 pub fn import(namespace: &Namespace) -> Result<RefName, Error> {
     name(&format!("{namespace}{IMPORT}"))
+}
+
+/// What was there when a namespace was deleted, by the digits of the deletion: a record.
+///
+/// # Errors
+/// The digits have characters that a ref cannot have.
+pub fn deleted(namespace: &Namespace, deletion: &str) -> Result<RefName, Error> {
+    name(&format!("{}{deletion}", deletions(namespace)))
+}
+
+/// What the names of the deletions of a namespace begin with.
+#[must_use]
+pub fn deletions(namespace: &Namespace) -> String {
+    format!("{namespace}{DELETED}")
+}
+
+/// The namespace that was deleted, and the digits of the deletion, of which this ref tells.
+#[must_use]
+pub fn deletion_of(name: &str) -> Option<(Namespace, &str)> {
+    let (namespace, deletion) = name.split_once(DELETED)?;
+    Some((namespace.parse().ok()?, deletion))
+}
+
+/// Whether a ref of a namespace goes and comes with it. What tells of deletions stays; a schema at the
+/// same path is another thing.
+#[must_use]
+pub fn lives_with(namespace: &Namespace, name: &str) -> bool {
+    let kind = name
+        .strip_prefix(namespace.as_str())
+        .filter(|kind| kind.starts_with('@'));
+    kind.is_some_and(|kind| kind != SCHEMA && !kind.starts_with(DELETED))
 }
 
 /// A principal: a record.

@@ -1,13 +1,16 @@
 //! Namespaces and their documents.
 
-use confman_model::namespace::NAMESPACES_MAX;
+use confman_model::document::DocumentError;
 use confman_model::{Namespace, NamespaceDocument};
 use confman_object_store::{ObjectId, tree};
-use confman_policy::Permission;
+use confman_policy::decision::GROUP_PREFIX;
+use confman_policy::{Permission, decide};
 use confman_refs::Committed;
 
+use crate::draft::ExpectedHead;
+use crate::entry::Stamp;
 use crate::error::{Error, Problem, What};
-use crate::evaluation::{Digest, Intent, Outcome};
+use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
 use crate::names;
 use crate::seen::Seen;
 use crate::session::Session;
@@ -34,6 +37,52 @@ pub struct Namespaces {
     pub next: Option<Namespace>,
     /// Whether some were left out because the actor may not read them.
     pub filtered: bool,
+    /// Log index that was read at.
+    pub index: u64,
+}
+
+/// How a document changes.
+#[derive(Clone, Debug)]
+pub enum DocumentChange {
+    /// It becomes this one. The metadata is the store's, whatever is in it here.
+    Replace(Box<NamespaceDocument>),
+    /// A merge patch (RFC 7396) is laid over it.
+    Merge(serde_json::Value),
+}
+
+/// A namespace whose document was changed.
+#[derive(Clone, Debug)]
+pub struct UpdatedNamespace {
+    /// The namespace as it is now.
+    pub info: NamespaceInfo,
+    /// The operation.
+    pub committed: Committed,
+    /// What is allowed but worth knowing.
+    pub warnings: Vec<String>,
+}
+
+/// A version of a namespace's document.
+#[derive(Clone, Debug)]
+pub struct DocumentVersion {
+    /// From 1.
+    pub version: u64,
+    /// The commit that has it.
+    pub commit: ObjectId,
+    /// When and by whom it was made.
+    pub stamp: Stamp,
+    /// What was changed.
+    pub message: String,
+    /// The document.
+    pub document: NamespaceDocument,
+}
+
+/// A page of versions of a document.
+#[derive(Clone, Debug)]
+pub struct DocumentHistory {
+    /// Newest first.
+    pub versions: Vec<DocumentVersion>,
+    /// Where the next page begins after; `None` on the last.
+    pub next: Option<u64>,
     /// Log index that was read at.
     pub index: u64,
 }
@@ -65,23 +114,7 @@ impl Session {
             if evaluation.get(&about).is_some() {
                 return Err(exists(&namespace));
             }
-            // Counting them takes a walk over all refs, so it is done where there can be too many at all.
-            let existing = match evaluation.view.len() < NAMESPACES_MAX {
-                true => 0,
-                false => evaluation
-                    .view
-                    .scan("/")
-                    .filter(|(name, _)| names::policy_of(name.as_str()).is_some())
-                    .count(),
-            };
-            if existing >= NAMESPACES_MAX {
-                let (limit, actual) = (NAMESPACES_MAX as u64, existing as u64 + 1);
-                return Err(Error::LimitExceeded {
-                    what: "namespaces",
-                    limit,
-                    actual,
-                });
-            }
+            evaluation.check_count(1)?;
             let mut document = document.clone();
             let now = crate::time::rfc3339(evaluation.now_ms);
             document.metadata.created.clone_from(&now);
@@ -91,17 +124,10 @@ impl Session {
                 .metadata
                 .updated_by
                 .clone_from(&document.metadata.created_by);
-            document.validate().map_err(|error| Error::Invalid {
-                what: format!("document of `{namespace}`"),
-                problems: error
-                    .problems
-                    .iter()
-                    .map(|problem| Problem::of_model(None, problem))
-                    .collect(),
-            })?;
-            let commit =
-                evaluation.put_document(&document, None, &format!("create {namespace}"))?;
-            evaluation.set_commit(about.clone(), commit.id);
+            document
+                .validate()
+                .map_err(|error| document_invalid(&namespace, &error))?;
+            let commit = evaluation.set_document(&document, &format!("create {namespace}"))?;
             Ok(Outcome {
                 commit: Some(commit.id),
                 ..Outcome::default()
@@ -120,6 +146,97 @@ impl Session {
             },
             committed,
         ))
+    }
+
+    /// Changes the document of a namespace. Roles (and whether it inherits any) take
+    /// [`Permission::RolesManage`] too, the schema (and whether it inherits any) [`Permission::SchemaWrite`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with everything that is wrong, [`Error::Stale`] where the document is not the
+    /// expected one, [`Error::Unchanged`], [`Error::Denied`].
+    pub fn update_namespace(
+        &self,
+        namespace: &Namespace,
+        change: &DocumentChange,
+        expected: ExpectedHead,
+    ) -> Result<UpdatedNamespace, Error> {
+        let digest = Digest::new("namespace.update")
+            .with(namespace.as_str())
+            .with(expected.part());
+        let digest = match change {
+            DocumentChange::Replace(document) => digest.with("put").with(document.to_text()),
+            DocumentChange::Merge(patch) => digest.with("patch").with(patch.to_string()),
+        };
+        let intent = Intent {
+            action: "namespace.update",
+            about: names::policy(namespace)?,
+            digest: digest.finish(),
+            detail: serde_json::json!({ "namespace": namespace }),
+            session: self,
+        };
+        let mut warnings = Vec::new();
+        let (outcome, committed) = intent.carry_out(|evaluation| {
+            warnings.clear();
+            let (commit, warned) = evaluation.update(namespace, change, expected)?;
+            warnings = warned;
+            Ok(Outcome {
+                commit: Some(commit),
+                ..Outcome::default()
+            })
+        })?;
+        let policy = outcome
+            .commit
+            .ok_or_else(|| Error::bug("a namespace was changed without a commit"))?;
+        let seen = self.look()?;
+        let mut info = seen.namespace(namespace)?;
+        info.document = (*self.repo.document(&policy)?).clone();
+        info.policy = policy;
+        Ok(UpdatedNamespace {
+            info,
+            committed,
+            warnings,
+        })
+    }
+
+    /// The versions of a namespace's document, newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn document_history(
+        &self,
+        namespace: &Namespace,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<DocumentHistory, Error> {
+        let seen = self.look()?;
+        seen.permit(namespace, Permission::NamespaceRead)?;
+        let policy = seen.document_id(namespace)?;
+        let line = seen.document_line(namespace)?;
+        let newest = line
+            .position_of(&policy)?
+            .ok_or_else(|| Error::bug(format!("the document of `{namespace}` has no row")))?;
+        let mut history = DocumentHistory {
+            versions: Vec::new(),
+            next: None,
+            index: seen.index(),
+        };
+        let from = before.map_or(newest, |before| before.saturating_sub(1).min(newest));
+        for version in (1..=from).rev() {
+            if history.versions.len() == limit {
+                history.next = Some(version + 1);
+                break;
+            }
+            let place = line.must(version)?;
+            let commit = seen.found(place.commit)?.commit;
+            history.versions.push(DocumentVersion {
+                version,
+                commit: place.commit,
+                stamp: crate::seen::committed(&commit),
+                message: commit.message.clone(),
+                document: (*self.repo.document(&place.commit)?).clone(),
+            });
+        }
+        Ok(history)
     }
 
     /// A namespace.
@@ -183,7 +300,145 @@ fn exists(namespace: &Namespace) -> Error {
     }
 }
 
+impl Evaluation<'_> {
+    /// Stages the changed document and gives its commit, and what is worth knowing.
+    fn update(
+        &mut self,
+        namespace: &Namespace,
+        change: &DocumentChange,
+        expected: ExpectedHead,
+    ) -> Result<(ObjectId, Vec<String>), Error> {
+        self.permit(namespace, Permission::NamespaceWrite)?;
+        let name = names::policy(namespace)?;
+        let policy = self.get(&name).map(|target| target.id);
+        expected.check(What::Namespace, namespace, policy)?;
+        let old = self
+            .document(namespace)?
+            .ok_or_else(|| Error::not_found(What::Namespace, namespace))?;
+        let mut new = match change {
+            DocumentChange::Replace(document) => (**document).clone(),
+            DocumentChange::Merge(patch) => old
+                .merged(patch)
+                .map_err(|error| document_invalid(namespace, &error))?,
+        };
+        if new.path != *namespace {
+            let detail = format!("its `path` is `{}`; a namespace cannot move", new.path);
+            return Err(Error::invalid(format!("document of `{namespace}`"), detail));
+        }
+        let changed = old.differences(&new);
+        if changed.is_empty() {
+            return Err(Error::Unchanged {
+                namespace: namespace.clone(),
+                reason: "the document says this already".to_owned(),
+            });
+        }
+        if new.roles != old.roles || new.inherit != old.inherit {
+            self.permit(namespace, Permission::RolesManage)?;
+        }
+        if new.schema != old.schema || new.inherit != old.inherit {
+            self.permit(namespace, Permission::SchemaWrite)?;
+        }
+        new.metadata.clone_from(&old.metadata);
+        new.metadata.updated = crate::time::rfc3339(self.now_ms);
+        new.metadata.updated_by = self.actor.principal().to_owned();
+        new.validate()
+            .map_err(|error| document_invalid(namespace, &error))?;
+        let warnings = self.warnings_of(&old, &new)?;
+        self.note("changed", changed.clone());
+        let message = format!("update {namespace}: {}", changed.join(", "));
+        let commit = self.set_document(&new, &message)?;
+        Ok((commit.id, warnings))
+    }
+
+    /// What is worth knowing of a change of grants.
+    ///
+    /// # Errors
+    /// The document of `/` would name no admin who exists.
+    fn warnings_of(
+        &self,
+        old: &NamespaceDocument,
+        new: &NamespaceDocument,
+    ) -> Result<Vec<String>, Error> {
+        let mut warnings = Vec::new();
+        let namespace = &new.path;
+        if namespace.parent().is_none() {
+            let mut known = false;
+            for holder in &new.roles.admin {
+                known = known || self.is_known(holder)?;
+            }
+            if !known {
+                return Err(Error::invalid(
+                    "document of `/`",
+                    "`roles.admin` must name somebody who exists, so that nothing is left without an admin",
+                ));
+            }
+        }
+        for (role, before, after) in [
+            ("admin", &old.roles.admin, &new.roles.admin),
+            ("publisher", &old.roles.publisher, &new.roles.publisher),
+            ("editor", &old.roles.editor, &new.roles.editor),
+            ("viewer", &old.roles.viewer, &new.roles.viewer),
+        ] {
+            for holder in after.iter().filter(|holder| !before.contains(holder)) {
+                if !self.is_known(holder)? {
+                    warnings.push(format!(
+                        "`{holder}` is {role} now, though nobody of that name exists"
+                    ));
+                }
+            }
+        }
+        let mut grants = self.grants(namespace, None)?;
+        if let Some(own) = grants.chain.first_mut() {
+            own.roles = new.roles.clone();
+        }
+        match (namespace.parent(), new.inherit) {
+            (Some(_), false) => grants.chain.truncate(1),
+            (Some(parent), true) if !old.inherit => {
+                grants.chain.truncate(1);
+                grants.chain.extend(self.grants(&parent, None)?.chain);
+            }
+            (None, _) => grants.root = new.roles.clone(),
+            _ => {}
+        }
+        if !decide(&grants, &self.actor.subject, Permission::NamespaceWrite).allowed {
+            warnings.push(format!("you are no admin of `{namespace}` any more"));
+        }
+        Ok(warnings)
+    }
+
+    /// Whether a holder of a role is somebody: a principal, or a group with a member.
+    fn is_known(&self, holder: &str) -> Result<bool, Error> {
+        if holder.starts_with(GROUP_PREFIX) {
+            return Ok(false);
+        }
+        // What no principal can be called is not known; asking for its ref would be an error.
+        Ok(names::principal(holder).is_ok() && self.subject_of(holder)?.is_some())
+    }
+}
+
+fn document_invalid(namespace: &Namespace, error: &DocumentError) -> Error {
+    Error::Invalid {
+        what: format!("document of `{namespace}`"),
+        problems: error
+            .problems
+            .iter()
+            .map(|problem| Problem::of_model(None, problem))
+            .collect(),
+    }
+}
+
 impl Seen<'_> {
+    /// The commit of a namespace's document; of one that was deleted, the last.
+    fn document_id(&self, namespace: &Namespace) -> Result<ObjectId, Error> {
+        if let Some(target) = self.get(&names::policy(namespace)?) {
+            return Ok(target.id);
+        }
+        match self.newest_deletion(namespace)? {
+            Some(deleted) => Ok(deleted.policy),
+            None => Err(Error::not_found(What::Namespace, namespace)),
+        }
+    }
+
     fn namespace(&self, namespace: &Namespace) -> Result<NamespaceInfo, Error> {
         let policy = self
             .get(&names::policy(namespace)?)

@@ -128,8 +128,7 @@ impl Repo {
                 .clone_from(&document.metadata.created);
             document.metadata.created_by = ADMIN.to_owned();
             document.metadata.updated_by = ADMIN.to_owned();
-            let commit = evaluation.put_document(&document, None, "a new store")?;
-            evaluation.set_commit(about.clone(), commit.id);
+            let commit = evaluation.set_document(&document, "a new store")?;
             Principal {
                 display_name: "Administrator".to_owned(),
             }

@@ -89,12 +89,12 @@ impl Seen<'_> {
                 (Some(tagged.id), self.line(namespace)?.place_of(&tagged.id)?)
             }
             Revision::Time(text) => {
-                let time_ms =
-                    crate::time::parse(text, self.repo.clock.now_ms().max(self.view.time_ms()))?;
-                let (_, head) = self.published(namespace)?.ok_or_else(not_found)?;
+                let moment = self.moment_of_text(text)?;
+                if !self.was_there(namespace, moment)? {
+                    return Err(not_found());
+                }
                 let place = self
-                    .line(namespace)?
-                    .at_time(head.position, time_ms)?
+                    .published_at(namespace, moment)?
                     .ok_or_else(not_found)?;
                 (Some(place.commit), Some(place))
             }
@@ -169,10 +169,12 @@ impl Seen<'_> {
         Ok((belongs && self.may(namespace, Permission::ConfigReadDraft)?).then_some(None))
     }
 
-    /// Whether there is such a commit and it says that it is of this namespace.
+    /// Whether there is such a commit, it says that it is of this namespace, and it came while this life of
+    /// the namespace lasted.
     pub(crate) fn belongs(&self, namespace: &Namespace, id: &ObjectId) -> Result<bool, Error> {
         match self.objects().commit(id) {
-            Ok(commit) => Ok(commit.namespace == namespace.as_str()),
+            Ok(commit) => Ok(commit.namespace == namespace.as_str()
+                && self.was_born_in(namespace, Kind::Commit, id)?),
             Err(ReadError::Missing { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }

@@ -2,9 +2,10 @@
 
 use confman_object_store::ObjectId;
 use confman_object_store::tree::{Leaf, LeafValue};
-use confman_refs::{IndexRow, RefName};
+use confman_refs::IndexRow;
 
 use crate::error::Error;
+use crate::life::{LifeChange, LineName};
 
 /// Versions of a key: one row for each commit of a line that changed it.
 pub(crate) const HISTORY: u8 = 1;
@@ -14,6 +15,8 @@ pub(crate) const POSITION: u8 = 2;
 pub(crate) const COMMIT: u8 = 3;
 /// What a request with an idempotency key came to.
 pub(crate) const REQUEST: u8 = 4;
+/// When the lives of a namespace began and ended.
+pub(crate) const LIFE: u8 = 5;
 
 const REMOVED: u8 = 0;
 const INLINE: u8 = 1;
@@ -42,16 +45,19 @@ pub(crate) struct PositionRow {
     pub effective_ms: i64,
 }
 
-/// What rows about a ref and something else begin with.
-fn about(name: &RefName, rest: &[u8]) -> Vec<u8> {
-    let mut prefix = Vec::with_capacity(name.as_str().len() + 2 + rest.len());
-    prefix.extend_from_slice(name.as_str().as_bytes());
+/// What rows about a line and something else begin with: the ref, and the life of its namespace, so that
+/// rows of a namespace that was deleted are never taken for those of one made again at its path.
+fn about(name: &LineName, rest: &[u8]) -> Vec<u8> {
+    let ref_name = name.ref_name.as_str().as_bytes();
+    let mut prefix = Vec::with_capacity(ref_name.len() + 34 + rest.len());
+    prefix.extend_from_slice(ref_name);
     prefix.push(0);
+    prefix.extend_from_slice(name.life.as_bytes());
     prefix.extend_from_slice(rest);
     prefix
 }
 
-pub(crate) fn history_prefix(name: &RefName, key: &[u8]) -> Vec<u8> {
+pub(crate) fn history_prefix(name: &LineName, key: &[u8]) -> Vec<u8> {
     let mut prefix = about(name, key);
     prefix.push(0);
     prefix
@@ -62,16 +68,16 @@ pub(crate) fn history_suffix(position: u64) -> Vec<u8> {
     (!position).to_be_bytes().to_vec()
 }
 
-pub(crate) fn position_prefix(name: &RefName, position: u64) -> Vec<u8> {
+pub(crate) fn position_prefix(name: &LineName, position: u64) -> Vec<u8> {
     about(name, &position.to_be_bytes())
 }
 
-pub(crate) fn commit_prefix(name: &RefName, commit: &ObjectId) -> Vec<u8> {
+pub(crate) fn commit_prefix(name: &LineName, commit: &ObjectId) -> Vec<u8> {
     about(name, commit.as_bytes())
 }
 
 impl HistoryRow {
-    pub(crate) fn to_row(&self, name: &RefName, key: &[u8]) -> IndexRow {
+    pub(crate) fn to_row(&self, name: &LineName, key: &[u8]) -> IndexRow {
         let mut value = Vec::with_capacity(64);
         value.extend_from_slice(&self.version.to_le_bytes());
         value.extend_from_slice(&self.created.to_le_bytes());
@@ -159,7 +165,7 @@ fn read_leaf(bytes: &[u8]) -> Option<Option<Leaf>> {
 }
 
 impl PositionRow {
-    pub(crate) fn to_row(self, name: &RefName, position: u64) -> IndexRow {
+    pub(crate) fn to_row(self, name: &LineName, position: u64) -> IndexRow {
         let mut value = self.commit.as_bytes().to_vec();
         value.extend_from_slice(&self.effective_ms.to_le_bytes());
         IndexRow {
@@ -181,7 +187,7 @@ impl PositionRow {
     }
 }
 
-pub(crate) fn commit_row(name: &RefName, commit: &ObjectId, position: u64) -> IndexRow {
+pub(crate) fn commit_row(name: &LineName, commit: &ObjectId, position: u64) -> IndexRow {
     let value = position.to_le_bytes().to_vec();
     IndexRow {
         table: COMMIT,
@@ -198,11 +204,43 @@ pub(crate) fn read_commit_row(value: &[u8]) -> Result<u64, Error> {
     Ok(u64::from_le_bytes(bytes))
 }
 
+impl LifeChange {
+    /// The row that a namespace's life began or ended.
+    pub(crate) fn to_row(self, policy: &LineName) -> IndexRow {
+        IndexRow {
+            table: LIFE,
+            prefix: life_prefix(policy),
+            suffix: Vec::new(),
+            value: vec![u8::from(self == Self::Began)],
+        }
+    }
+
+    pub(crate) fn read(value: &[u8]) -> Result<Self, Error> {
+        match value {
+            [0] => Ok(Self::Ended),
+            [1] => Ok(Self::Began),
+            _ => Err(Error::bug("a row of a namespace's life is malformed")),
+        }
+    }
+}
+
+pub(crate) fn life_prefix(policy: &LineName) -> Vec<u8> {
+    about(policy, &[])
+}
+
 #[cfg(test)]
 mod tests {
+    use confman_refs::RefName;
     use proptest::prelude::*;
 
     use super::*;
+
+    fn line() -> LineName {
+        LineName {
+            ref_name: RefName::new("/a@published").unwrap(),
+            life: ObjectId::from_bytes([b'L'; 32]),
+        }
+    }
 
     fn id() -> impl Strategy<Value = ObjectId> {
         any::<[u8; 32]>().prop_map(ObjectId::from_bytes)
@@ -230,15 +268,16 @@ mod tests {
         #[test]
         fn what_is_written_is_read(position: u64, version: u64, created: u64, leaf in prop::option::of(leaf())) {
             let row = HistoryRow { position, version, created, leaf };
-            let written = row.to_row(&RefName::new("/a@published").unwrap(), b"k/v");
-            prop_assert_eq!(&written.prefix, b"/a@published\0k/v\0");
+            let written = row.to_row(&line(), b"k/v");
+            let prefix = [b"/a@published\0".as_slice(), &[b'L'; 32], b"k/v\0"].concat();
+            prop_assert_eq!(&written.prefix, &prefix);
             prop_assert_eq!(HistoryRow::read(&written.suffix, &written.value).unwrap(), row);
         }
 
         #[test]
         fn damaged_rows_are_refused_not_misread(suffix: Vec<u8>, value: Vec<u8>) {
             if let Ok(row) = HistoryRow::read(&suffix, &value) {
-                let again = row.to_row(&RefName::new("/a@published").unwrap(), b"k");
+                let again = row.to_row(&line(), b"k");
                 prop_assert_eq!((again.suffix, again.value), (suffix, value));
             }
         }

@@ -14,9 +14,10 @@ use confman_policy::{Decision, Grants, GrantsAt, Permission, Subject, decide};
 use confman_refs::{RefName, Target, View};
 
 use crate::actor::Actor;
+use crate::chain::Moment;
 use crate::entry::Stamp;
 use crate::error::{Error, What};
-use crate::line::{Line, Place};
+use crate::line::Place;
 use crate::names;
 use crate::repo::Repo;
 use crate::session::Session;
@@ -119,36 +120,21 @@ impl<'a> Seen<'a> {
 
     /// The namespaces it inherits from, itself first.
     pub fn chain(&self, namespace: &Namespace) -> Result<Vec<Namespace>, Error> {
-        let mut chain = Vec::new();
-        for link in namespace.ancestors() {
-            let document = self
-                .document(&link)?
-                .ok_or_else(|| Error::not_found(What::Namespace, &link))?;
-            let inherits = document.inherit;
-            chain.push(link);
-            if !inherits {
-                break;
-            }
-        }
-        Ok(chain)
+        let links = self.links(namespace, None)?;
+        Ok(links.into_iter().map(|link| link.namespace).collect())
     }
 
-    /// Every grant that counts in a namespace that exists.
-    fn grants(&self, namespace: &Namespace) -> Result<Grants, Error> {
-        let mut chain = Vec::new();
-        for link in self.chain(namespace)? {
-            let document = self
-                .document(&link)?
-                .ok_or_else(|| Error::not_found(What::Namespace, &link))?;
-            chain.push(GrantsAt {
-                namespace: link,
-                roles: document.roles.clone(),
-            });
-        }
-        let root = self
-            .document(&Namespace::root())?
-            .map(|document| document.roles.clone())
-            .unwrap_or_default();
+    /// Every grant that counts in a namespace that exists, now or at a moment.
+    pub fn grants(&self, namespace: &Namespace, moment: Option<Moment>) -> Result<Grants, Error> {
+        let chain = self
+            .links(namespace, moment)?
+            .into_iter()
+            .map(|link| GrantsAt {
+                namespace: link.namespace,
+                roles: link.document.roles.clone(),
+            })
+            .collect();
+        let root = self.document_at(&Namespace::root(), moment)?.roles.clone();
         Ok(Grants { chain, root })
     }
 
@@ -165,7 +151,7 @@ impl<'a> Seen<'a> {
         subject: &Subject,
         permission: Permission,
     ) -> Result<Decision, Error> {
-        Ok(decide(&self.grants(namespace)?, subject, permission))
+        Ok(decide(&self.grants(namespace, None)?, subject, permission))
     }
 
     /// Whether the actor may do this in a namespace that exists.
@@ -176,6 +162,9 @@ impl<'a> Seen<'a> {
 
     /// Refuses who may not do this here. Who may not even know of the namespace is told that there is none.
     pub fn permit(&self, namespace: &Namespace, permission: Permission) -> Result<(), Error> {
+        if self.get(&names::policy(namespace)?).is_none() {
+            return self.permit_deleted(namespace, permission);
+        }
         let decision = self.decide(namespace, &self.actor.subject, permission)?;
         if decision.allowed {
             return Ok(());
@@ -195,19 +184,14 @@ impl<'a> Seen<'a> {
         self.permit(&Namespace::root(), Permission::RolesManage)
     }
 
-    /// The line of a namespace's published head.
-    pub fn line(&self, namespace: &Namespace) -> Result<Line<'a>, Error> {
-        Ok(Line {
-            node: &self.repo.node,
-            name: names::published(namespace)?,
-            index_max: self.index(),
-        })
-    }
-
-    /// The published head and its place.
+    /// The published head and its place; of a namespace that was deleted, the last one.
     pub fn published(&self, namespace: &Namespace) -> Result<Option<(Found, Place)>, Error> {
-        let Some(found) = self.head(&names::published(namespace)?)? else {
-            return Ok(None);
+        let found = match self.head(&names::published(namespace)?)? {
+            Some(found) => found,
+            None => match self.last_published(namespace)? {
+                Some(id) => self.found(id)?,
+                None => return Ok(None),
+            },
         };
         let place = self.line(namespace)?.place_of(&found.id)?;
         let place = place

@@ -28,12 +28,9 @@ impl Seen<'_> {
     }
 
     fn stated_settings(&self, namespace: &Namespace) -> Result<Settings, Error> {
-        let mut settings = Settings::default();
-        for link in self.chain(namespace)? {
-            if let Some(document) = self.document(&link)? {
-                settings = settings.or(&document.settings);
-            }
-        }
-        Ok(settings)
+        let links = self.links(namespace, None)?;
+        Ok(Settings::effective(
+            links.iter().map(|link| &link.document.settings),
+        ))
     }
 }

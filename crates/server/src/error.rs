@@ -76,6 +76,8 @@ codes! {
     AlreadyExists = "already-exists", CONFLICT, "it exists already";
     /// Keys were changed on both sides.
     Conflict = "conflict", CONFLICT, "there are conflicts";
+    /// Namespaces are below it; `errors` lists them.
+    HasChildren = "has-children", CONFLICT, "there are namespaces below it";
     /// It would change nothing.
     Unchanged = "unchanged", CONFLICT, "there is nothing to do";
     /// Others moved the same refs again and again.

@@ -54,6 +54,11 @@ impl TestRepo {
         test
     }
 
+    /// What the clock shows.
+    pub fn clock_ms(&self) -> i64 {
+        confman_repo::Clock::now_ms(&*self.clock)
+    }
+
     /// Somebody new.
     pub fn principal(&self, name: &str) -> Session {
         self.admin.create_principal(name, name).unwrap();

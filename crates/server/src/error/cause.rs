@@ -40,6 +40,19 @@ impl From<Error> for ApiError {
                     ..Self::listed(Code::Conflict, errors)
                 }
             }
+            Error::HasChildren { children, .. } => {
+                let errors = children
+                    .iter()
+                    .map(|child| ProblemItem {
+                        detail: format!("namespace {child}"),
+                        ..ProblemItem::default()
+                    })
+                    .collect();
+                Self {
+                    detail,
+                    ..Self::listed(Code::HasChildren, errors)
+                }
+            }
             Error::Unchanged { .. } => Self::new(Code::Unchanged, detail),
             Error::AmbiguousPrefix { candidates, .. } => {
                 let errors = candidates
