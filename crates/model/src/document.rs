@@ -27,6 +27,9 @@ pub use validate::{
 /// Most bytes of the text of a namespace document.
 pub const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 
+/// Stands for everybody, with or without a token, in the list of viewers; nobody else may be called so.
+pub const ANYONE: &str = "anyone";
+
 /// What is said about one namespace. Its JSON text is what is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -202,6 +205,19 @@ pub enum RoleName {
     Publisher,
     /// Does everything.
     Admin,
+}
+
+impl RoleName {
+    /// The name as in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Editor => "editor",
+            Self::Publisher => "publisher",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// A time in which nothing is published but emergencies.

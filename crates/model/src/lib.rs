@@ -35,6 +35,7 @@ pub mod draft;
 pub mod entry;
 pub mod entry_type;
 pub mod format;
+pub mod identity;
 pub mod json;
 pub mod key;
 pub mod merge;
@@ -57,6 +58,10 @@ pub use draft::{DraftName, DraftNameError};
 pub use entry::{Details, Entry, EntryError, EntryValue};
 pub use entry_type::{EntryType, EntryTypeError};
 pub use format::Format;
+pub use identity::{
+    GroupDocument, GroupName, IssuerDocument, IssuerName, Member, PrincipalKind, PrincipalName,
+    Scope,
+};
 pub use json::Json;
 pub use key::{Key, KeyError};
 pub use merge::{Conflict, MergeOutcome, merge};

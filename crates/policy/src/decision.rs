@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-use confman_model::Namespace;
-use confman_model::document::{RoleName as Role, Roles};
+use confman_model::document::{ANYONE, RoleName as Role, Roles};
+use confman_model::identity::GROUP_PREFIX;
+use confman_model::{Namespace, Scope};
 
 use crate::permission::{Permission, least_role, permits};
 
-/// What a grant to a group is written as: `group:platform`.
-pub const GROUP_PREFIX: &str = "group:";
-
-/// Who asks: a principal and the groups it belongs to.
+/// Who asks: a principal, the groups it belongs to, and what its token leaves of its rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// Name of the principal.
     pub principal: String,
     /// Names of its groups.
     pub groups: Vec<String>,
+    /// What its token leaves; `None`: everything.
+    pub scope: Option<Scope>,
 }
 
 impl Subject {
@@ -26,11 +26,28 @@ impl Subject {
         Self {
             principal: name.to_owned(),
             groups: Vec::new(),
+            scope: None,
         }
     }
 
-    /// Whether a holder of a role, as a document names it, is this subject or a group of it.
-    fn is(&self, holder: &str) -> bool {
+    /// Whoever sends no token: in no group, and never more than a viewer.
+    #[must_use]
+    pub fn anyone() -> Self {
+        Self {
+            scope: Some(Scope {
+                namespace: Namespace::root(),
+                role: Role::Viewer,
+            }),
+            ..Self::principal(ANYONE)
+        }
+    }
+
+    /// Whether a holder of a role, as a document names it, is this subject or a group of it. `anyone` is
+    /// everybody, and as such never more than a viewer.
+    fn is(&self, holder: &str, role: Role) -> bool {
+        if holder == ANYONE {
+            return role == Role::Viewer;
+        }
         match holder.strip_prefix(GROUP_PREFIX) {
             Some(group) => self.groups.iter().any(|own| own == group),
             None => holder == self.principal,
@@ -74,10 +91,12 @@ pub struct Decision {
     pub permission: Permission,
     /// Whether it is allowed.
     pub allowed: bool,
-    /// Highest role of the subject here.
+    /// Highest role of the subject here, whatever its token leaves of it.
     pub role: Option<Role>,
     /// The grants that allow it; where it is denied, every grant the subject has.
     pub because: Vec<Grant>,
+    /// The scope of the token, where that alone is why it is denied.
+    pub outside: Option<Scope>,
 }
 
 impl fmt::Display for Decision {
@@ -89,6 +108,9 @@ impl fmt::Display for Decision {
                 self.permission,
                 role_name(least_role(self.permission))
             )?;
+            if let Some(scope) = &self.outside {
+                return write!(f, ", the token is only for {scope}");
+            }
             return match self.role {
                 Some(role) => write!(f, ", the highest here is {}", role_name(role)),
                 None => f.write_str(", there is none here"),
@@ -112,20 +134,21 @@ impl fmt::Display for Decision {
 /// The name of a role as documents have it.
 #[must_use]
 pub const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer",
-        Role::Editor => "editor",
-        Role::Publisher => "publisher",
-        Role::Admin => "admin",
-    }
+    role.name()
 }
 
-/// Decides whether `subject` has `permission` where these grants count.
+/// Decides whether `subject` has `permission` where these grants count: in the first namespace of
+/// their chain. What its token does not leave is denied whatever is granted.
 #[must_use]
 pub fn decide(grants: &Grants, subject: &Subject, permission: Permission) -> Decision {
     let held = held(grants, subject);
     let role = held.iter().map(|grant| grant.role).max();
-    let allowed = role.is_some_and(|role| permits(role, permission));
+    let granted = role.is_some_and(|role| permits(role, permission));
+    let outside = match &subject.scope {
+        Some(scope) if granted && !leaves(scope, grants, permission) => Some(scope.clone()),
+        _ => None,
+    };
+    let allowed = granted && outside.is_none();
     let because = if allowed {
         held.into_iter()
             .filter(|grant| permits(grant.role, permission))
@@ -138,7 +161,15 @@ pub fn decide(grants: &Grants, subject: &Subject, permission: Permission) -> Dec
         allowed,
         role,
         because,
+        outside,
     }
+}
+
+/// Whether a scope leaves a permission where these grants count.
+fn leaves(scope: &Scope, grants: &Grants, permission: Permission) -> bool {
+    let here = grants.chain.first();
+    here.is_some_and(|here| scope.namespace.contains(&here.namespace))
+        && permits(scope.role, permission)
 }
 
 /// Every grant that the subject has, nearest namespace and highest role first.
@@ -173,7 +204,7 @@ fn granted<'a>(
 ) -> impl Iterator<Item = Grant> + 'a {
     holders
         .iter()
-        .filter(|holder| subject.is(holder))
+        .filter(move |holder| subject.is(holder, role))
         .map(move |holder| Grant {
             namespace: namespace.clone(),
             role,
@@ -303,6 +334,7 @@ mod tests {
         let ann = Subject {
             principal: "ann".into(),
             groups: vec!["dev".into()],
+            scope: None,
         };
         insta::assert_snapshot!(check(&grants, &ann, Permission::ConfigWriteDraft), @"config:write:draft is allowed by editor of group:dev on /a");
         insta::assert_snapshot!(check(&grants, &ann, Permission::SchemaWrite), @"schema:write needs role admin, the highest here is editor");
@@ -320,5 +352,88 @@ mod tests {
             root: roles(&[]),
         };
         insta::assert_snapshot!(check(&grants, &Subject::principal("ann"), Permission::ConfigRollback), @"config:rollback is allowed by publisher of ann on /a/b, admin of ann on /a");
+    }
+
+    fn scoped(principal: &str, namespace: &str, role: Role) -> Subject {
+        Subject {
+            scope: Some(Scope {
+                namespace: namespace.parse().unwrap(),
+                role,
+            }),
+            ..Subject::principal(principal)
+        }
+    }
+
+    #[test]
+    fn a_token_leaves_what_is_both_granted_and_in_its_scope() {
+        let root = roles(&[(Role::Publisher, "ann")]);
+        for granted in ROLES {
+            for left in ROLES {
+                for (place, inside) in [
+                    ("/a", true),
+                    ("/a/b", true),
+                    ("/", false),
+                    ("/ab", false),
+                    ("/c", false),
+                ] {
+                    let grants = Grants {
+                        chain: vec![at(place, &[]), at("/", &[(granted, "ann")])],
+                        root: root.clone(),
+                    };
+                    for permission in Permission::ALL {
+                        let expected =
+                            inside && permits(granted, permission) && permits(left, permission);
+                        let decision = decide(&grants, &scoped("ann", "/a", left), permission);
+                        assert_eq!(
+                            decision.allowed, expected,
+                            "{granted:?} ∩ {left:?} on {place}: {permission}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_denial_says_whether_the_token_is_the_reason() {
+        let grants = Grants {
+            chain: vec![at("/a", &[(Role::Publisher, "ann")])],
+            root: roles(&[]),
+        };
+        let ann = scoped("ann", "/a", Role::Viewer);
+        insta::assert_snapshot!(check(&grants, &ann, Permission::ConfigPublish), @"config:publish needs role publisher, the token is only for viewer in /a");
+        insta::assert_snapshot!(check(&grants, &ann, Permission::SchemaWrite), @"schema:write needs role admin, the highest here is publisher");
+        let elsewhere = scoped("ann", "/b", Role::Admin);
+        insta::assert_snapshot!(check(&grants, &elsewhere, Permission::NamespaceRead), @"namespace:read needs role viewer, the token is only for admin in /b");
+    }
+
+    #[test]
+    fn anyone_is_everybody_and_never_more_than_a_viewer() {
+        let grants = Grants {
+            chain: vec![at(
+                "/a",
+                &[
+                    (Role::Viewer, "anyone"),
+                    (Role::Editor, "anyone"),
+                    (Role::Admin, "anyone"),
+                ],
+            )],
+            root: roles(&[(Role::Admin, "anyone")]),
+        };
+        for subject in [Subject::anyone(), Subject::principal("ann")] {
+            for permission in Permission::ALL {
+                let decision = decide(&grants, &subject, permission);
+                assert_eq!(
+                    decision.allowed,
+                    permits(Role::Viewer, permission),
+                    "{permission}"
+                );
+            }
+        }
+        let none = Grants {
+            chain: vec![at("/a", &[(Role::Viewer, "ann")])],
+            root: roles(&[]),
+        };
+        assert!(!decide(&none, &Subject::anyone(), Permission::NamespaceRead).allowed);
     }
 }

@@ -4,11 +4,14 @@
 //! request gathers the facts from one view and asks here.
 //!
 //! INVARIANT: what no grant allows is denied; an empty chain denies everything.
+//! INVARIANT: what a token's scope does not leave is denied, whatever is granted.
 //! INVARIANT: a child cannot take away what its chain grants, and `admin` on `/` always stands.
 
 pub mod decision;
 pub mod permission;
 
+pub use confman_model::Scope;
+pub use confman_model::document::ANYONE;
 pub use confman_model::document::RoleName as Role;
-pub use decision::{Decision, Grant, Grants, GrantsAt, Subject, decide};
+pub use decision::{Decision, Grant, Grants, GrantsAt, Subject, decide, role_name};
 pub use permission::{Permission, least_role, permits};

@@ -576,7 +576,7 @@ impl Seen<'_> {
                 let root = self.document(&Namespace::root())?;
                 let root = root.map(|root| root.roles.clone()).unwrap_or_default();
                 let grants = Grants { chain, root };
-                let decision = decide(&grants, &self.actor.subject, Permission::NamespaceWrite);
+                let decision = decide(&grants, &self.subject, Permission::NamespaceWrite);
                 return Ok(decision.allowed);
             }
             let gone = match self.get(&names::deleted(&above, &deleted.deletion)?) {

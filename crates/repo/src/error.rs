@@ -29,6 +29,12 @@ pub enum What {
     Import,
     /// A principal.
     Principal,
+    /// A group.
+    Group,
+    /// A token that was issued.
+    Token,
+    /// An issuer of identities.
+    Issuer,
     /// The published head.
     Published,
 }
@@ -45,6 +51,9 @@ impl fmt::Display for What {
             Self::Tag => "tag",
             Self::Import => "import of",
             Self::Principal => "principal",
+            Self::Group => "group",
+            Self::Token => "token",
+            Self::Issuer => "issuer",
             Self::Published => "published head of",
         })
     }
@@ -151,6 +160,14 @@ pub enum Error {
     /// The token is not valid, or is not valid any more.
     #[error("the token is not valid")]
     Unauthenticated,
+    /// An issuer vouches for somebody, who may not come in all the same.
+    #[error("`{issuer}` does not let this identity in: {reason}")]
+    NotAdmitted {
+        /// The issuer.
+        issuer: String,
+        /// Why.
+        reason: String,
+    },
     /// The actor may not do this here.
     #[error("not allowed in `{namespace}`: {because}")]
     Denied {

@@ -315,7 +315,7 @@ impl Evaluation<'_> {
         Person {
             principal: self.actor.principal().to_owned(),
             name: self.actor.display_name().to_owned(),
-            email: String::new(),
+            email: self.actor.email.clone(),
         }
     }
 

@@ -15,6 +15,7 @@ mod chain;
 pub mod clock;
 pub mod compare;
 pub mod deletion;
+pub mod directory;
 pub mod draft;
 pub mod effective;
 pub mod entry;
@@ -22,7 +23,9 @@ pub mod error;
 mod evaluation;
 pub mod fetch;
 pub mod fsck;
+pub mod group;
 pub mod history;
+pub mod issuer;
 mod life;
 mod line;
 pub mod log;
@@ -32,12 +35,14 @@ pub mod operation;
 pub mod principal;
 pub mod publish;
 pub mod push;
+mod record;
 pub mod repo;
 pub mod revision;
 mod row;
 mod seen;
 pub mod session;
 mod settings;
+pub mod sign_in;
 mod stack;
 pub mod tag;
 pub mod time;
@@ -56,25 +61,30 @@ pub use entry::{
 pub use error::{Error, KeyConflict, Problem, What};
 pub use fetch::{FetchPlan, FetchRequest, FetchedRef};
 pub use fsck::{FsckProgress, FsckReport};
+pub use group::{GroupInfo, Named};
 pub use history::{Blame, BlameLine, History, Version};
+pub use issuer::IssuerInfo;
 pub use log::{CommitInfo, Log, LogQuery};
 pub use namespace::{
     DocumentChange, DocumentHistory, DocumentVersion, NamespaceInfo, Namespaces, UpdatedNamespace,
 };
 pub use operation::{LoggedOperation, OperationFilter, Operations};
+pub use principal::{NewPrincipal, PrincipalChange, PrincipalInfo};
 pub use publish::{Publish, Published, Rollback, Warning};
 pub use push::{ImportMark, ImportState, PushEdit, PushRequest, PushTarget, Pushed};
 pub use repo::{Repo, RepoOptions};
 pub use revision::ResolvedRevision;
-pub use session::{Session, Whoami};
+pub use session::{Session, Whoami, WhoamiToken};
+pub use sign_in::{Purpose, SignIn, SignedIn};
 pub use tag::Tag;
-pub use token::Token;
+pub use token::{NewToken, Token, TokenInfo};
 
 // What the signatures here are made of, for callers that may not depend on those crates themselves.
 pub use confman_model::{DraftName, Key, Namespace, NamespaceDocument, Revision, TagName};
 
 pub use confman_layout as layout;
 pub use confman_model as model;
+pub use confman_model::identity;
 pub use confman_object_store as objects;
 pub use confman_policy as policy;
 pub use confman_refs as refs;

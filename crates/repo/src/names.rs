@@ -12,6 +12,14 @@ const POLICY: &str = "@policy";
 const IMPORT: &str = "@import";
 const DELETED: &str = "@deleted/";
 const SCHEMA: &str = "@schema";
+/// What the names of principals begin with.
+pub const PRINCIPALS: &str = "principal/";
+/// What the names of groups begin with.
+pub const GROUPS: &str = "group/";
+/// What the names of tokens begin with.
+pub const TOKENS: &str = "token/";
+/// What the names of issuers begin with.
+pub const ISSUERS: &str = "issuer/";
 
 fn name(text: &str) -> Result<RefName, Error> {
     RefName::new(text).map_err(Error::bug)
@@ -105,7 +113,23 @@ pub fn lives_with(namespace: &Namespace, name: &str) -> bool {
 /// # Errors
 /// The name has characters that a ref cannot have.
 pub fn principal(principal: &str) -> Result<RefName, Error> {
-    name(&format!("principal/{principal}"))
+    name(&format!("{PRINCIPALS}{principal}"))
+}
+
+/// A group: a record.
+///
+/// # Errors
+/// As [`principal`].
+pub fn group(group: &str) -> Result<RefName, Error> {
+    name(&format!("{GROUPS}{group}"))
+}
+
+/// An issuer of identities: a record.
+///
+/// # Errors
+/// As [`principal`].
+pub fn issuer(issuer: &str) -> Result<RefName, Error> {
+    name(&format!("{ISSUERS}{issuer}"))
 }
 
 /// A token, by the first 16 digits of its hash: a record.
@@ -113,7 +137,7 @@ pub fn principal(principal: &str) -> Result<RefName, Error> {
 /// # Errors
 /// As [`published`].
 pub fn token(digits: &str) -> Result<RefName, Error> {
-    name(&format!("token/{digits}"))
+    name(&format!("{TOKENS}{digits}"))
 }
 
 /// The namespace that a ref belongs to.

@@ -1,9 +1,9 @@
 //! Namespaces and their documents.
 
-use confman_model::document::DocumentError;
+use confman_model::document::{ANYONE, DocumentError};
+use confman_model::identity::GROUP_PREFIX;
 use confman_model::{Namespace, NamespaceDocument};
 use confman_object_store::{ObjectId, tree};
-use confman_policy::decision::GROUP_PREFIX;
 use confman_policy::{Permission, decide};
 use confman_refs::Committed;
 
@@ -400,16 +400,20 @@ impl Evaluation<'_> {
             (None, _) => grants.root = new.roles.clone(),
             _ => {}
         }
-        if !decide(&grants, &self.actor.subject, Permission::NamespaceWrite).allowed {
+        if !decide(&grants, &self.subject, Permission::NamespaceWrite).allowed {
             warnings.push(format!("you are no admin of `{namespace}` any more"));
         }
         Ok(warnings)
     }
 
-    /// Whether a holder of a role is somebody: a principal, or a group with a member.
+    /// Whether a holder of a role is somebody: anyone, a principal, or a group.
     fn is_known(&self, holder: &str) -> Result<bool, Error> {
-        if holder.starts_with(GROUP_PREFIX) {
-            return Ok(false);
+        if holder == ANYONE {
+            return Ok(true);
+        }
+        if let Some(group) = holder.strip_prefix(GROUP_PREFIX) {
+            let name = names::group(group);
+            return Ok(name.is_ok_and(|name| self.get(&name).is_some()));
         }
         // What no principal can be called is not known; asking for its ref would be an error.
         Ok(names::principal(holder).is_ok() && self.subject_of(holder)?.is_some())

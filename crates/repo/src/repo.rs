@@ -5,20 +5,24 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use confman_layout::read_value;
-use confman_model::{Namespace, NamespaceDocument, ValueLimits};
+use confman_model::{
+    GroupDocument, IssuerDocument, Namespace, NamespaceDocument, PrincipalKind, ValueLimits,
+};
 use confman_object_store::{Kind, ObjectId, ReadObjects, Record, Stage, tree};
-use confman_policy::Subject;
+use confman_policy::Permission;
 use confman_refs::{Node, RefName, Target};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Basis, HeldToken};
 use crate::clock::Clock;
+use crate::directory::Directory;
 use crate::error::Error;
 use crate::evaluation::{Digest, Intent, Outcome};
 use crate::names;
-use crate::principal::{Principal, TokenRecord};
+use crate::principal::PrincipalRecord;
+use crate::record::Decoded;
 use crate::seen::DOCUMENT_KEY;
 use crate::session::Session;
-use crate::token::Token;
+use crate::token::{Token, TokenRecord};
 
 /// Locks that changes to different refs share out among them.
 const LOCKS: usize = 1024;
@@ -26,6 +30,7 @@ const LOCKS: usize = 1024;
 const CACHED_MAX: usize = 16_384;
 /// The principal made with a new store.
 pub const ADMIN: &str = "admin";
+const ADMIN_DISPLAY_NAME: &str = "Administrator";
 
 /// What a repo is told when it is opened.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +51,11 @@ pub struct Repo {
     locks: Vec<Mutex<()>>,
     documents: Mutex<HashMap<ObjectId, Arc<NamespaceDocument>>>,
     actors: Mutex<HashMap<[u8; 32], Actor>>,
+    pub(crate) principals: Decoded<PrincipalRecord>,
+    pub(crate) groups: Decoded<GroupDocument>,
+    pub(crate) tokens: Decoded<TokenRecord>,
+    pub(crate) issuers: Decoded<IssuerDocument>,
+    pub(crate) directory: Mutex<Option<Arc<Directory>>>,
 }
 
 impl Repo {
@@ -67,6 +77,11 @@ impl Repo {
                 .collect(),
             documents: Mutex::default(),
             actors: Mutex::default(),
+            principals: Decoded::default(),
+            groups: Decoded::default(),
+            tokens: Decoded::default(),
+            issuers: Decoded::default(),
+            directory: Mutex::default(),
         })
     }
 
@@ -82,7 +97,7 @@ impl Repo {
     /// # Errors
     /// The store cannot be written.
     pub fn bootstrap(self: &Arc<Self>) -> Result<Option<Token>, Error> {
-        let token = Token::generate()?;
+        let token = Token::generate(PrincipalKind::User)?;
         Ok(self.bootstrap_with(&token)?.then_some(token))
     }
 
@@ -97,12 +112,7 @@ impl Repo {
         if self.node.view().get(about.as_str()).is_some() {
             return Ok(false);
         }
-        let actor = Actor {
-            subject: Subject::principal(ADMIN),
-            display_name: "Administrator".to_owned(),
-            rests_on: Arc::default(),
-        };
-        let session = self.session(actor);
+        let session = self.session(Actor::program(ADMIN, ADMIN_DISPLAY_NAME));
         let intent = Intent {
             action: "bootstrap",
             about: about.clone(),
@@ -129,11 +139,9 @@ impl Repo {
             document.metadata.created_by = ADMIN.to_owned();
             document.metadata.updated_by = ADMIN.to_owned();
             let commit = evaluation.set_document(&document, "a new store")?;
-            Principal {
-                display_name: "Administrator".to_owned(),
-            }
-            .put(evaluation, ADMIN)?;
-            TokenRecord::new(ADMIN, token).put(evaluation)?;
+            let administrator = PrincipalRecord::named(ADMIN_DISPLAY_NAME);
+            evaluation.put_record_document(names::principal(ADMIN)?, &administrator)?;
+            TokenRecord::new(ADMIN, "made with the store", token).put_new(evaluation, token)?;
             Ok(Outcome {
                 commit: Some(commit.id),
                 ..Outcome::default()
@@ -154,12 +162,17 @@ impl Repo {
         let token = Token::parse(token)?;
         let hash = token.hash();
         let view = self.node.view();
-        if let Some(actor) = self.cached_actor(&hash) {
-            let stands = actor
-                .rests_on
-                .iter()
+        let now_ms = self.clock.now_ms();
+        if let Some(actor) = self.cached_actor(&hash)
+            && let Basis::Token(held) = &actor.basis
+        {
+            let stands = [&held.record, &held.principal]
+                .into_iter()
                 .all(|(name, target)| view.get(name.as_str()) == Some(*target));
-            if stands {
+            let over = held
+                .expires_ms
+                .is_some_and(|expires_ms| expires_ms <= now_ms);
+            if stands && !over {
                 return Ok(actor);
             }
         }
@@ -167,22 +180,32 @@ impl Repo {
         let token_target = view
             .get(token_name.as_str())
             .ok_or(Error::Unauthenticated)?;
-        let record = TokenRecord::read(&self.read_record(token_target)?.1)?;
-        if !record.is_of(&token) {
+        let written = self.tokens.get(self, token_target)?;
+        let record = &written.document;
+        if !record.is_of(&token) || record.is_expired(now_ms) {
             return Err(Error::Unauthenticated);
         }
         let principal_name = names::principal(&record.principal)?;
         let principal_target = view
             .get(principal_name.as_str())
             .ok_or(Error::Unauthenticated)?;
-        let principal = Principal::read(&self.read_record(principal_target)?.1)?;
+        let principal = self.principals.get(self, principal_target)?;
+        if principal.document.disabled {
+            return Err(Error::Unauthenticated);
+        }
         let actor = Actor {
-            subject: Subject::principal(&record.principal),
-            display_name: principal.display_name,
-            rests_on: Arc::from([
-                (token_name, token_target),
-                (principal_name, principal_target),
-            ]),
+            principal: record.principal.clone(),
+            kind: principal.document.kind,
+            display_name: principal.document.display_name.clone(),
+            email: principal.document.email.clone(),
+            basis: Basis::Token(HeldToken {
+                id: token.digits(),
+                name: record.name.clone(),
+                scope: record.scope.clone(),
+                expires_ms: record.expires_ms,
+                record: (token_name, token_target),
+                principal: (principal_name, principal_target),
+            }),
         };
         let mut actors = self.actors.lock().unwrap_or_else(PoisonError::into_inner);
         if actors.len() >= CACHED_MAX {
@@ -190,6 +213,19 @@ impl Repo {
         }
         actors.insert(hash, actor.clone());
         Ok(actor)
+    }
+
+    /// Whoever sends no token, where the namespace is open to anyone.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] where it is not, or is not there.
+    pub fn anyone(self: &Arc<Self>, namespace: &Namespace) -> Result<Actor, Error> {
+        let session = self.session(Actor::anyone());
+        match session.look()?.permit(namespace, Permission::NamespaceRead) {
+            Ok(()) => Ok(session.actor),
+            Err(Error::NotFound { .. } | Error::Denied { .. }) => Err(Error::Unauthenticated),
+            Err(error) => Err(error),
+        }
     }
 
     fn cached_actor(&self, hash: &[u8; 32]) -> Option<Actor> {

@@ -13,7 +13,7 @@ use confman_object_store::{Commit, Kind, ObjectId, Person, ReadObjects, Record, 
 use confman_policy::{Decision, Grants, GrantsAt, Permission, Subject, decide};
 use confman_refs::{RefName, Target, View};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Basis};
 use crate::chain::Moment;
 use crate::entry::Stamp;
 use crate::error::{Error, What};
@@ -33,6 +33,8 @@ pub(crate) const DOCUMENT_KEY: &str = "namespace";
 pub(crate) struct Seen<'a> {
     pub repo: &'a Repo,
     pub actor: &'a Actor,
+    /// Who the actor is in this view, with its groups and what its token leaves.
+    pub subject: Subject,
     pub view: Arc<View>,
     reads: RefCell<BTreeMap<RefName, Option<Target>>>,
 }
@@ -47,17 +49,14 @@ pub(crate) struct Found {
 impl Session {
     /// The newest view, as this actor sees it.
     pub(crate) fn look(&self) -> Result<Seen<'_>, Error> {
-        let seen = Seen {
+        let mut seen = Seen {
             repo: &self.repo,
             actor: &self.actor,
+            subject: Subject::anyone(),
             view: self.repo.node.view(),
             reads: RefCell::new(BTreeMap::new()),
         };
-        for (name, target) in &*self.actor.rests_on {
-            if seen.get(name) != Some(*target) {
-                return Err(Error::Unauthenticated);
-            }
-        }
+        seen.subject = seen.subject_of_actor()?;
         Ok(seen)
     }
 }
@@ -138,10 +137,30 @@ impl<'a> Seen<'a> {
         Ok(Grants { chain, root })
     }
 
-    /// Who a principal is now, with its groups; `None` where there is no such principal.
-    pub fn subject_of(&self, principal: &str) -> Result<Option<Subject>, Error> {
-        let known = self.get(&names::principal(principal)?).is_some();
-        Ok(known.then(|| Subject::principal(principal)))
+    /// Who the actor is in this view; refuses one whose token is not valid any more.
+    fn subject_of_actor(&self) -> Result<Subject, Error> {
+        let principal = self.actor.principal();
+        let subject = match &self.actor.basis {
+            Basis::Nothing => return Ok(Subject::anyone()),
+            Basis::Program => self
+                .subject_of(principal)?
+                .unwrap_or_else(|| Subject::principal(principal)),
+            Basis::Token(token) => {
+                let (name, target) = &token.record;
+                let now_ms = self.repo.clock.now_ms();
+                let over = token
+                    .expires_ms
+                    .is_some_and(|expires_ms| expires_ms <= now_ms);
+                if self.get(name) != Some(*target) || over {
+                    return Err(Error::Unauthenticated);
+                }
+                self.subject_of(principal)?.ok_or(Error::Unauthenticated)?
+            }
+        };
+        Ok(Subject {
+            scope: self.actor.scope(),
+            ..subject
+        })
     }
 
     /// Whether somebody may do this in a namespace that exists, and why.
@@ -156,7 +175,7 @@ impl<'a> Seen<'a> {
 
     /// Whether the actor may do this in a namespace that exists.
     pub fn may(&self, namespace: &Namespace, permission: Permission) -> Result<bool, Error> {
-        let decision = self.decide(namespace, &self.actor.subject, permission)?;
+        let decision = self.decide(namespace, &self.subject, permission)?;
         Ok(decision.allowed)
     }
 
@@ -165,7 +184,7 @@ impl<'a> Seen<'a> {
         if self.get(&names::policy(namespace)?).is_none() {
             return self.permit_deleted(namespace, permission);
         }
-        let decision = self.decide(namespace, &self.actor.subject, permission)?;
+        let decision = self.decide(namespace, &self.subject, permission)?;
         if decision.allowed {
             return Ok(());
         }

@@ -3,10 +3,10 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use confman_model::DraftName;
 use confman_model::segment::SEGMENT_CHARS_MAX;
+use confman_model::{DraftName, PrincipalKind, Scope};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Basis};
 use crate::error::Error;
 use crate::repo::Repo;
 
@@ -23,13 +23,40 @@ pub struct Session {
 pub struct Whoami {
     /// The principal.
     pub principal: String,
+    /// Whether it is a person or a program.
+    pub kind: PrincipalKind,
     /// Name for people.
     pub display_name: String,
+    /// Mail address; empty where none is known.
+    pub email: String,
+    /// The groups it is in.
+    pub groups: Vec<String>,
+    /// The token in use; `None` for whoever sends none.
+    pub token: Option<WhoamiToken>,
     /// The draft that is its own where none is named.
     pub draft: DraftName,
 }
 
+/// The token in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WhoamiToken {
+    /// What it is called: 16 hex digits.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// What it leaves of the principal's rights; `None`: everything.
+    pub scope: Option<Scope>,
+    /// When it ends.
+    pub expires_ms: Option<i64>,
+}
+
 impl Session {
+    /// Who asks.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// The same session, whose next write is done once however often it is asked for with this key.
     #[must_use]
     pub fn idempotent(&self, key: &str) -> Self {
@@ -44,10 +71,23 @@ impl Session {
     /// # Errors
     /// [`Error::Unauthenticated`] where its token is not valid any more.
     pub fn whoami(&self) -> Result<Whoami, Error> {
-        self.look()?;
+        let seen = self.look()?;
+        let token = match &self.actor.basis {
+            Basis::Token(token) => Some(WhoamiToken {
+                id: token.id.clone(),
+                name: token.name.clone(),
+                scope: token.scope.clone(),
+                expires_ms: token.expires_ms,
+            }),
+            Basis::Nothing | Basis::Program => None,
+        };
         Ok(Whoami {
             principal: self.actor.principal().to_owned(),
+            kind: self.actor.kind(),
             display_name: self.actor.display_name().to_owned(),
+            email: self.actor.email.clone(),
+            groups: seen.subject.groups,
+            token,
             draft: self.own_draft(),
         })
     }

@@ -1,15 +1,25 @@
-//! Bearer tokens: `cfm_pat_`, 43 digits of 256 random bits, 6 digits of their CRC-32.
+//! Bearer tokens: `cfm_pat_` for people and `cfm_svc_` for programs, 43 digits of 256 random bits, 6
+//! digits of their CRC-32.
 //!
 //! The check digits let a scanner tell a leaked token from a random word, and a typing error from a
 //! token that was revoked.
 
+mod issued;
+
 use std::fmt;
+
+use confman_model::PrincipalKind;
 
 use crate::error::Error;
 use crate::evaluation::fill_random;
 
-/// What every token begins with.
-pub const TOKEN_PREFIX: &str = "cfm_pat_";
+pub(crate) use issued::TokenRecord;
+pub use issued::{NewToken, TOKEN_NAME_BYTES_MAX, TOKENS_OF_PRINCIPAL_MAX, TokenInfo};
+
+/// What the token of a person begins with.
+pub const TOKEN_PREFIX_USER: &str = "cfm_pat_";
+/// What the token of a program begins with.
+pub const TOKEN_PREFIX_SERVICE: &str = "cfm_svc_";
 /// Digits of the random bits, in base 62.
 const RANDOM_DIGITS: usize = 43;
 /// Digits of the check, in base 62.
@@ -36,12 +46,16 @@ impl Token {
     ///
     /// # Errors
     /// The system has none.
-    pub fn generate() -> Result<Self, Error> {
+    pub fn generate(kind: PrincipalKind) -> Result<Self, Error> {
         let mut bits = [0; 32];
         fill_random(&mut bits)?;
         let random = base62(&bits, RANDOM_DIGITS);
         let check = base62(&crc32(random.as_bytes()).to_be_bytes(), CHECK_DIGITS);
-        Ok(Self(format!("{TOKEN_PREFIX}{random}{check}")))
+        let prefix = match kind {
+            PrincipalKind::User => TOKEN_PREFIX_USER,
+            PrincipalKind::Service => TOKEN_PREFIX_SERVICE,
+        };
+        Ok(Self(format!("{prefix}{random}{check}")))
     }
 
     /// Takes the text of a token.
@@ -50,7 +64,8 @@ impl Token {
     /// [`Error::Unauthenticated`] where it has not the form of one.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let digits = text
-            .strip_prefix(TOKEN_PREFIX)
+            .strip_prefix(TOKEN_PREFIX_USER)
+            .or_else(|| text.strip_prefix(TOKEN_PREFIX_SERVICE))
             .ok_or(Error::Unauthenticated)?;
         let well_formed = digits.len() == RANDOM_DIGITS + CHECK_DIGITS
             && digits.bytes().all(|b| ALPHABET.contains(&b));
@@ -126,11 +141,11 @@ mod tests {
 
     #[test]
     fn a_new_token_is_accepted_and_no_digit_can_change() {
-        let token = Token::generate().unwrap();
+        let token = Token::generate(PrincipalKind::User).unwrap();
         assert!(Token::parse(token.as_str()).is_ok());
         assert_eq!(
             token.as_str().len(),
-            TOKEN_PREFIX.len() + RANDOM_DIGITS + CHECK_DIGITS
+            TOKEN_PREFIX_USER.len() + RANDOM_DIGITS + CHECK_DIGITS
         );
         for at in 0..token.as_str().len() {
             let mut changed = token.as_str().as_bytes().to_vec();
@@ -154,6 +169,6 @@ mod tests {
 
     #[test]
     fn a_token_does_not_show_in_debug_output() {
-        insta::assert_snapshot!(format!("{:?}", Token::generate().unwrap()), @"Token(…)");
+        insta::assert_snapshot!(format!("{:?}", Token::generate(PrincipalKind::User).unwrap()), @"Token(…)");
     }
 }

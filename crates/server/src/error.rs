@@ -62,6 +62,8 @@ codes! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "a valid token is needed";
     /// The caller may not do this.
     Forbidden = "forbidden", FORBIDDEN, "you are not allowed to do this";
+    /// An issuer vouches for somebody who may not come in all the same.
+    NotAdmitted = "not-admitted", FORBIDDEN, "this identity is not let in";
     /// What was asked for does not exist, or the caller may not know of it.
     NotFound = "not-found", NOT_FOUND, "not found";
     /// No route has this path.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use confman_repo::model::PrincipalKind;
 use confman_repo::refs::{Node, NodeOptions};
 use confman_repo::{Repo, RepoOptions, SystemClock, Token};
 use tempfile::TempDir;
@@ -230,7 +231,8 @@ pub(crate) fn bootstrap(repo: &Arc<Repo>, data: &Path) -> Result<bool, ServeErro
             ))
         })?,
         None => {
-            let token = Token::generate().map_err(|error| ServeError::Bootstrap(chain(&error)))?;
+            let token = Token::generate(PrincipalKind::User)
+                .map_err(|error| ServeError::Bootstrap(chain(&error)))?;
             admin_token::create(data, token.as_str()).map_err(file_error)?;
             token
         }

@@ -236,7 +236,8 @@ fn everything_that_breaks_a_rule_is_reported_at_once() {
     let text = r#"{
   "path": "/a",
   "roles": {
-    "admin": ["ann", "ann", "", "b b"]
+    "admin": ["ann", "ann", "", "b b", "anyone"],
+    "viewer": ["anyone"]
   },
   "settings": {
     "minApprovers": 0,
@@ -252,23 +253,24 @@ fn everything_that_breaks_a_rule_is_reported_at_once() {
   },
   "metadata": {"created": "yesterday"}
 }"#;
-    assert_snapshot!(refused(text), @"
+    assert_snapshot!(refused(text), @r"
     line 4, column 22 (at `/roles/admin/1`): `ann` is in the list already
     line 4, column 29 (at `/roles/admin/2`): `` (empty) cannot name a principal or group, which has no white space
     line 4, column 33 (at `/roles/admin/3`): `b b` cannot name a principal or group, which has no white space
-    line 7, column 21 (at `/settings/minApprovers`): 0 is not allowed, only 1 to 100; to need no approval, set `requireApproval` to false
-    line 8, column 18 (at `/settings/approvers`): `` (empty) cannot name a principal or group, which has no white space
-    line 9, column 20 (at `/settings/environment`): it does not name an environment: `Prod` has `P` at character 1; allowed are a-z, 0-9, `.`, `_` and `-`
-    line 10, column 22 (at `/settings/valueBytesMax`): 16777217 is not allowed, only 1 to 16777216
-    line 11, column 32 (at `/settings/secretSchemes/1`): `Env` is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
-    line 11, column 39 (at `/settings/secretSchemes/2`): `` (empty) is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
-    line 12, column 30 (at `/settings/autoApprove/0/name`): a rule needs a name, by which records cite it
-    line 12, column 21 (at `/settings/autoApprove/0`): a rule without conditions would approve everything; state `keys`, `changes`, `roles` or `tags`
-    line 12, column 58 (at `/settings/autoApprove/1/keys/0`): it is empty, so it can never hold
-    line 12, column 72 (at `/settings/autoApprove/1/tags/0`): it is empty, so it can never hold
-    line 14, column 16 (at `/settings/freeze/0/from`): `2026-12-24` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
-    line 15, column 54 (at `/settings/freeze/1/until`): it must be later than `from`
-    line 18, column 27 (at `/metadata/created`): `yesterday` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
+    line 4, column 40 (at `/roles/admin/4`): `anyone` is everybody, who can be viewer and nothing more
+    line 8, column 21 (at `/settings/minApprovers`): 0 is not allowed, only 1 to 100; to need no approval, set `requireApproval` to false
+    line 9, column 18 (at `/settings/approvers`): `` (empty) cannot name a principal or group, which has no white space
+    line 10, column 20 (at `/settings/environment`): it does not name an environment: `Prod` has `P` at character 1; allowed are a-z, 0-9, `.`, `_` and `-`
+    line 11, column 22 (at `/settings/valueBytesMax`): 16777217 is not allowed, only 1 to 16777216
+    line 12, column 32 (at `/settings/secretSchemes/1`): `Env` is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
+    line 12, column 39 (at `/settings/secretSchemes/2`): `` (empty) is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
+    line 13, column 30 (at `/settings/autoApprove/0/name`): a rule needs a name, by which records cite it
+    line 13, column 21 (at `/settings/autoApprove/0`): a rule without conditions would approve everything; state `keys`, `changes`, `roles` or `tags`
+    line 13, column 58 (at `/settings/autoApprove/1/keys/0`): it is empty, so it can never hold
+    line 13, column 72 (at `/settings/autoApprove/1/tags/0`): it is empty, so it can never hold
+    line 15, column 16 (at `/settings/freeze/0/from`): `2026-12-24` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
+    line 16, column 54 (at `/settings/freeze/1/until`): it must be later than `from`
+    line 19, column 27 (at `/metadata/created`): `yesterday` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
     ");
 }
 

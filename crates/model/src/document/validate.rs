@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::timestamp;
-use super::{AutoApproveRule, DocumentMetadata, FreezeWindow, NamespaceDocument, Roles, Settings};
+use super::{
+    ANYONE, AutoApproveRule, DocumentMetadata, FreezeWindow, NamespaceDocument, Roles, Settings,
+};
 use crate::entry::{DESCRIPTION_BYTES_MAX, ENTRY_TAG_BYTES_MAX};
 use crate::json::Pointer;
 use crate::key::KEY_BYTES_MAX;
@@ -100,6 +102,10 @@ fn roles(roles: &Roles, at: &Pointer, findings: &mut Findings) {
         let mut seen = BTreeSet::new();
         for (index, member) in members.iter().enumerate() {
             principal(member, at.item(index), findings);
+            if member == ANYONE && role != "viewer" {
+                let what = format!("`{ANYONE}` is everybody, who can be viewer and nothing more");
+                findings.add(at.item(index), what);
+            }
             if !seen.insert(member) {
                 findings.add(
                     at.item(index),

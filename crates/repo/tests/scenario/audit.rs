@@ -175,7 +175,11 @@ fn rows_that_are_missing_are_found() {
 #[test]
 fn everything_is_there_again_after_a_restart() {
     let test = busy();
-    let token = test.admin.create_token("admin").unwrap().0;
+    let token = test
+        .admin
+        .create_token(&confman_repo::NewToken::unlimited("admin".parse().unwrap()))
+        .unwrap()
+        .0;
     let (before, history) = (test.show("/a", "published"), test.history("/a", "k0"));
     let TestRepo {
         repo,
@@ -193,7 +197,10 @@ fn everything_is_there_again_after_a_restart() {
     assert!(repo.bootstrap().unwrap().is_none());
     assert!(
         !repo
-            .bootstrap_with(&confman_repo::Token::generate().unwrap())
+            .bootstrap_with(
+                &confman_repo::Token::generate(confman_repo::identity::PrincipalKind::User)
+                    .unwrap()
+            )
             .unwrap()
     );
     let admin = repo.session(repo.authenticate(token.as_str()).unwrap());
@@ -222,7 +229,11 @@ fn a_value_that_rots_on_disk_is_found_and_named() {
         .filter(|c| *c != '=')
         .collect();
     test.set("/a", &[&format!("long={value}")]);
-    let token = test.admin.create_token("admin").unwrap().0;
+    let token = test
+        .admin
+        .create_token(&confman_repo::NewToken::unlimited("admin".parse().unwrap()))
+        .unwrap()
+        .0;
     let TestRepo {
         repo,
         clock,

@@ -12,6 +12,7 @@ mod audit;
 mod drafts;
 mod effective;
 mod history;
+mod identity;
 mod lives;
 mod model;
 mod namespaces;

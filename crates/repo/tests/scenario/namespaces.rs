@@ -1,4 +1,5 @@
-use confman_repo::{Error, Namespace, NamespaceDocument};
+use confman_repo::model::PrincipalKind;
+use confman_repo::{Error, Namespace, NamespaceDocument, NewPrincipal, NewToken};
 
 use crate::test_repo::{TestRepo, change, key, name, ns, rev, said};
 
@@ -132,13 +133,9 @@ fn each_role_can_do_what_it_is_for_and_no_more() {
         let entry = session.entry(&at, &key("x"), None).unwrap();
         assert_eq!(entry.draft.is_some(), role != "viewer");
     }
-    let editor = test.repo.session(
-        test.repo
-            .authenticate(test.admin.create_token("editor").unwrap().0.as_str())
-            .unwrap(),
-    );
+    let editor = test.with_token(&NewToken::unlimited("editor".parse().unwrap()));
     insta::assert_snapshot!(said(editor.change_and_publish(&ns("/editor"), &change("d", &["q=1"]))), @"not allowed in `/editor`: config:publish needs role publisher, the highest here is editor");
-    insta::assert_snapshot!(said(editor.create_principal("eve", "Eve")), @"there is no namespace `/`");
+    insta::assert_snapshot!(said(editor.create_principal(&NewPrincipal::user("eve".parse().unwrap()))), @"there is no namespace `/`");
 }
 
 #[test]
@@ -171,7 +168,9 @@ fn tokens_are_nobodys_until_they_are_made() {
     for wrong in [
         "",
         "cfm_pat_x",
-        confman_repo::Token::generate().unwrap().as_str(),
+        confman_repo::Token::generate(PrincipalKind::Service)
+            .unwrap()
+            .as_str(),
     ] {
         assert!(matches!(
             test.repo.authenticate(wrong),
@@ -182,8 +181,13 @@ fn tokens_are_nobodys_until_they_are_made() {
     let ann = test.principal("ann");
     let me = ann.whoami().unwrap();
     assert_eq!((me.principal.as_str(), me.draft.as_str()), ("ann", "ann"));
-    assert!(ann.create_token("ann").is_ok());
-    assert!(ann.create_token("admin").is_err());
-    insta::assert_snapshot!(said(test.admin.create_principal("ann", "Ann")), @"principal `ann` exists already");
-    insta::assert_snapshot!(said(test.admin.create_principal("Ann B", "")), @"name of the principal is not valid: 1 to 64 of a-z, 0-9, `.`, `_` and `-` are allowed, the first a letter or digit");
+    assert!(
+        ann.create_token(&NewToken::unlimited("ann".parse().unwrap()))
+            .is_ok()
+    );
+    assert!(
+        ann.create_token(&NewToken::unlimited("admin".parse().unwrap()))
+            .is_err()
+    );
+    insta::assert_snapshot!(said(test.admin.create_principal(&NewPrincipal::user("ann".parse().unwrap()))), @"principal `ann` exists already");
 }

@@ -8,8 +8,8 @@ use confman_repo::model::{Entry, EntryType, Value, ValueLimits};
 use confman_repo::objects::ObjectId;
 use confman_repo::refs::{Node, NodeOptions};
 use confman_repo::{
-    DraftName, EntriesQuery, Error, Key, ManualClock, Namespace, NamespaceDocument, Publish,
-    Published, Repo, RepoOptions, Revision, Rollback, Session, Values,
+    DraftName, EntriesQuery, Error, Key, ManualClock, Namespace, NamespaceDocument, NewPrincipal,
+    NewToken, Publish, Published, Repo, RepoOptions, Revision, Rollback, Session, Values,
 };
 
 /// 2026-11-24T12:00:00Z.
@@ -61,8 +61,14 @@ impl TestRepo {
 
     /// Somebody new.
     pub fn principal(&self, name: &str) -> Session {
-        self.admin.create_principal(name, name).unwrap();
-        let (token, _) = self.admin.create_token(name).unwrap();
+        let new = NewPrincipal::user(name.parse().unwrap());
+        self.admin.create_principal(&new).unwrap();
+        self.with_token(&NewToken::unlimited(new.name))
+    }
+
+    /// Somebody with a new token.
+    pub fn with_token(&self, new: &NewToken) -> Session {
+        let (token, ..) = self.admin.create_token(new).unwrap();
         self.repo
             .session(self.repo.authenticate(token.as_str()).unwrap())
     }

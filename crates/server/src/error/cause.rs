@@ -16,6 +16,7 @@ impl From<Error> for ApiError {
         match error {
             Error::NotFound { .. } => Self::new(Code::NotFound, detail),
             Error::Unauthenticated => crate::preference::unknown_token(),
+            Error::NotAdmitted { .. } => Self::new(Code::NotAdmitted, detail),
             Error::Denied { .. } => Self::new(Code::Forbidden, detail),
             Error::Invalid { what, problems } => invalid(&what, &problems),
             Error::Exists { .. } => Self::new(Code::AlreadyExists, detail),

@@ -52,7 +52,7 @@ async fn the_first_start_leaves_a_token_that_works_after_every_start() {
 #[tokio::test]
 async fn a_token_file_that_a_crash_left_behind_is_used() {
     let data = tempfile::tempdir().unwrap();
-    let token = Token::generate().unwrap();
+    let token = Token::generate(PrincipalKind::User).unwrap();
     admin_token::create(data.path(), token.as_str()).unwrap();
     let server = Server::start(&options(data.path())).await.unwrap();
     let answer = send(server.address(), &get("/v1/whoami", token.as_str(), "")).await;
