@@ -118,6 +118,9 @@ pub struct PublishWrite {
     /// Message of the published commit; that of the draft's newest commit where absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
+    /// Why it goes past review, freeze and guards; it is an emergency then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub emergency: Option<String>,
 }
 
 /// What a publish or roll back did.
@@ -161,6 +164,9 @@ pub struct RollbackWrite {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
+    /// Why it goes past freeze and guards; it is an emergency then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub emergency: Option<String>,
 }
 
 /// A name for a commit. `PUT …/tags/{t}`.

@@ -133,6 +133,9 @@ pub struct Settings {
     /// Times in which nothing is published but emergencies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Vec<FreezeWindow>>,
+    /// How much one publish may change before it takes more than the usual approvals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Guards>,
     /// Most bytes of a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_bytes_max: Option<usize>,
@@ -235,6 +238,52 @@ pub struct FreezeWindow {
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+impl FreezeWindow {
+    /// Whether it holds at this time, in milliseconds since 1970: from `from` on, up to `until`. A
+    /// window whose times cannot be read holds always, because a rule that nobody can read must not
+    /// open a door.
+    #[must_use]
+    pub fn covers(&self, at_ms: i64) -> bool {
+        let times = (
+            timestamp::seconds(&self.from),
+            timestamp::seconds(&self.until),
+        );
+        let (Some(from), Some(until)) = times else {
+            return true;
+        };
+        (from..until).contains(&at_ms.div_euclid(1000))
+    }
+}
+
+/// How much one publish may change in a namespace before it takes more than the usual approvals. What
+/// is not stated has no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    expecting = "an object with limits"
+)]
+pub struct Guards {
+    /// Most published keys that are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_removed_max: Option<u64>,
+    /// Most percent of the published keys that are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent_removed_max: Option<u32>,
+    /// Most published keys that are changed or removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_changed_max: Option<u64>,
+    /// Most percent of the published keys that are changed or removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent_changed_max: Option<u32>,
+    /// Most bytes by which all values together grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth_bytes_max: Option<u64>,
+    /// How many approvals a publish beyond a limit takes; absent: only an emergency goes beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<u32>,
 }
 
 /// When and by whom a document was made and changed. Times are RFC 3339.
@@ -393,6 +442,7 @@ impl Settings {
             environment: None,
             auto_approve: None,
             freeze: None,
+            guards: None,
             value_bytes_max: Some(VALUE_BYTES_MAX_DEFAULT),
             secret_schemes: Some(SECRET_SCHEMES_DEFAULT.map(str::to_owned).to_vec()),
         }
@@ -412,6 +462,7 @@ impl Settings {
             environment: near.environment.or(far.environment),
             auto_approve: near.auto_approve.or(far.auto_approve),
             freeze: near.freeze.or(far.freeze),
+            guards: near.guards.or(far.guards),
             value_bytes_max: near.value_bytes_max.or(far.value_bytes_max),
             secret_schemes: near.secret_schemes.or(far.secret_schemes),
         }

@@ -9,6 +9,7 @@
 
 pub mod decision;
 pub mod permission;
+pub mod request;
 
 pub use confman_model::Scope;
 pub use confman_model::document::ANYONE;

@@ -7,6 +7,7 @@ use confman_model::{Entry, Key, Namespace, ValueError};
 use confman_object_store::pack::PackError;
 use confman_object_store::{BackendError, Kind, ObjectId, ReadError};
 use confman_policy::Permission;
+use confman_policy::request::Refusal;
 
 /// A sort of thing that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +38,8 @@ pub enum What {
     Issuer,
     /// The published head.
     Published,
+    /// A publish request.
+    Request,
 }
 
 impl fmt::Display for What {
@@ -55,6 +58,7 @@ impl fmt::Display for What {
             Self::Token => "token",
             Self::Issuer => "issuer",
             Self::Published => "published head of",
+            Self::Request => "publish request",
         })
     }
 }
@@ -223,6 +227,14 @@ pub enum Error {
         children: Vec<Namespace>,
         /// How many more there are.
         hidden: usize,
+    },
+    /// The rules of publishing do not allow it.
+    #[error("{what}: {refusal}")]
+    Refused {
+        /// What was to be done, as in `publish request #42`.
+        what: String,
+        /// Why not.
+        refusal: Refusal,
     },
     /// It would change nothing.
     #[error("nothing to do in `{namespace}`: {reason}")]

@@ -16,7 +16,7 @@ use confman_refs::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, chain};
+use crate::error::{Error, Problem, chain};
 use crate::life::{LifeChange, LineName};
 use crate::line::{Line, LineRows, Newest, Place};
 use crate::names;
@@ -44,6 +44,9 @@ pub(crate) struct Outcome {
     /// The record that was made.
     #[serde(skip_serializing_if = "Option::is_none", default, with = "hex")]
     pub record: Option<ObjectId>,
+    /// Number of the publish request that was made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<u64>,
     /// Whether other keys were merged.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub merged: bool,
@@ -448,6 +451,7 @@ impl Evaluation<'_> {
         head: Option<&Found>,
         message: &str,
     ) -> Result<Found, Error> {
+        check_rules(document)?;
         let key: Key = crate::seen::DOCUMENT_KEY.parse().map_err(Error::bug)?;
         let text = document.to_text();
         let limits = confman_model::ValueLimits::default();
@@ -489,6 +493,27 @@ pub(crate) fn newest_of(line: &Line<'_>, key: &TreeKey) -> Result<Option<Newest>
         version: version.row.version,
         created: version.row.created,
     }))
+}
+
+/// Refuses rules of automatic approval that could never be understood.
+fn check_rules(document: &NamespaceDocument) -> Result<(), Error> {
+    let problems: Vec<Problem> = confman_policy::request::check_rules(&document.settings)
+        .into_iter()
+        .map(|wrong| Problem {
+            pointer: Some(format!(
+                "/settings/autoApprove/{}/keys/{}",
+                wrong.rule, wrong.glob
+            )),
+            ..Problem::new(wrong.detail)
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        what: format!("document of `{}`", document.path),
+        problems,
+    })
 }
 
 /// Fills bytes from the system's random numbers.

@@ -37,6 +37,8 @@ pub mod publish;
 pub mod push;
 mod record;
 pub mod repo;
+pub mod request;
+mod review;
 pub mod revision;
 mod row;
 mod seen;

@@ -20,6 +20,9 @@ pub const GROUPS: &str = "group/";
 pub const TOKENS: &str = "token/";
 /// What the names of issuers begin with.
 pub const ISSUERS: &str = "issuer/";
+const REQUESTS: &str = "request/";
+/// What the names of the marks of scheduled publish requests begin with.
+pub(crate) const SCHEDULED: &str = "scheduled/";
 
 fn name(text: &str) -> Result<RefName, Error> {
     RefName::new(text).map_err(Error::bug)
@@ -138,6 +141,30 @@ pub fn issuer(issuer: &str) -> Result<RefName, Error> {
 /// As [`published`].
 pub fn token(digits: &str) -> Result<RefName, Error> {
     name(&format!("{TOKENS}{digits}"))
+}
+
+/// A publish request, by its number: a record.
+///
+/// # Errors
+/// As [`published`].
+pub fn request(number: u64) -> Result<RefName, Error> {
+    name(&format!("{REQUESTS}{number}"))
+}
+
+/// The mark of a publish request that is scheduled: its record.
+///
+/// # Errors
+/// As [`published`].
+pub fn scheduled(number: u64) -> Result<RefName, Error> {
+    name(&format!("{SCHEDULED}{number}"))
+}
+
+/// How many publish requests there have been: a record.
+///
+/// # Errors
+/// As [`published`].
+pub fn request_counter() -> Result<RefName, Error> {
+    name("counter/request")
 }
 
 /// The namespace that a ref belongs to.

@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use confman_layout::{entry_key, read_entry, tree_key};
 use confman_model::{DraftName, Entry, Key, Namespace, Revision};
 use confman_object_store::tree::{Leaf, TreeKey};
-use confman_object_store::{ObjectId, tree};
+use confman_object_store::{ObjectId, ReadObjects, tree};
 use confman_policy::Permission;
+use confman_policy::request::Direct;
 use confman_refs::Committed;
 
 use crate::draft::{Changed, ExpectedHead};
@@ -15,7 +16,8 @@ use crate::error::{Error, KeyConflict, Problem, What};
 use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
 use crate::line::Place;
 use crate::names;
-use crate::seen::Found;
+use crate::review::DirectChange;
+use crate::seen::{Found, Seen};
 use crate::session::Session;
 
 /// Something that is allowed but worth knowing.
@@ -44,6 +46,8 @@ pub struct Publish {
     pub keys: Option<BTreeSet<Key>>,
     /// Message of the published commit; that of the draft's newest where absent.
     pub message: Option<String>,
+    /// Why it goes past review, freeze and guards, where it shall.
+    pub emergency: Option<String>,
 }
 
 /// What to publish again.
@@ -57,6 +61,8 @@ pub struct Rollback {
     pub expected_head: ExpectedHead,
     /// Why.
     pub message: Option<String>,
+    /// Why it goes past freeze and guards, where it shall.
+    pub emergency: Option<String>,
 }
 
 /// What was published.
@@ -86,10 +92,14 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Conflict`], [`Error::Unchanged`], [`Error::Stale`], [`Error::Denied`],
-    /// [`Error::Invalid`] for keys that the draft does not change.
+    /// [`Error::Refused`] where it takes a request, [`Error::Invalid`] for keys that the draft does not
+    /// change.
     pub fn publish(&self, namespace: &Namespace, publish: &Publish) -> Result<Published, Error> {
         let intent = Intent {
-            action: "publish",
+            action: match publish.emergency {
+                None => "publish",
+                Some(_) => "publish-emergency",
+            },
             about: names::published(namespace)?,
             digest: Digest::new("publish")
                 .with(namespace.as_str())
@@ -97,8 +107,13 @@ impl Session {
                 .with(publish.expected_head.part())
                 .with(keys_part(publish.keys.as_ref()))
                 .with(publish.message.as_deref().unwrap_or("\0"))
+                .with(publish.emergency.as_deref().unwrap_or("\0"))
                 .finish(),
-            detail: serde_json::json!({ "namespace": namespace, "draft": publish.draft }),
+            detail: serde_json::json!({
+                "namespace": namespace,
+                "draft": publish.draft,
+                "emergency": publish.emergency,
+            }),
             session: self,
         };
         let (outcome, committed) = intent.carry_out(|evaluation| {
@@ -119,7 +134,7 @@ impl Session {
                 keys: publish.keys.as_ref(),
                 message,
             };
-            evaluation.publish_draft(namespace, proposal)
+            evaluation.publish_draft(namespace, proposal, publish.emergency.as_deref())
         })?;
         self.published(namespace, &outcome, committed, Vec::new())
     }
@@ -128,11 +143,15 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unchanged`], [`Error::Stale`], [`Error::Denied`],
-    /// [`Error::Invalid`] where the revision was never published.
+    /// [`Error::Refused`] in a freeze or beyond a guard, [`Error::Invalid`] where the revision was never
+    /// published.
     pub fn rollback(&self, namespace: &Namespace, rollback: &Rollback) -> Result<Published, Error> {
         let about = names::published(namespace)?;
         let intent = Intent {
-            action: "rollback",
+            action: match rollback.emergency {
+                None => "rollback",
+                Some(_) => "rollback-emergency",
+            },
             about: about.clone(),
             digest: Digest::new("rollback")
                 .with(namespace.as_str())
@@ -140,12 +159,20 @@ impl Session {
                 .with(rollback.expected_head.part())
                 .with(keys_part(rollback.keys.as_ref()))
                 .with(rollback.message.as_deref().unwrap_or("\0"))
+                .with(rollback.emergency.as_deref().unwrap_or("\0"))
                 .finish(),
-            detail: serde_json::json!({ "namespace": namespace, "to": rollback.to }),
+            detail: serde_json::json!({
+                "namespace": namespace,
+                "to": rollback.to,
+                "emergency": rollback.emergency,
+            }),
             session: self,
         };
         let (outcome, committed) = intent.carry_out(|evaluation| {
             evaluation.permit(namespace, Permission::ConfigRollback)?;
+            if rollback.emergency.is_some() {
+                evaluation.permit(namespace, Permission::ConfigPublish)?;
+            }
             let head = evaluation.head(&about)?;
             rollback.expected_head.check(
                 What::Published,
@@ -175,6 +202,14 @@ impl Session {
                     reason,
                 });
             }
+            evaluation.pass_directly(&DirectChange {
+                namespace,
+                way: Direct::Rollback,
+                emergency: rollback.emergency.as_deref(),
+                head: None,
+                old_tree: head.commit.tree,
+                new_tree: tree,
+            })?;
             let message = match &rollback.message {
                 Some(message) => message.clone(),
                 None => format!("roll back to {} ({target:?})", rollback.to),
@@ -229,7 +264,7 @@ impl Session {
     }
 }
 
-fn keys_part(keys: Option<&BTreeSet<Key>>) -> String {
+pub(crate) fn keys_part(keys: Option<&BTreeSet<Key>>) -> String {
     match keys {
         None => "all".to_owned(),
         Some(keys) => keys.iter().map(|key| format!("\0{key}")).collect(),
@@ -237,125 +272,44 @@ fn keys_part(keys: Option<&BTreeSet<Key>>) -> String {
 }
 
 /// A draft to be published.
-struct Proposal<'p> {
-    draft: &'p DraftName,
+pub(crate) struct Proposal<'p> {
+    pub draft: &'p DraftName,
     /// Its head.
-    head: Found,
+    pub head: Found,
     /// What it has: the head's tree, or that with more changes.
-    tree: ObjectId,
-    keys: Option<&'p BTreeSet<Key>>,
-    message: String,
+    pub tree: ObjectId,
+    pub keys: Option<&'p BTreeSet<Key>>,
+    pub message: String,
 }
 
 /// What of a draft is published, and what stays.
-#[derive(Default)]
-struct Split {
-    published: BTreeMap<TreeKey, Option<Leaf>>,
-    rest: BTreeMap<TreeKey, Option<Leaf>>,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Split {
+    pub published: BTreeMap<TreeKey, Option<Leaf>>,
+    pub rest: BTreeMap<TreeKey, Option<Leaf>>,
     /// Whether keys that stay changed on both sides.
-    rest_conflicts: bool,
+    pub rest_conflicts: bool,
 }
 
-impl Evaluation<'_> {
-    /// Publishes changes that no commit of a draft has yet. Where the draft exists, the rest of it stays.
-    pub(crate) fn publish_change<'k>(
-        &mut self,
-        namespace: &Namespace,
-        draft: &DraftName,
-        changed: &Changed,
-        keys: impl Iterator<Item = &'k Key>,
-        message: String,
-    ) -> Result<Outcome, Error> {
-        self.permit(namespace, Permission::ConfigPublish)?;
-        if let Some(head) = &changed.draft {
-            let keys = keys.cloned().collect();
-            let proposal = Proposal {
-                draft,
-                head: head.clone(),
-                tree: changed.tree,
-                keys: Some(&keys),
-                message,
-            };
-            return self.publish_draft(namespace, proposal);
-        }
-        if changed.tree == changed.old_tree {
-            return Err(Error::Unchanged {
-                namespace: namespace.clone(),
-                reason: "it is published so already".to_owned(),
-            });
-        }
-        let published = self.published(namespace)?;
-        let mut commit = self.new_commit(namespace.to_string(), changed.tree, message)?;
-        follow(&mut commit, published.as_ref().map(|(head, _)| head));
-        let commit = self.put_commit(commit)?;
-        self.publish(
-            namespace,
-            published.as_ref().map(|(_, place)| place),
-            &commit,
-        )?;
-        let previous = published.map(|(head, _)| head.id);
-        Ok(Outcome {
-            commit: Some(commit.id),
-            previous,
-            ..Outcome::default()
-        })
-    }
+/// A draft merged into what is published, before anything moves.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    /// What is published now.
+    pub published: Option<(Found, Place)>,
+    /// Root of its tree.
+    pub old_tree: ObjectId,
+    /// Root of the tree that is to be published; its new pages are staged.
+    pub new_tree: ObjectId,
+    /// Whether the published head moved since the draft began.
+    pub moved: bool,
+    split: Split,
+}
 
-    fn publish_draft(
-        &mut self,
-        namespace: &Namespace,
-        proposal: Proposal<'_>,
-    ) -> Result<Outcome, Error> {
-        let Proposal {
-            draft,
-            head,
-            tree,
-            keys,
-            message,
-        } = proposal;
-        let published = self.published(namespace)?;
-        let base = self.base_of(namespace, &head)?;
-        let split = self.split(namespace, base.as_ref(), published.as_ref(), &tree, keys)?;
-        let ours = published
-            .as_ref()
-            .map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
-        if split.published.is_empty() {
-            let reason = format!("draft `{draft}` has nothing that is not published already");
-            return Err(Error::Unchanged {
-                namespace: namespace.clone(),
-                reason,
-            });
-        }
-        let new_tree = self.edit_tree(&ours, &split.published)?;
-        self.check_keys(&new_tree)?;
-        let moved = base.map(|base| base.commit) != published.as_ref().map(|(head, _)| head.id);
-
-        let mut commit = self.new_commit(namespace.to_string(), new_tree, message)?;
-        follow(&mut commit, published.as_ref().map(|(head, _)| head));
-        commit.change_id = head.commit.change_id;
-        if tree == head.commit.tree {
-            commit.author = head.commit.author.clone();
-            commit.author_time = head.commit.author_time;
-            commit.origin = Some(head.id);
-        }
-        let commit = self.put_commit(commit)?;
-        self.publish(
-            namespace,
-            published.as_ref().map(|(_, place)| place),
-            &commit,
-        )?;
-        self.keep_rest(namespace, draft, &head, &tree, &commit, &split)?;
-        Ok(Outcome {
-            commit: Some(commit.id),
-            previous: published.map(|(head, _)| head.id),
-            merged: moved,
-            ..Outcome::default()
-        })
-    }
-
+impl Seen<'_> {
     /// Merges a draft into what is published, and divides its changes by `keys`.
-    fn split(
+    pub(crate) fn split(
         &self,
+        objects: &dyn ReadObjects,
         namespace: &Namespace,
         base: Option<&Place>,
         published: Option<&(Found, Place)>,
@@ -364,8 +318,7 @@ impl Evaluation<'_> {
     ) -> Result<Split, Error> {
         let base_tree = self.tree_of(base.map(|place| place.commit).as_ref())?;
         let ours = published.map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
-        let objects = self.with_new();
-        let merged = tree::merge(&objects, &base_tree, &ours, theirs)?;
+        let merged = tree::merge(objects, &base_tree, &ours, theirs)?;
         let wanted: Option<BTreeSet<TreeKey>> = keys
             .map(|keys| keys.iter().map(tree_key).collect::<Result<_, _>>())
             .transpose()?;
@@ -377,7 +330,7 @@ impl Evaluation<'_> {
             .partition(|conflict| is_wanted(&conflict.key));
         if !in_the_way.is_empty() {
             let entry = |leaf: Option<Leaf>| -> Result<Option<Entry>, Error> {
-                Ok(leaf.map(|leaf| read_entry(&objects, &leaf)).transpose()?)
+                Ok(leaf.map(|leaf| read_entry(objects, &leaf)).transpose()?)
             };
             let conflicts = in_the_way
                 .into_iter()
@@ -417,6 +370,157 @@ impl Evaluation<'_> {
             rest_conflicts: !elsewhere.is_empty(),
         })
     }
+}
+
+impl Evaluation<'_> {
+    /// Publishes changes that no commit of a draft has yet. Where the draft exists, the rest of it stays.
+    pub(crate) fn publish_change<'k>(
+        &mut self,
+        namespace: &Namespace,
+        draft: &DraftName,
+        changed: &Changed,
+        keys: impl Iterator<Item = &'k Key>,
+        message: String,
+    ) -> Result<Outcome, Error> {
+        self.permit(namespace, Permission::ConfigPublish)?;
+        if let Some(head) = &changed.draft {
+            let keys = keys.cloned().collect();
+            let proposal = Proposal {
+                draft,
+                head: head.clone(),
+                tree: changed.tree,
+                keys: Some(&keys),
+                message,
+            };
+            return self.publish_draft(namespace, proposal, None);
+        }
+        if changed.tree == changed.old_tree {
+            return Err(Error::Unchanged {
+                namespace: namespace.clone(),
+                reason: "it is published so already".to_owned(),
+            });
+        }
+        self.pass_directly(&DirectChange {
+            namespace,
+            way: Direct::Publish,
+            emergency: None,
+            head: None,
+            old_tree: changed.old_tree,
+            new_tree: changed.tree,
+        })?;
+        let published = self.published(namespace)?;
+        let mut commit = self.new_commit(namespace.to_string(), changed.tree, message)?;
+        follow(&mut commit, published.as_ref().map(|(head, _)| head));
+        let commit = self.put_commit(commit)?;
+        self.publish(
+            namespace,
+            published.as_ref().map(|(_, place)| place),
+            &commit,
+        )?;
+        let previous = published.map(|(head, _)| head.id);
+        Ok(Outcome {
+            commit: Some(commit.id),
+            previous,
+            ..Outcome::default()
+        })
+    }
+
+    fn publish_draft(
+        &mut self,
+        namespace: &Namespace,
+        proposal: Proposal<'_>,
+        emergency: Option<&str>,
+    ) -> Result<Outcome, Error> {
+        let merged = self.merge_draft(namespace, &proposal)?;
+        self.pass_directly(&DirectChange {
+            namespace,
+            way: Direct::Publish,
+            emergency,
+            head: Some(proposal.head.id),
+            old_tree: merged.old_tree,
+            new_tree: merged.new_tree,
+        })?;
+        let commit = self.publish_merged(namespace, proposal, &merged, None)?;
+        Ok(Outcome {
+            commit: Some(commit),
+            previous: merged.published.map(|(head, _)| head.id),
+            merged: merged.moved,
+            ..Outcome::default()
+        })
+    }
+
+    /// Merges a draft into what is published; nothing moves yet.
+    pub(crate) fn merge_draft(
+        &mut self,
+        namespace: &Namespace,
+        proposal: &Proposal<'_>,
+    ) -> Result<Merged, Error> {
+        let published = self.published(namespace)?;
+        let base = self.base_of(namespace, &proposal.head)?;
+        let split = self.split(
+            &self.with_new(),
+            namespace,
+            base.as_ref(),
+            published.as_ref(),
+            &proposal.tree,
+            proposal.keys,
+        )?;
+        let old_tree = published
+            .as_ref()
+            .map_or(self.repo.empty_tree, |(head, _)| head.commit.tree);
+        if split.published.is_empty() {
+            let reason = format!(
+                "draft `{}` has nothing that is not published already",
+                proposal.draft
+            );
+            return Err(Error::Unchanged {
+                namespace: namespace.clone(),
+                reason,
+            });
+        }
+        let new_tree = self.edit_tree(&old_tree, &split.published)?;
+        self.check_keys(&new_tree)?;
+        let moved = base.map(|base| base.commit) != published.as_ref().map(|(head, _)| head.id);
+        Ok(Merged {
+            published,
+            old_tree,
+            new_tree,
+            moved,
+            split,
+        })
+    }
+
+    /// Moves the published head to what was merged, and gives the commit. What was not picked stays in
+    /// the draft.
+    pub(crate) fn publish_merged(
+        &mut self,
+        namespace: &Namespace,
+        proposal: Proposal<'_>,
+        merged: &Merged,
+        request: Option<u64>,
+    ) -> Result<ObjectId, Error> {
+        let Proposal {
+            draft,
+            head,
+            tree,
+            keys: _,
+            message,
+        } = proposal;
+        let published = merged.published.as_ref();
+        let mut commit = self.new_commit(namespace.to_string(), merged.new_tree, message)?;
+        follow(&mut commit, published.map(|(head, _)| head));
+        commit.change_id = head.commit.change_id;
+        commit.request = request;
+        if tree == head.commit.tree {
+            commit.author = head.commit.author.clone();
+            commit.author_time = head.commit.author_time;
+            commit.origin = Some(head.id);
+        }
+        let commit = self.put_commit(commit)?;
+        self.publish(namespace, published.map(|(_, place)| place), &commit)?;
+        self.keep_rest(namespace, draft, &head, &tree, &commit, &merged.split)?;
+        Ok(commit.id)
+    }
 
     /// Removes a draft of which everything is published, else puts the rest of it on top of the new head.
     fn keep_rest(
@@ -445,6 +549,9 @@ impl Evaluation<'_> {
         } else {
             commit.tree = self.edit_tree(&published.commit.tree, &split.rest)?;
             follow(&mut commit, Some(published));
+            // Who made the rest must stay known: nobody approves what they made.
+            commit.parents.push(head.id);
+            commit.generation = commit.generation.max(head.commit.generation + 1);
         }
         commit.committer = self.person();
         commit.commit_time = self.moment();

@@ -11,6 +11,7 @@ use confman_object_store::commit::COMMIT_MESSAGE_BYTES_MAX;
 use confman_object_store::record::RECORD_LINKS_MAX;
 use confman_object_store::{Kind, ObjectId, ReadObjects, Record};
 use confman_policy::Permission;
+use confman_policy::request::Direct;
 use confman_refs::Committed;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,7 @@ use crate::evaluation::{Digest, Evaluation, Intent, Outcome, newest_of};
 use crate::line::{LineRows, changes_of, first_parents};
 use crate::names;
 use crate::publish::Warning;
+use crate::review::DirectChange;
 use crate::seen::Found;
 use crate::session::Session;
 
@@ -303,6 +305,14 @@ impl Evaluation<'_> {
             });
         }
         if edit.target == PushTarget::Published {
+            self.pass_directly(&DirectChange {
+                namespace: &edit.namespace,
+                way: Direct::Publish,
+                emergency: None,
+                head: Some(edit.new),
+                old_tree: self.tree_of(old.as_ref().map(|head| &head.id))?,
+                new_tree: self.with_new().commit(&edit.new)?.tree,
+            })?;
             self.extend_line(&edit.namespace, old.as_ref(), edit.new, verified)?;
         }
         self.set_commit(name, edit.new);

@@ -60,7 +60,7 @@ impl Seen<'_> {
         revision: &Revision,
     ) -> Result<ResolvedRevision, Error> {
         let permission = match revision {
-            Revision::Draft(_) => Permission::ConfigReadDraft,
+            Revision::Draft(_) | Revision::Request(_) => Permission::ConfigReadDraft,
             _ => Permission::ConfigReadPublished,
         };
         self.permit(namespace, permission)?;
@@ -102,7 +102,12 @@ impl Seen<'_> {
                 let (commit, place) = self.find_commit(namespace, digits)?.ok_or_else(not_found)?;
                 (Some(commit), place)
             }
-            Revision::Request(_) => return Err(not_found()),
+            Revision::Request(number) => {
+                let head = self
+                    .request_head(*number, namespace)?
+                    .ok_or_else(not_found)?;
+                (Some(head), self.line(namespace)?.place_of(&head)?)
+            }
         };
         Ok(ResolvedRevision {
             namespace: namespace.clone(),

@@ -80,6 +80,16 @@ codes! {
     Conflict = "conflict", CONFLICT, "there are conflicts";
     /// Namespaces are below it; `errors` lists them.
     HasChildren = "has-children", CONFLICT, "there are namespaces below it";
+    /// It takes approvals that are missing.
+    NeedsReview = "needs-review", CONFLICT, "it needs review";
+    /// Nothing is published at this time.
+    Frozen = "frozen", CONFLICT, "publishing is frozen";
+    /// It changes more at once than a guard allows.
+    Guarded = "guarded", CONFLICT, "it changes more than is allowed at once";
+    /// An approval of the caller would not count.
+    NotReviewer = "not-reviewer", CONFLICT, "you cannot review this";
+    /// The state of the publish request does not allow it.
+    RequestState = "request-state", CONFLICT, "the state of the publish request does not allow it";
     /// It would change nothing.
     Unchanged = "unchanged", CONFLICT, "there is nothing to do";
     /// Others moved the same refs again and again.

@@ -45,6 +45,10 @@ pub(crate) struct Args {
     /// Why; that of the draft's newest commit if not given
     #[arg(long, short)]
     message: Option<String>,
+
+    /// Go past review, freeze and guards for this reason; everybody will see it
+    #[arg(long, value_name = "REASON")]
+    emergency: Option<String>,
 }
 
 impl Args {
@@ -75,6 +79,7 @@ impl Args {
             keys: (!self.keys.is_empty())
                 .then(|| self.keys.iter().map(ToString::to_string).collect()),
             message: self.message,
+            emergency: self.emergency,
         };
         let published = connection.wait(connection.client.publish(&namespace, &write))?;
         published

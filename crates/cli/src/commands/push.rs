@@ -89,6 +89,7 @@ impl Args {
                     expected_head: Some(namespace.commit.to_string()),
                     keys: None,
                     message: None,
+                    emergency: None,
                 };
                 let published =
                     connection.wait(connection.client.publish(&namespace.namespace, &write))?;

@@ -44,6 +44,10 @@ pub(crate) struct Args {
     #[arg(long, short)]
     message: Option<String>,
 
+    /// Go past freeze and guards for this reason; everybody will see it
+    #[arg(long, value_name = "REASON")]
+    emergency: Option<String>,
+
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
@@ -99,6 +103,7 @@ impl Args {
                 .then(|| self.keys.iter().map(ToString::to_string).collect()),
             expected_head: compared.from.commit,
             message: Some(message),
+            emergency: self.emergency,
         };
         let published = connection.wait(connection.client.rollback(&namespace, &write))?;
         published

@@ -54,6 +54,7 @@ const SETTINGS: Shape = Object(&[
     ("environment", Leaf),
     ("autoApprove", List(&AUTO_APPROVE_RULE)),
     ("freeze", List(&FREEZE_WINDOW)),
+    ("guards", GUARDS),
     ("valueBytesMax", Leaf),
     ("secretSchemes", Leaf),
 ]);
@@ -67,6 +68,15 @@ const AUTO_APPROVE_RULE: Shape = Object(&[
 ]);
 
 const FREEZE_WINDOW: Shape = Object(&[("from", Leaf), ("until", Leaf), ("reason", Leaf)]);
+
+const GUARDS: Shape = Object(&[
+    ("keysRemovedMax", Leaf),
+    ("percentRemovedMax", Leaf),
+    ("keysChangedMax", Leaf),
+    ("percentChangedMax", Leaf),
+    ("growthBytesMax", Leaf),
+    ("approvers", Leaf),
+]);
 
 /// A problem for each field that a document does not have, and each part that is no object or list
 /// where one belongs.

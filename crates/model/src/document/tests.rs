@@ -42,6 +42,14 @@ fn full() -> NamespaceDocument {
                 until: "2026-12-27T00:00:00+01:00".to_owned(),
                 reason: "holidays".to_owned(),
             }]),
+            guards: Some(Guards {
+                keys_removed_max: Some(10),
+                percent_removed_max: Some(20),
+                keys_changed_max: Some(100),
+                percent_changed_max: Some(50),
+                growth_bytes_max: Some(1_000_000),
+                approvers: Some(3),
+            }),
             value_bytes_max: Some(4096),
             secret_schemes: Some(vec!["vault".to_owned()]),
         },
@@ -124,6 +132,14 @@ fn the_stored_text_has_every_field_in_a_fixed_order() {
             "reason": "holidays"
           }
         ],
+        "guards": {
+          "keysRemovedMax": 10,
+          "percentRemovedMax": 20,
+          "keysChangedMax": 100,
+          "percentChangedMax": 50,
+          "growthBytesMax": 1000000,
+          "approvers": 3
+        },
         "valueBytesMax": 4096,
         "secretSchemes": [
           "vault"
@@ -189,7 +205,7 @@ fn unknown_fields_are_all_named_with_what_is_allowed() {
 }"#;
     assert_snapshot!(refused(text), @"
     line 3, column 12 (at `/Owner`): there is no field `Owner` here; allowed are path, displayName, description, owner, inherit, schema, roles, settings, metadata
-    line 5, column 20 (at `/settings/minApprover`): there is no field `minApprover` here; allowed are schemaEnforcement, requireApproval, minApprovers, approvers, allowSelfApproval, environment, autoApprove, freeze, valueBytesMax, secretSchemes
+    line 5, column 20 (at `/settings/minApprover`): there is no field `minApprover` here; allowed are schemaEnforcement, requireApproval, minApprovers, approvers, allowSelfApproval, environment, autoApprove, freeze, guards, valueBytesMax, secretSchemes
     line 7, column 44 (at `/settings/autoApprove/0/globs`): there is no field `globs` here; allowed are name, keys, changes, roles, tags
     line 9, column 25 (at `/roles/approver`): there is no field `approver` here; allowed are admin, publisher, editor, viewer
     ");
@@ -249,7 +265,8 @@ fn everything_that_breaks_a_rule_is_reported_at_once() {
     "freeze": [
       {"from": "2026-12-24", "until": "2026-12-25T00:00:00Z"},
       {"from": "2026-12-24T01:00:00+01:00", "until": "2026-12-24T00:00:00Z"}
-    ]
+    ],
+    "guards": {"percentRemovedMax": 101, "keysChangedMax": 0, "approvers": 0}
   },
   "metadata": {"created": "yesterday"}
 }"#;
@@ -270,8 +287,30 @@ fn everything_that_breaks_a_rule_is_reported_at_once() {
     line 13, column 72 (at `/settings/autoApprove/1/tags/0`): it is empty, so it can never hold
     line 15, column 16 (at `/settings/freeze/0/from`): `2026-12-24` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
     line 16, column 54 (at `/settings/freeze/1/until`): it must be later than `from`
-    line 19, column 27 (at `/metadata/created`): `yesterday` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
+    line 18, column 37 (at `/settings/guards/percentRemovedMax`): 101 is not allowed, only 0 to 100
+    line 18, column 76 (at `/settings/guards/approvers`): 0 is not allowed, only 1 to 100
+    line 20, column 27 (at `/metadata/created`): `yesterday` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
     ");
+}
+
+#[test]
+fn approvals_without_a_limit_are_no_guard() {
+    let text = |guards: &str| format!(r#"{{"path": "/a", "settings": {{"guards": {guards}}}}}"#);
+    assert_snapshot!(refused(&text(r#"{"approvers": 2}"#)), @"line 1, column 53 (at `/settings/guards/approvers`): there is no limit beyond which these approvals would count");
+    assert!(NamespaceDocument::from_text(&text("{}")).is_ok());
+}
+
+#[test]
+fn a_freeze_holds_from_its_first_moment_up_to_its_last() {
+    let window = |from: &str, until: &str| FreezeWindow {
+        from: from.to_owned(),
+        until: until.to_owned(),
+        reason: String::new(),
+    };
+    let hour = window("1970-01-01T00:00:00Z", "1970-01-01T02:00:00+01:00");
+    let held = [-1, 0, 3_599_999, 3_600_000].map(|ms| hour.covers(ms));
+    assert_eq!(held, [false, true, true, false]);
+    assert!(window("whenever", "1970-01-01T00:00:00Z").covers(1));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::timestamp;
 use super::{
-    ANYONE, AutoApproveRule, DocumentMetadata, FreezeWindow, NamespaceDocument, Roles, Settings,
+    ANYONE, AutoApproveRule, DocumentMetadata, FreezeWindow, Guards, NamespaceDocument, Roles,
+    Settings,
 };
 use crate::entry::{DESCRIPTION_BYTES_MAX, ENTRY_TAG_BYTES_MAX};
 use crate::json::Pointer;
@@ -138,6 +139,7 @@ fn settings(settings: &Settings, at: &Pointer, findings: &mut Findings) {
         environment,
         auto_approve,
         freeze,
+        guards,
         value_bytes_max,
         secret_schemes,
     } = settings;
@@ -186,6 +188,48 @@ fn settings(settings: &Settings, at: &Pointer, findings: &mut Findings) {
         for (index, window) in windows.iter().enumerate() {
             freeze_window(window, &at.item(index), findings);
         }
+    }
+    if let Some(limits) = guards {
+        self::guards(limits, &at.member("guards"), findings);
+    }
+}
+
+fn guards(guards: &Guards, at: &Pointer, findings: &mut Findings) {
+    let Guards {
+        keys_removed_max,
+        percent_removed_max,
+        keys_changed_max,
+        percent_changed_max,
+        growth_bytes_max,
+        approvers,
+    } = guards;
+    let states_nothing = keys_removed_max.is_none()
+        && percent_removed_max.is_none()
+        && keys_changed_max.is_none()
+        && percent_changed_max.is_none()
+        && growth_bytes_max.is_none();
+    // Guards without limits are how a namespace sheds those it would inherit; with a number of
+    // approvals they look like a rule and are none.
+    if states_nothing && approvers.is_some() {
+        let what = "there is no limit beyond which these approvals would count";
+        findings.add(at.member("approvers"), what);
+    }
+    for (field, percent) in [
+        ("percentRemovedMax", percent_removed_max),
+        ("percentChangedMax", percent_changed_max),
+    ] {
+        if let Some(percent) = percent
+            && *percent > 100
+        {
+            let what = format!("{percent} is not allowed, only 0 to 100");
+            findings.add(at.member(field), what);
+        }
+    }
+    if let Some(count) = approvers
+        && !(1..=MIN_APPROVERS_MAX).contains(count)
+    {
+        let what = format!("{count} is not allowed, only 1 to {MIN_APPROVERS_MAX}");
+        findings.add(at.member("approvers"), what);
     }
 }
 

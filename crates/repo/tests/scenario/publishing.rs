@@ -125,6 +125,7 @@ fn single_keys_roll_back() {
         keys,
         expected_head: ExpectedHead::Any,
         message: None,
+        emergency: None,
     };
     test.admin.rollback(&ns("/a"), &rollback).unwrap();
     assert_eq!(test.show("/a", "published"), "x=1 y=2");
@@ -156,6 +157,7 @@ fn a_head_that_moved_is_stale() {
         keys: None,
         expected_head,
         message: None,
+        emergency: None,
     };
     let Err(Error::Stale {
         expected, actual, ..

@@ -41,7 +41,7 @@ fn a_revision_is_found_by_every_name_it_has() {
     insta::assert_snapshot!(at(&test, "published~3"), @"there is no revision `/a@published~3`");
     insta::assert_snapshot!(at(&test, "{2020-01-01}"), @"there is no revision `/a@{2020-01-01}`");
     insta::assert_snapshot!(at(&test, "no-tag"), @"there is no revision `/a@no-tag`");
-    insta::assert_snapshot!(at(&test, "#42"), @"there is no revision `/a@#42`");
+    insta::assert_snapshot!(at(&test, "#42"), @"there is no publish request `#42`");
     insta::assert_snapshot!(at(&test, "00000000"), @"there is no revision `/a@00000000`");
     insta::assert_snapshot!(at(&test, "{soon}"), @"time `soon` is not valid: allowed are RFC 3339 as in `2026-11-20T10:00Z`, a date as in `2026-11-20`, and a span as in `2h ago`");
 }

@@ -96,6 +96,7 @@ impl TestRepo {
             expected_head: ExpectedHead::Any,
             keys: None,
             message: None,
+            emergency: None,
         };
         self.admin.publish(&ns(namespace), &publish)
     }
@@ -113,6 +114,7 @@ impl TestRepo {
             expected_head: ExpectedHead::Any,
             keys,
             message: None,
+            emergency: None,
         };
         self.admin.publish(&ns(namespace), &publish)
     }
@@ -124,6 +126,7 @@ impl TestRepo {
             keys: None,
             expected_head: ExpectedHead::Any,
             message: None,
+            emergency: None,
         };
         self.admin.rollback(&ns(namespace), &rollback)
     }

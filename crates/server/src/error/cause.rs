@@ -3,6 +3,7 @@
 
 use axum::http::{HeaderValue, header};
 use confman_api::problem::ProblemItem;
+use confman_repo::policy::request::{Blocker, Refusal};
 use confman_repo::{Error, KeyConflict, Problem};
 
 use super::{ApiError, Code, chain};
@@ -54,6 +55,7 @@ impl From<Error> for ApiError {
                     ..Self::listed(Code::HasChildren, errors)
                 }
             }
+            Error::Refused { refusal, .. } => refused(&detail, &refusal),
             Error::Unchanged { .. } => Self::new(Code::Unchanged, detail),
             Error::AmbiguousPrefix { candidates, .. } => {
                 let errors = candidates
@@ -90,6 +92,45 @@ impl From<Error> for ApiError {
             Error::Bug { reason } => Self::internal(reason),
         }
     }
+}
+
+/// What the rules of publishing refuse, with everything that is in the way and what to do next.
+fn refused(detail: &str, refusal: &Refusal) -> ApiError {
+    let (code, next) = match refusal {
+        Refusal::Permission { .. } => (Code::Forbidden, ""),
+        Refusal::State { .. }
+        | Refusal::DraftGone
+        | Refusal::NotDue
+        | Refusal::Moved
+        | Refusal::NoEmergency
+        | Refusal::OwnEmergency => (Code::RequestState, ""),
+        Refusal::Stale { .. } => (Code::Stale, ""),
+        Refusal::NotReviewer { .. } => (Code::NotReviewer, ""),
+        Refusal::NoReason { .. } | Refusal::Past => (Code::Invalid, ""),
+        Refusal::Blocked(blockers) => match blockers.first() {
+            Some(Blocker::Guarded { .. }) => (
+                Code::Guarded,
+                "; publish in smaller steps, ask for more approvals with a request, or state an `emergency`",
+            ),
+            Some(Blocker::Frozen { .. }) => (
+                Code::Frozen,
+                "; wait, schedule a request for later, or state an `emergency`",
+            ),
+            _ => (
+                Code::NeedsReview,
+                "; make a publish request and have it approved, or state an `emergency`",
+            ),
+        },
+    };
+    let mut error = ApiError::new(code, format!("{detail}{next}"));
+    if let Refusal::Blocked(blockers) = refusal {
+        let items = blockers.iter().map(|blocker| ProblemItem {
+            detail: blocker.to_string(),
+            ..ProblemItem::default()
+        });
+        error.errors = items.collect();
+    }
+    error
 }
 
 fn later(error: ApiError) -> ApiError {

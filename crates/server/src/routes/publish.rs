@@ -25,6 +25,7 @@ pub(crate) async fn publish(mut call: Call, namespace: Namespace) -> Result<Repl
         expected_head,
         keys,
         message: write.message,
+        emergency: write.emergency,
     };
     call.change(move |session| reply(&session.publish(&namespace, &publish)?))
         .await
@@ -42,6 +43,7 @@ pub(crate) async fn rollback(mut call: Call, namespace: Namespace) -> Result<Rep
         keys,
         expected_head,
         message: write.message,
+        emergency: write.emergency,
     };
     call.change(move |session| reply(&session.rollback(&namespace, &rollback)?))
         .await
