@@ -11,6 +11,7 @@ pub mod operation;
 pub mod problem;
 pub mod sync;
 pub mod system;
+pub mod watch;
 
 /// Every answer carries the log index it is not older than.
 pub const HEADER_INDEX: &str = "confman-index";

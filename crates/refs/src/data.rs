@@ -31,6 +31,7 @@ use rocksdb::{
 use crate::cursor::{Cursor, put_target};
 use crate::failure::Failure;
 use crate::name::RefName;
+use crate::node::DatabaseStatus;
 use crate::raft::{StoredMembership, record};
 use crate::transaction::Target;
 
@@ -215,13 +216,30 @@ impl Data {
 
     /// Bytes of all tables on disk.
     pub(crate) fn table_bytes(&self) -> u64 {
-        let bytes = |family: &ColumnFamily| {
-            self.db
-                .property_int_value_cf(family, "rocksdb.total-sst-files-size")
+        self.sum("rocksdb.total-sst-files-size")
+    }
+
+    /// What the database takes.
+    pub(crate) fn status(&self) -> DatabaseStatus {
+        // All families share one block cache.
+        let one = |name: &str| {
+            let family = self.db.cf_handle(NAMES.first()?)?;
+            self.db.property_int_value_cf(family, name).ok().flatten()
         };
+        DatabaseStatus {
+            table_bytes: self.table_bytes(),
+            memtable_bytes: self.sum("rocksdb.cur-size-all-mem-tables"),
+            block_cache_bytes: one("rocksdb.block-cache-usage").unwrap_or_default(),
+            compaction_pending_bytes: self.sum("rocksdb.estimate-pending-compaction-bytes"),
+        }
+    }
+
+    /// A figure of the database, over all families.
+    fn sum(&self, property: &str) -> u64 {
+        let figure = |family: &ColumnFamily| self.db.property_int_value_cf(family, property);
         self.every_family()
             .into_iter()
-            .filter_map(|family| bytes(family).ok().flatten())
+            .filter_map(|family| figure(family).ok().flatten())
             .sum()
     }
 

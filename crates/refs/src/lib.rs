@@ -33,7 +33,7 @@ pub use data::requests::{REQUEST_REMEMBERED_MS, REQUESTS_REMEMBERED_MAX};
 pub use data::sessions::{SESSION_BYTES_MAX, SESSION_MS, SESSIONS_MAX};
 pub use directory::FORMAT;
 pub use name::{RefName, RefNameError};
-pub use node::{LogCounters, Node, NodeOptions, OpenError, Status, Submitted};
+pub use node::{DatabaseStatus, LogCounters, Node, NodeOptions, OpenError, Status, Submitted};
 pub use operation::{Operation, OperationEdit};
 pub use row::{IndexRow, RowRange};
 pub use transaction::{Committed, Expect, RefEdit, RequestId, Target, TransactError, Transaction};

@@ -110,6 +110,8 @@ pub struct Status {
     pub term: u64,
     /// Last log index that is applied.
     pub applied: u64,
+    /// Last log index that is written here.
+    pub logged: u64,
     /// Newest operation.
     pub operation: Option<ObjectId>,
     /// The log takes no more writes: the disk failed. The process should end.
@@ -127,6 +129,19 @@ pub struct LogCounters {
     pub bytes: u64,
     /// Entries that are in the log now; the others are purged.
     pub kept: u64,
+}
+
+/// What the database of applied state takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseStatus {
+    /// Bytes of its tables.
+    pub table_bytes: u64,
+    /// Memory of its memtables.
+    pub memtable_bytes: u64,
+    /// Memory of its block cache.
+    pub block_cache_bytes: u64,
+    /// Bytes that it still has to compact.
+    pub compaction_pending_bytes: u64,
 }
 
 /// A node. Synchronous; its replication runs on a runtime and threads of its own.
@@ -420,6 +435,7 @@ impl Node {
             leader: metrics.current_leader,
             term: metrics.current_term,
             applied: view.index(),
+            logged: metrics.last_log_index.unwrap_or_default().max(view.index()),
             operation: view.operation(),
             failed: failed.or_else(|| {
                 if self.closing.load(Ordering::Acquire) {
@@ -446,6 +462,12 @@ impl Node {
             bytes: bytes.load(Ordering::Relaxed),
             kept: kept.load(Ordering::Relaxed),
         }
+    }
+
+    /// What the database of applied state takes.
+    #[must_use]
+    pub fn database_status(&self) -> DatabaseStatus {
+        self.data.status()
     }
 
     /// Makes everything durable, compacts what a snapshot covers and stops. Called by `Drop` too.

@@ -9,6 +9,7 @@ use confman_object_store::tree::Leaf;
 use confman_object_store::{ObjectId, ReadObjects, tree};
 
 use crate::chain::Moment;
+use crate::compiled::CompiledLink;
 use crate::entry::{TreeEntry, Values};
 use crate::error::{Error, What};
 use crate::line::Place;
@@ -91,7 +92,7 @@ impl Session {
         let layers = basis
             .links
             .iter()
-            .map(|link| seen.layer(link))
+            .map(|link| seen.layer(&link.namespace, &link.tree))
             .collect::<Result<Vec<_>, Error>>()?;
         let resolved = resolver::effective(&layers).map_err(Error::bug)?;
         let entries = resolved
@@ -164,7 +165,7 @@ impl Session {
 
 /// A leaf, for the resolver: values are not loaded to find out which one wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct OwnLeaf(Leaf);
+pub(crate) struct OwnLeaf(pub Leaf);
 
 impl Tombstone for OwnLeaf {
     fn is_unset(&self) -> bool {
@@ -188,18 +189,7 @@ struct Basis {
 
 impl Basis {
     fn id(&self) -> ObjectId {
-        let mut hasher = blake3::Hasher::new_derive_key(BASIS_CONTEXT);
-        for link in &self.links {
-            hasher.update(&(link.namespace.as_str().len() as u64).to_le_bytes());
-            hasher.update(link.namespace.as_str().as_bytes());
-            hasher.update(
-                link.commit
-                    .as_ref()
-                    .map_or([0; 32], |commit| *commit.as_bytes())
-                    .as_slice(),
-            );
-        }
-        ObjectId::from_bytes(*hasher.finalize().as_bytes())
+        basis_id(self.links.iter().map(|link| (&link.namespace, link.commit)))
     }
 
     fn provenance(&self, namespace: &Namespace) -> Result<Provenance, Error> {
@@ -214,7 +204,35 @@ impl Basis {
     }
 }
 
+/// Hash of the ordered commits behind an effective document.
+pub(crate) fn basis_id<'a>(
+    links: impl Iterator<Item = (&'a Namespace, Option<ObjectId>)>,
+) -> ObjectId {
+    let mut hasher = blake3::Hasher::new_derive_key(BASIS_CONTEXT);
+    for (namespace, commit) in links {
+        hasher.update(&(namespace.as_str().len() as u64).to_le_bytes());
+        hasher.update(namespace.as_str().as_bytes());
+        hasher.update(&commit.map_or([0; 32], |commit| *commit.as_bytes()));
+    }
+    ObjectId::from_bytes(*hasher.finalize().as_bytes())
+}
+
 impl Seen<'_> {
+    /// What the effective document of a revision is made of.
+    pub(crate) fn basis_links(
+        &self,
+        namespace: &Namespace,
+        revision: &Revision,
+    ) -> Result<Vec<CompiledLink>, Error> {
+        let links = self.basis(namespace, revision)?.links.into_iter();
+        let links = links.map(|link| CompiledLink {
+            namespace: link.namespace,
+            commit: link.commit,
+            tree: link.tree,
+        });
+        Ok(links.collect())
+    }
+
     fn basis(&self, namespace: &Namespace, revision: &Revision) -> Result<Basis, Error> {
         let at = self.resolve(namespace, revision)?;
         let place = match at.position {
@@ -254,12 +272,16 @@ impl Seen<'_> {
     }
 
     /// The own entries of a namespace, values not loaded.
-    fn layer(&self, link: &Link) -> Result<Layer<OwnLeaf>, Error> {
+    pub(crate) fn layer(
+        &self,
+        namespace: &Namespace,
+        tree: &ObjectId,
+    ) -> Result<Layer<OwnLeaf>, Error> {
         let mut entries = Vec::new();
         let mut wrong = None;
         tree::walk(
             self.objects() as &dyn ReadObjects,
-            &link.tree,
+            tree,
             &[],
             None,
             &mut |key, leaf| match entry_key(&key) {
@@ -276,7 +298,7 @@ impl Seen<'_> {
         match wrong {
             Some(error) => Err(error.into()),
             None => Ok(Layer {
-                namespace: link.namespace.clone(),
+                namespace: namespace.clone(),
                 entries,
             }),
         }

@@ -144,8 +144,16 @@ impl Intent<'_> {
             let mut outcome = evaluate(&mut evaluation)?;
             outcome.objects = evaluation.stage.len() as u64;
             let transaction = self.transaction(evaluation, request, &outcome)?;
+            let heads = transaction
+                .edits
+                .iter()
+                .filter(|edit| names::is_published(edit.name.as_str()));
+            let heads = heads.count() as u64;
             match repo.node.transact(transaction) {
-                Ok(committed) => return Ok((outcome, committed)),
+                Ok(committed) => {
+                    repo.published(heads);
+                    return Ok((outcome, committed));
+                }
                 Err(TransactError::Stale { .. }) => {}
                 Err(TransactError::RequestReused(_)) => {
                     return self.done_before(request)?.ok_or(Error::RequestReused);

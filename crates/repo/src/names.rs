@@ -180,6 +180,13 @@ pub fn policy_of(name: &str) -> Option<Namespace> {
     name.strip_suffix(POLICY)?.parse().ok()
 }
 
+/// Whether what this ref points at can decide who may do what, beside the documents of namespaces.
+#[must_use]
+pub fn decides_rights(name: &str) -> bool {
+    const NEVER: [&str; 3] = ["request/", "counter/", "webhook/"];
+    !name.contains('@') && !NEVER.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Whether this is a published head, whose line has rows.
 #[must_use]
 pub fn is_published(name: &str) -> bool {

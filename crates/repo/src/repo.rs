@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use confman_layout::read_value;
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::evaluation::{Digest, Intent, Outcome};
 use crate::names;
 use crate::principal::PrincipalRecord;
+use crate::reading::{DOCUMENTS_BYTES_MAX_DEFAULT, Reading};
 use crate::record::Decoded;
 use crate::seen::DOCUMENT_KEY;
 use crate::session::Session;
@@ -33,10 +35,21 @@ pub const ADMIN: &str = "admin";
 const ADMIN_DISPLAY_NAME: &str = "Administrator";
 
 /// What a repo is told when it is opened.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RepoOptions {
     /// What values it accepts.
     pub value_limits: ValueLimits,
+    /// Memory for compiled documents and what is kept with them.
+    pub documents_bytes_max: usize,
+}
+
+impl Default for RepoOptions {
+    fn default() -> Self {
+        Self {
+            value_limits: ValueLimits::default(),
+            documents_bytes_max: DOCUMENTS_BYTES_MAX_DEFAULT,
+        }
+    }
 }
 
 /// The door to one node.
@@ -56,6 +69,8 @@ pub struct Repo {
     pub(crate) tokens: Decoded<TokenRecord>,
     pub(crate) issuers: Decoded<IssuerDocument>,
     pub(crate) directory: Mutex<Option<Arc<Directory>>>,
+    pub(crate) reading: Reading,
+    publishes: AtomicU64,
 }
 
 impl Repo {
@@ -67,6 +82,8 @@ impl Repo {
         let empty_tree = empty.id();
         reader.put(empty, None);
         Arc::new(Self {
+            reading: Reading::new(options.documents_bytes_max),
+            publishes: AtomicU64::new(0),
             node,
             clock,
             options,
@@ -243,7 +260,19 @@ impl Repo {
             repo: Arc::clone(self),
             actor,
             idempotency_key: None,
+            credential: None,
         }
+    }
+
+    /// How many published heads were moved through this repo since it was opened.
+    #[must_use]
+    pub fn publishes(&self) -> u64 {
+        self.publishes.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of published heads that were moved.
+    pub(crate) fn published(&self, heads: u64) {
+        self.publishes.fetch_add(heads, Ordering::Relaxed);
     }
 
     /// The lock for changes to a ref.

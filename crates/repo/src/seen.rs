@@ -49,15 +49,20 @@ pub(crate) struct Found {
 impl Session {
     /// The newest view, as this actor sees it.
     pub(crate) fn look(&self) -> Result<Seen<'_>, Error> {
-        let mut seen = Seen {
+        let mut seen = self.look_at(self.repo.node.view());
+        seen.subject = seen.subject_of_actor()?;
+        Ok(seen)
+    }
+
+    /// A view as anyone sees it, until it is known who the actor is in it.
+    pub(crate) fn look_at(&self, view: Arc<View>) -> Seen<'_> {
+        Seen {
             repo: &self.repo,
             actor: &self.actor,
             subject: Subject::anyone(),
-            view: self.repo.node.view(),
+            view,
             reads: RefCell::new(BTreeMap::new()),
-        };
-        seen.subject = seen.subject_of_actor()?;
-        Ok(seen)
+        }
     }
 }
 

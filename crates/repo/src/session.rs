@@ -8,6 +8,7 @@ use confman_model::{DraftName, PrincipalKind, Scope};
 
 use crate::actor::{Actor, Basis};
 use crate::error::Error;
+use crate::reading::Credential;
 use crate::repo::Repo;
 
 /// What one actor can do. Cheap to make and to clone.
@@ -16,6 +17,8 @@ pub struct Session {
     pub(crate) repo: Arc<Repo>,
     pub(crate) actor: Actor,
     pub(crate) idempotency_key: Option<Arc<str>>,
+    /// What the caller showed, for decisions that are remembered.
+    pub(crate) credential: Option<Credential>,
 }
 
 /// Who the actor is.
@@ -62,6 +65,22 @@ impl Session {
     pub fn idempotent(&self, key: &str) -> Self {
         Self {
             idempotency_key: Some(key.into()),
+            ..self.clone()
+        }
+    }
+
+    /// Name of the principal.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        self.actor.principal()
+    }
+
+    /// The same session, of a caller who showed this token: what it may read is remembered for the
+    /// token, see [`Repo::reader`].
+    #[must_use]
+    pub fn shown(&self, token: &str) -> Self {
+        Self {
+            credential: Some(Credential::of(token)),
             ..self.clone()
         }
     }

@@ -8,6 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{ApiError, Code};
+use crate::metrics::Metrics;
+use crate::watches::{self, Watches};
 
 /// Most calls of `repo` at once. Writes spend most of their time waiting for the disk, together.
 pub const CALLS_MAX: usize = 256;
@@ -25,12 +27,24 @@ pub(crate) struct App {
     calls: Arc<Semaphore>,
     transfers: Arc<Semaphore>,
     stopping: CancellationToken,
+    watches: Arc<Watches>,
+    metrics: Arc<Metrics>,
 }
 
 impl App {
-    /// An app on an open store, whose waits end when `stopping` is cancelled.
-    pub(crate) fn new(repo: Arc<Repo>, stopping: CancellationToken) -> Self {
+    /// An app on an open store, whose waits end when `stopping` is cancelled. Begins to tell watchers
+    /// what happens.
+    pub(crate) fn new(
+        repo: Arc<Repo>,
+        watchers_per_principal_max: usize,
+        stopping: CancellationToken,
+    ) -> Self {
+        let watches = Arc::new(Watches::new(Arc::clone(&repo), watchers_per_principal_max));
+        tokio::spawn(watches::run(Arc::clone(&watches), stopping.clone()));
+        let metrics = Metrics::new(Arc::clone(&repo), Arc::clone(&watches));
         Self {
+            watches,
+            metrics: Arc::new(metrics),
             repo,
             calls: Arc::new(Semaphore::new(CALLS_MAX)),
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
@@ -41,6 +55,21 @@ impl App {
     /// The store.
     pub(crate) fn repo(&self) -> &Arc<Repo> {
         &self.repo
+    }
+
+    /// Everybody who watches.
+    pub(crate) fn watches(&self) -> &Arc<Watches> {
+        &self.watches
+    }
+
+    /// Its figures.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Whether the server was told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
     }
 
     /// Ends when the server is told to stop.
@@ -107,7 +136,8 @@ impl App {
     }
 
     /// Whose token this is.
-    pub(crate) async fn authenticate(&self, token: String) -> Result<Actor, ApiError> {
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Actor, ApiError> {
+        let token = token.to_owned();
         self.blocking(move |repo| Ok(repo.authenticate(&token)?))
             .await
     }

@@ -1,6 +1,6 @@
 //! One authenticated request on its way through a handler.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -28,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) app: App,
     /// What the caller can do.
     pub(crate) session: Session,
+    /// The token that it showed.
+    pub(crate) token: Arc<str>,
     /// Its headers.
     pub(crate) headers: HeaderMap,
     /// Path and query.
@@ -41,6 +43,7 @@ impl Call {
     pub(crate) fn new(
         app: App,
         session: Session,
+        token: Arc<str>,
         headers: HeaderMap,
         here: Here,
         body: Body,
@@ -49,6 +52,7 @@ impl Call {
         Self {
             app,
             session,
+            token,
             headers,
             here,
             body: Mutex::new(body),

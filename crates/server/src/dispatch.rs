@@ -1,16 +1,16 @@
 //! From a request to its handler and back: every route is on this screen.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
-use confman_api::{HEADER_INDEX, HEADER_REQUEST_ID};
+use confman_api::{HEADER_INDEX, HEADER_MIN_INDEX, HEADER_REQUEST_ID};
 use futures::FutureExt;
 use tracing::Instrument;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::call::{CONSISTENCY, Call};
@@ -18,19 +18,33 @@ use crate::error::{ApiError, Code};
 use crate::preference;
 use crate::query::Query;
 use crate::reply::{Here, Reply};
+use crate::request_id::RequestId;
 use crate::routes::{
     commits, config, drafts, entries, history, namespaces, operations, publish, sync, system, tags,
+    watch,
 };
 use crate::url::{self, Part, PathError, Resource};
 
 /// Answers a request, whatever happens.
-pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response {
-    let request_id = Uuid::now_v7().to_string();
-    let method = request.method().clone();
+pub(crate) async fn handle(app: App, request: Request) -> Response {
     let begun = Instant::now();
-    let index = app.index();
+    let request_id = RequestId::next();
+    let method = request.method().clone();
     let resource = url::parse(request.uri().path());
     let route = resource.as_ref().map_or("-", Resource::template);
+    if let Ok(resource) = &resource
+        && let Some(reply) = at_hand(&app, resource, &request)
+    {
+        let response = finished(reply.into_response(), &method, request_id);
+        note(&app, &method, route, &response, begun, Waits::No);
+        return response;
+    }
+    let index = app.index();
+    // How long somebody waits who asked to wait says nothing of the server.
+    let waits = match request.headers().contains_key("prefer") {
+        true => Waits::Asked,
+        false => Waits::No,
+    };
     let span = tracing::info_span!("request", id = %request_id);
     let answered = AssertUnwindSafe(answer(&app, resource, request))
         .catch_unwind()
@@ -44,10 +58,21 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
             if let Some(cause) = &error.cause {
                 span.in_scope(|| tracing::error!(route, code, "{method} {route} failed: {cause}"));
             }
-            error.into_response(&request_id)
+            error.into_response(request_id.as_str())
         }
     };
-    if method == Method::HEAD {
+    response
+        .headers_mut()
+        .entry(HEADER_INDEX)
+        .or_insert_with(|| HeaderValue::from(index));
+    let response = finished(response, &method, request_id);
+    span.in_scope(|| note(&app, &method, route, &response, begun, waits));
+    response
+}
+
+/// What every answer has.
+fn finished(mut response: Response, method: &Method, request_id: RequestId) -> Response {
+    if *method == Method::HEAD {
         // The length is that of the body which `GET` would have.
         let length = response.body().size_hint().exact();
         *response.body_mut() = Body::empty();
@@ -58,23 +83,63 @@ pub(crate) async fn handle(State(app): State<App>, request: Request) -> Response
         }
     }
     let headers = response.headers_mut();
-    headers
-        .entry(HEADER_INDEX)
-        .or_insert_with(|| HeaderValue::from(index));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
+    if let Some(value) = request_id.value() {
         headers.insert(HeaderName::from_static(HEADER_REQUEST_ID), value);
     }
+    response
+}
+
+/// Whether the caller asked to be kept waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    No,
+    Asked,
+}
+
+/// Takes note of an answer, in the figures and in the log.
+fn note(
+    app: &App,
+    method: &Method,
+    route: &'static str,
+    response: &Response,
+    begun: Instant,
+    waits: Waits,
+) {
     let status = response.status().as_u16();
-    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| match status {
+    let took = begun.elapsed();
+    let timed = match waits {
+        Waits::No => Some(took),
+        Waits::Asked => None,
+    };
+    app.metrics().answered(route, method, status, timed);
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match status {
         500.. => tracing::warn!(%method, route, status, ms, "{method} {route} {status} in {ms} ms"),
         _ => tracing::debug!(%method, route, status, ms, "{method} {route} {status} in {ms} ms"),
-    });
-    response
+    }
+}
+
+/// The answer to a plain read of effective configuration that is compiled already, for a caller who
+/// is known to have the right. `None` for everything else. Neither blocks nor waits.
+fn at_hand(app: &App, resource: &Resource, request: &Request) -> Option<Reply> {
+    let (namespace, key) = match resource {
+        Resource::In(namespace, Part::Config) => (namespace, None),
+        Resource::In(namespace, Part::ConfigKey(key)) => (namespace, Some(key)),
+        _ => return None,
+    };
+    let plain = matches!(*request.method(), Method::GET | Method::HEAD)
+        && request.uri().query().is_none()
+        && !request.headers().contains_key(HEADER_MIN_INDEX);
+    if !plain {
+        return None;
+    }
+    let token = preference::bearer(request.headers()).ok()?;
+    let reader = app.repo().reader(token, namespace)?;
+    config::at_hand(&reader, key, request.headers())
 }
 
 async fn answer(
@@ -95,9 +160,8 @@ async fn answer(
         return open(app, &resource);
     }
     let (parts, body) = request.into_parts();
-    let actor = app
-        .authenticate(preference::bearer(&parts.headers)?)
-        .await?;
+    let token = preference::bearer(&parts.headers)?;
+    let actor = app.authenticate(token).await?;
     if let Some(index) = preference::min_index(&parts.headers)? {
         app.wait_for_index(index).await?;
     }
@@ -108,18 +172,19 @@ async fn answer(
     if is_linearizable(here.query.as_deref())? {
         app.linearize().await?;
     }
-    let mut session = app.repo().session(actor);
+    let mut session = app.repo().session(actor).shown(token);
+    let token = Arc::from(token);
     if let Some(key) = preference::idempotency_key(&parts.headers)? {
         session = session.idempotent(&key);
     }
-    let call = Call::new(app.clone(), session, parts.headers, here, body);
+    let call = Call::new(app.clone(), session, token, parts.headers, here, body);
     route(call, resource, &method).await
 }
 
 /// Every route that needs an actor.
 async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply, ApiError> {
     let (namespace, part) = match resource {
-        Resource::Health | Resource::Readiness | Resource::Version => {
+        Resource::Health | Resource::Readiness | Resource::Version | Resource::Metrics => {
             return open(&call.app, &resource);
         }
         Resource::Whoami => return system::whoami(call).await,
@@ -137,6 +202,7 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
         (Part::Document, _) => namespaces::document(call, namespace).await,
         (Part::Config, _) => config::document(call, namespace).await,
         (Part::ConfigKey(key), _) => config::value(call, namespace, key).await,
+        (Part::Watch, _) => watch::watch(call, namespace).await,
         (Part::Entries, _) => entries::list(call, namespace).await,
         (Part::Entry(key), &Method::PUT) => entries::put(call, namespace, key).await,
         (Part::Entry(key), &Method::DELETE) => entries::remove(call, namespace, key).await,
@@ -167,6 +233,7 @@ fn open(app: &App, resource: &Resource) -> Result<Reply, ApiError> {
     match resource {
         Resource::Readiness => system::readiness(app),
         Resource::Version => system::version(app),
+        Resource::Metrics => system::metrics(app),
         _ => Ok(system::health()),
     }
 }

@@ -70,6 +70,10 @@ codes! {
     NoSuchRoute = "no-such-route", NOT_FOUND, "there is no such route";
     /// The route does not answer this method.
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "the route does not answer this method";
+    /// The wanted format cannot say something that the configuration has.
+    Inexpressible = "inexpressible", UNPROCESSABLE_ENTITY, "the format cannot express it";
+    /// The principal has as many watches open as it may.
+    TooManyWatchers = "too-many-watchers", TOO_MANY_REQUESTS, "too many watches are open";
     /// The answer cannot be given in a media type that `Accept` allows.
     NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "there is no such form of the answer";
     /// The request did not arrive in time.

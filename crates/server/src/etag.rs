@@ -18,6 +18,11 @@ pub(crate) fn value(tag: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("\"{tag}\"")).ok()
 }
 
+/// As [`value`], weak: of bytes that say the same and are others.
+pub(crate) fn weak_value(tag: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("W/\"{tag}\"")).ok()
+}
+
 /// Whether `If-None-Match` names this tag, so that the caller has this answer already.
 pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> Result<bool, ApiError> {
     let name = header::IF_NONE_MATCH;

@@ -30,6 +30,8 @@ pub fn fsck(data: &Path, progress: &mut dyn FnMut(u64)) -> Result<FsckReport, Se
         directory: data.to_owned(),
         cache_bytes: CACHE_BYTES_DEFAULT,
         block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
+        // Nothing is served.
+        documents_bytes: 0,
     };
     let repo = open.open()?;
     let token_error = |source| ServeError::AdminToken {

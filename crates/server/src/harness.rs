@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -12,11 +13,18 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::server::{OpenStore, bootstrap, router};
+use crate::dispatch;
+use crate::server::{OpenStore, bootstrap};
+
+/// Memory for effective documents in tests.
+pub(crate) const DOCUMENTS_BYTES: usize = 16 << 20;
+/// Most watchers of a principal in tests.
+pub(crate) const WATCHERS_MAX: usize = 4;
 
 /// A server on a new store.
 pub(crate) struct TestServer {
     pub(crate) router: Router,
+    pub(crate) app: App,
     pub(crate) token: String,
     repo: Arc<confman_repo::Repo>,
     _data: TempDir,
@@ -52,6 +60,7 @@ impl TestServer {
                 directory,
                 cache_bytes: 16 << 20,
                 block_cache_bytes: 16 << 20,
+                documents_bytes: DOCUMENTS_BYTES,
             };
             let repo = open.open().unwrap();
             assert!(bootstrap(&repo, &open.directory).unwrap());
@@ -60,9 +69,13 @@ impl TestServer {
         .await
         .unwrap();
         let token = crate::admin_token::read(data.path()).unwrap().unwrap();
-        let router = router(App::new(Arc::clone(&repo), CancellationToken::new()));
+        let app = App::new(Arc::clone(&repo), WATCHERS_MAX, CancellationToken::new());
+        let router = Router::new()
+            .fallback(|State(app): State<App>, request| dispatch::handle(app, request))
+            .with_state(app.clone());
         Self {
             router,
+            app,
             token,
             repo,
             _data: data,
@@ -92,6 +105,14 @@ impl TestServer {
             answer.text()
         );
         answer.document()
+    }
+
+    /// Waits until watchers were told all that has happened.
+    pub(crate) async fn told_all(&self) {
+        let sequence = self.app.repo().node().view().sequence();
+        while self.app.watches().told() < sequence {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Makes a namespace.

@@ -4,7 +4,8 @@
 //! [`dispatch`] authenticates and finds its handler, the handler in [`routes`] asks the session and
 //! [`document`] turns the answer into the contract's types. [`error`] gives every failure a code.
 //!
-//! INVARIANT: nothing of the store is reached without an actor, except health, readiness and version.
+//! INVARIANT: nothing of the store is reached without an actor, except health, readiness, version and
+//! figures that name nothing.
 //! INVARIANT: no request holds a thread of the runtime while it reads or writes the disk: all of
 //! `repo` is called through one bridge with bounded concurrency.
 //! INVARIANT: logs and problems never contain a token, a value or a body.
@@ -18,6 +19,7 @@ mod call;
 mod cursor;
 mod dispatch;
 mod document;
+mod encoding;
 mod error;
 mod etag;
 mod fsck;
@@ -25,24 +27,31 @@ mod fsck;
 mod harness;
 mod listener;
 mod logging;
+mod metrics;
 mod options;
 mod preference;
 mod process;
+mod process_figures;
 mod query;
+mod rendering;
 mod reply;
+mod request_id;
 mod routes;
 mod server;
 mod transfer;
 mod url;
+mod watches;
 
 pub use admin_token::ADMIN_TOKEN_FILE;
+pub use confman_repo::DOCUMENTS_BYTES_MAX_DEFAULT as DOCUMENTS_BYTES_DEFAULT;
 pub use confman_repo::refs::OpenError;
 pub use error::Code;
 pub use fsck::fsck;
-pub use logging::{LOG_FORMAT_VARIABLE, LOG_VARIABLE};
+pub use logging::{LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat};
 pub use options::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, Ready,
     ServeError, ServeOptions,
 };
 pub use process::serve;
 pub use server::Server;
+pub use watches::WATCHERS_PER_PRINCIPAL_DEFAULT;

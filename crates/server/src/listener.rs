@@ -3,21 +3,30 @@
 //! axum's own `serve` has no time limit for the head of a request, so that a few hundred silent
 //! connections could hold a server; this loop sets one.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// Most connections at once; more wait in the kernel's queue.
-pub const CONNECTIONS_MAX: usize = 4096;
+use crate::app::App;
+use crate::dispatch;
+use crate::metrics::Counted;
+
+/// Most connections at once; more wait in the kernel's queue. Most of them are of watchers, which are
+/// silent.
+pub const CONNECTIONS_MAX: usize = 65_536;
 /// How long the head of a request may take to arrive, and a kept connection may be silent.
 pub const HEAD_SECONDS_MAX: u64 = 30;
 /// Most requests at once on one HTTP/2 connection.
@@ -26,11 +35,15 @@ pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long requests may go on after the server was told to stop.
 pub const DRAIN_SECONDS_MAX: u64 = 15;
+/// How long what was sent may wait for the client to take it, before the connection is given up.
+pub const TAKE_SECONDS_MAX: u64 = 60;
+/// After how much silence of a connection the system asks whether the client is still there.
+const ALIVE_AFTER: Duration = Duration::from_secs(60);
 /// Pause after the system refused a connection (no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` is cancelled, then lets requests finish for [`DRAIN_SECONDS_MAX`].
-pub(crate) async fn run(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(crate) async fn run(listener: TcpListener, app: App, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new(TokioExecutor::new());
@@ -55,17 +68,22 @@ pub(crate) async fn run(listener: TcpListener, router: Router, stop: Cancellatio
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let service = TowerToHyperService::new(router.clone());
+        let answering = app.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = dispatch::handle(answering.clone(), request.map(Body::new));
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
         let connection = builder
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
         let connection = graceful.watch(connection);
+        let counted = Counted::connection(app.metrics());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // Clients vanish all the time; it is not worth more than a trace.
                 tracing::debug!(%peer, "connection from {peer} ended: {error}");
             }
-            drop(place);
+            drop((place, counted));
         });
     }
     drop(listener);
@@ -88,6 +106,10 @@ async fn accept(
         Ok((stream, peer)) => {
             // Answers are written whole; waiting to fill packets only delays them.
             let _ = stream.set_nodelay(true);
+            // A client that vanished without a word, or that takes nothing, must not hold memory.
+            let socket = SockRef::from(&stream);
+            let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(TAKE_SECONDS_MAX)));
+            let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(ALIVE_AFTER));
             Some((stream, peer, place))
         }
         Err(error) => {

@@ -11,8 +11,18 @@ pub const LOG_FORMAT_VARIABLE: &str = "CONFMAN_LOG_FORMAT";
 /// What is logged where nothing else is said. Each request is logged at `debug`, failed ones above.
 const DEFAULT_FILTER: &str = "warn,confman_server=info,confman_repo=info,confman_refs=info";
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON document a line.
+    Json,
+}
+
 /// Begins to log. Does nothing where the process logs already.
-pub(crate) fn begin() {
+pub(crate) fn begin(format: LogFormat) {
     let wanted = std::env::var(LOG_VARIABLE).unwrap_or_default();
     let filter = match wanted.as_str() {
         "" => EnvFilter::new(DEFAULT_FILTER),
@@ -23,9 +33,9 @@ pub(crate) fn begin() {
         .with_env_filter(filter)
         .with_writer(stderr)
         .with_ansi(colour);
-    let begun = match std::env::var(LOG_FORMAT_VARIABLE).as_deref() {
-        Ok("json") => builder.json().try_init(),
-        _ => builder.try_init(),
+    let begun = match format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.try_init(),
     };
     // Somebody else has set up a log, which is then the one to use.
     drop(begun);

@@ -3,6 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use confman_repo::DOCUMENTS_BYTES_MAX_DEFAULT;
+
+use crate::logging::LogFormat;
+use crate::watches::WATCHERS_PER_PRINCIPAL_DEFAULT;
+
 /// Memory for decoded pages and commits where nothing else is said.
 pub const CACHE_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 /// Memory for the database's blocks where nothing else is said.
@@ -21,6 +26,12 @@ pub struct ServeOptions {
     pub cache_bytes: u64,
     /// Memory for the database's blocks.
     pub block_cache_bytes: usize,
+    /// Memory for effective documents that are ready to be served.
+    pub documents_bytes: usize,
+    /// Most watches and waiting requests of one principal at once.
+    pub watchers_per_principal: usize,
+    /// How the log is written.
+    pub log_format: LogFormat,
 }
 
 /// Where a server keeps its data.
@@ -41,6 +52,9 @@ impl ServeOptions {
             listen: LISTEN_DEFAULT.to_owned(),
             cache_bytes: CACHE_BYTES_DEFAULT,
             block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
+            documents_bytes: DOCUMENTS_BYTES_MAX_DEFAULT,
+            watchers_per_principal: WATCHERS_PER_PRINCIPAL_DEFAULT,
+            log_format: LogFormat::Text,
         }
     }
 }

@@ -14,7 +14,7 @@ pub const WAIT_SECONDS_MAX: u64 = 300;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 
 /// The token of `Authorization: Bearer …`.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<String, ApiError> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Err(unauthenticated(
             "Bearer realm=\"confman\"",
@@ -23,9 +23,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<String, ApiError> {
     };
     let text = value.to_str().unwrap_or_default();
     match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-            Ok(token.trim().to_owned())
-        }
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
         _ => Err(unauthenticated(
             "Bearer realm=\"confman\"",
             "the only authentication is `Authorization: Bearer cfm_pat_…`",
@@ -124,7 +122,7 @@ pub(crate) fn accepted(
 }
 
 /// A media range and its quality in thousandths.
-fn range(text: &str) -> (String, u16) {
+pub(crate) fn range(text: &str) -> (String, u16) {
     let mut parameters = text.split(';').map(str::trim);
     let name = parameters.next().unwrap_or_default().to_ascii_lowercase();
     let quality = parameters

@@ -17,7 +17,8 @@ const OTHER_THREADS: usize = 8;
 /// # Errors
 /// See [`ServeError`].
 pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<(), ServeError> {
-    logging::begin();
+    logging::begin(options.log_format);
+    more_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("confman-http")
         .max_blocking_threads(CALLS_MAX + TRANSFERS_MAX + OTHER_THREADS)
@@ -44,6 +45,22 @@ pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<()
         stop.cancel();
         ended.await
     })
+}
+
+/// Takes as many file descriptors as the process may: each watcher is one, and what a process begins
+/// with is often a thousand.
+fn more_files() {
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let wanted = rustix::process::Rlimit {
+        current: limits.maximum,
+        maximum: limits.maximum,
+    };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, wanted) {
+        tracing::warn!(
+            "the limit of file descriptors stays at {:?}: {error}",
+            limits.current
+        );
+    }
 }
 
 fn listen_for(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {

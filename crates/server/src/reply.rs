@@ -3,12 +3,16 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use bytes::Bytes;
 use confman_api::{HEADER_COMMIT, HEADER_FILTERED, HEADER_INDEX};
 use confman_repo::objects::ObjectId;
 use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::etag;
+
+/// Room for so many headers is made at once where it is known that most are needed.
+const HEADERS_EXPECTED: usize = 16;
 
 /// An answer.
 pub(crate) struct Reply {
@@ -45,6 +49,40 @@ impl Reply {
         }
     }
 
+    /// A body with room for the headers of every answer.
+    pub(crate) fn with(body: Bytes, media_type: HeaderValue) -> Self {
+        let mut headers = HeaderMap::with_capacity(HEADERS_EXPECTED);
+        headers.insert(header::CONTENT_TYPE, media_type);
+        Self {
+            status: StatusCode::OK,
+            body: Body::from(body),
+            headers,
+        }
+    }
+
+    /// A header.
+    pub(crate) fn value(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// A header, where there is one.
+    pub(crate) fn value_of(self, name: HeaderName, value: Option<&HeaderValue>) -> Self {
+        match value {
+            Some(value) => self.value(name, value.clone()),
+            None => self,
+        }
+    }
+
+    /// What it is, as a tag that is made already.
+    pub(crate) fn tagged(self, tag: Option<&HeaderValue>) -> Self {
+        // Whoever keeps it asks before using it again: it can have moved at any time.
+        self.value_of(header::ETAG, tag).value(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        )
+    }
+
     /// Another status than 200.
     pub(crate) fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
@@ -61,7 +99,10 @@ impl Reply {
 
     /// The log index it is not older than.
     pub(crate) fn index(self, index: u64) -> Self {
-        self.header(HeaderName::from_static(HEADER_INDEX), &index.to_string())
+        self.value(
+            HeaderName::from_static(HEADER_INDEX),
+            HeaderValue::from(index),
+        )
     }
 
     /// The commit it was read from.

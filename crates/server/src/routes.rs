@@ -12,6 +12,7 @@ pub(crate) mod publish;
 pub(crate) mod sync;
 pub(crate) mod system;
 pub(crate) mod tags;
+pub(crate) mod watch;
 
 #[cfg(test)]
 mod tests;

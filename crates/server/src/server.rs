@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use confman_repo::model::PrincipalKind;
 use confman_repo::refs::{Node, NodeOptions};
 use confman_repo::{Repo, RepoOptions, SystemClock, Token};
@@ -16,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin_token;
 use crate::app::App;
-use crate::dispatch;
 use crate::error::chain;
 use crate::listener;
 use crate::options::{DataDirectory, Ready, ServeError, ServeOptions};
@@ -51,6 +49,7 @@ impl Server {
             directory: data.clone(),
             cache_bytes: options.cache_bytes,
             block_cache_bytes: options.block_cache_bytes,
+            documents_bytes: options.documents_bytes,
         };
         let (repo, first_start) = on_thread(move || {
             let repo = opening.open()?;
@@ -69,7 +68,12 @@ impl Server {
         };
         tracing::info!(address = %address, "{ready}");
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(repo, listener, stop.clone(), throw_away));
+        let app = App::new(
+            Arc::clone(&repo),
+            options.watchers_per_principal,
+            stop.clone(),
+        );
+        let serving = tokio::spawn(serve(app, listener, stop.clone(), throw_away));
         Ok(Self {
             ready,
             stop,
@@ -115,20 +119,15 @@ impl Server {
     }
 }
 
-/// The routes of a store, without a network: for tests and for other listeners.
-pub(crate) fn router(app: App) -> Router {
-    Router::new().fallback(dispatch::handle).with_state(app)
-}
-
 async fn serve(
-    repo: Arc<Repo>,
+    app: App,
     listener: TcpListener,
     stop: CancellationToken,
     throw_away: Option<TempDir>,
 ) -> Result<(), ServeError> {
-    let app = App::new(Arc::clone(&repo), stop.clone());
+    let repo = Arc::clone(app.repo());
     let failed = tokio::select! {
-        () = listener::run(listener, router(app), stop.clone()) => None,
+        () = listener::run(listener, app, stop.clone()) => None,
         reason = disk_failure(&repo) => Some(reason),
     };
     // Waiting requests end, whatever the reason.
@@ -195,6 +194,7 @@ pub(crate) struct OpenStore {
     pub(crate) directory: PathBuf,
     pub(crate) cache_bytes: u64,
     pub(crate) block_cache_bytes: usize,
+    pub(crate) documents_bytes: usize,
 }
 
 impl OpenStore {
@@ -209,7 +209,10 @@ impl OpenStore {
         Ok(Repo::open(
             Arc::new(node),
             Arc::new(SystemClock),
-            RepoOptions::default(),
+            RepoOptions {
+                documents_bytes_max: self.documents_bytes,
+                ..RepoOptions::default()
+            },
         ))
     }
 }

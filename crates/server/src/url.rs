@@ -22,6 +22,8 @@ pub(crate) enum Resource {
     Readiness,
     /// `/version`
     Version,
+    /// `/metrics`
+    Metrics,
     /// `/v1/whoami`
     Whoami,
     /// `/v1/namespaces`
@@ -43,6 +45,8 @@ pub(crate) enum Part {
     Config,
     /// `config/{key}`
     ConfigKey(Key),
+    /// `watch`
+    Watch,
     /// `entries`
     Entries,
     /// `entries/{key}`
@@ -98,6 +102,7 @@ impl Resource {
             Self::Health => "/healthz",
             Self::Readiness => "/readyz",
             Self::Version => "/version",
+            Self::Metrics => "/metrics",
             Self::Whoami => "/v1/whoami",
             Self::Namespaces => "/v1/namespaces",
             Self::Operations => "/v1/operations",
@@ -106,6 +111,7 @@ impl Resource {
                 Part::Document => "/v1/ns/{namespace}/-/namespace",
                 Part::Config => "/v1/ns/{namespace}/-/config",
                 Part::ConfigKey(_) => "/v1/ns/{namespace}/-/config/{key}",
+                Part::Watch => "/v1/ns/{namespace}/-/watch",
                 Part::Entries => "/v1/ns/{namespace}/-/entries",
                 Part::Entry(_) => "/v1/ns/{namespace}/-/entries/{key}",
                 Part::Drafts => "/v1/ns/{namespace}/-/drafts",
@@ -130,7 +136,12 @@ impl Resource {
     /// The methods it answers; `HEAD` goes where `GET` goes.
     pub(crate) fn methods(&self) -> &'static [Method] {
         match self {
-            Self::Health | Self::Readiness | Self::Version | Self::Whoami | Self::Operations => GET,
+            Self::Health
+            | Self::Readiness
+            | Self::Version
+            | Self::Metrics
+            | Self::Whoami
+            | Self::Operations => GET,
             Self::Namespaces => &[Method::GET, Method::POST],
             Self::Fsck => POST,
             Self::In(_, part) => match part {
@@ -142,6 +153,7 @@ impl Resource {
                 Part::Document
                 | Part::Config
                 | Part::ConfigKey(_)
+                | Part::Watch
                 | Part::Entries
                 | Part::Drafts
                 | Part::History(_)
@@ -157,7 +169,10 @@ impl Resource {
 
     /// Whether it is answered without a token.
     pub(crate) fn is_public(&self) -> bool {
-        matches!(self, Self::Health | Self::Readiness | Self::Version)
+        matches!(
+            self,
+            Self::Health | Self::Readiness | Self::Version | Self::Metrics
+        )
     }
 }
 
@@ -170,6 +185,7 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["healthz"] => Ok(Resource::Health),
         ["readyz"] => Ok(Resource::Readiness),
         ["version"] => Ok(Resource::Version),
+        ["metrics"] => Ok(Resource::Metrics),
         ["v1", "whoami"] => Ok(Resource::Whoami),
         ["v1", "namespaces"] => Ok(Resource::Namespaces),
         ["v1", "operations"] => Ok(Resource::Operations),
@@ -209,6 +225,7 @@ fn part(segments: &[&str]) -> Result<Part, PathError> {
         ("namespace", []) => Ok(Part::Document),
         ("config", []) => Ok(Part::Config),
         ("config", key) => Ok(Part::ConfigKey(name("key", key)?)),
+        ("watch", []) => Ok(Part::Watch),
         ("entries", []) => Ok(Part::Entries),
         ("entries", key) => Ok(Part::Entry(name("key", key)?)),
         ("drafts", []) => Ok(Part::Drafts),

@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
 use confman_server::{
-    BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, LOG_VARIABLE,
-    OpenError, Ready, ServeError, ServeOptions,
+    BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DOCUMENTS_BYTES_DEFAULT, DataDirectory,
+    LISTEN_DEFAULT, LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat, OpenError, Ready, ServeError,
+    ServeOptions, WATCHERS_PER_PRINCIPAL_DEFAULT,
 };
 use serde::Serialize;
 
@@ -31,8 +32,8 @@ const MIB: u64 = 1024 * 1024;
 /// confman of yours talks to it. Ctrl-C or SIGTERM ends the server; nothing that was
 /// acknowledged is lost, even by a kill -9.
 ///
-/// Logs go to stderr: CONFMAN_LOG says what (`warn`, `confman_server=debug`), and
-/// CONFMAN_LOG_FORMAT=json writes a JSON document a line.
+/// Logs go to stderr: CONFMAN_LOG says what (`warn`, `confman_server=debug`).
+/// Prometheus finds figures at /metrics.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -60,6 +61,27 @@ pub(crate) struct Args {
     /// Memory for blocks of the database, in MiB
     #[arg(long, value_name = "MIB", default_value_t = mib(BLOCK_CACHE_BYTES_DEFAULT))]
     block_cache: u64,
+
+    /// Memory for effective documents that are ready to be served, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = mib(DOCUMENTS_BYTES_DEFAULT))]
+    document_cache: u64,
+
+    /// Most watches and waiting requests of one principal at once
+    #[arg(long, value_name = "N", default_value_t = WATCHERS_PER_PRINCIPAL_DEFAULT)]
+    watchers_per_principal: usize,
+
+    /// How the log is written
+    #[arg(long, value_name = "FORMAT", env = LOG_FORMAT_VARIABLE, default_value = "text")]
+    log_format: LogFormatName,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LogFormatName {
+    /// Lines for people
+    Text,
+    /// A JSON document a line
+    Json,
 }
 
 fn mib(bytes: usize) -> u64 {
@@ -88,6 +110,13 @@ impl Args {
             listen: self.listen,
             cache_bytes: self.cache.saturating_mul(MIB),
             block_cache_bytes,
+            documents_bytes: usize::try_from(self.document_cache.saturating_mul(MIB))
+                .unwrap_or(usize::MAX),
+            watchers_per_principal: self.watchers_per_principal,
+            log_format: match self.log_format {
+                LogFormatName::Text => LogFormat::Text,
+                LogFormatName::Json => LogFormat::Json,
+            },
             ..ServeOptions::new(data)
         };
         let mut profile = None;

@@ -9,9 +9,9 @@ use crate::harness::TestServer;
 use crate::url;
 
 #[tokio::test]
-async fn only_three_routes_are_open_and_all_others_want_a_token() {
+async fn only_four_routes_are_open_and_all_others_want_a_token() {
     let server = TestServer::new().await;
-    for path in ["/healthz", "/readyz", "/version"] {
+    for path in ["/healthz", "/readyz", "/version", "/metrics"] {
         assert_eq!(
             server.get(path).without_token().send().await.status,
             StatusCode::OK,
@@ -92,7 +92,7 @@ async fn every_answer_names_its_request_and_its_index() {
         server.get("/nothing").send().await,
     ];
     for answer in answers {
-        assert_eq!(answer.header("confman-request-id").len(), 36);
+        assert_eq!(answer.header("confman-request-id").len(), 32);
         assert!(answer.header("confman-index").parse::<u64>().unwrap() > 0);
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }

@@ -7,8 +7,9 @@ use confman_api::entry::{
     TreeEntry,
 };
 use confman_repo::model::{Entry, EntryType, Key, Value, ValueLimits};
-use confman_repo::{self as repo, EntryEdit, Error, Problem, ValueEdit};
-use serde::{Serialize, Serializer};
+use confman_repo::{
+    self as repo, CompiledDocument, CompiledEntry, EntryEdit, Error, Problem, ValueEdit,
+};
 use serde_json::value::RawValue;
 
 use super::time;
@@ -107,39 +108,43 @@ pub(crate) fn effective_entry(found: &repo::EffectiveEntry) -> Result<TreeEntry,
     })
 }
 
-/// An effective document with where each value comes from.
-pub(crate) fn effective_document(found: &repo::Effective) -> Result<EffectiveDocument, ApiError> {
-    Ok(EffectiveDocument {
-        namespace: found.namespace.to_string(),
-        basis: found.basis.to_string(),
-        entries: found
-            .entries
-            .iter()
-            .map(effective_entry)
-            .collect::<Result<_, _>>()?,
+/// An entry of a compiled document with where it comes from.
+pub(crate) fn compiled_entry(
+    document: &CompiledDocument,
+    entry: &CompiledEntry,
+) -> Result<TreeEntry, ApiError> {
+    let origin = document.origin(entry);
+    let details = entry.details();
+    Ok(TreeEntry {
+        key: entry.key.to_string(),
+        entry_type: Some(entry.value.entry_type().name().to_owned()),
+        value: Some(json(&entry.value)?),
+        unset: false,
+        size: entry.value.bytes().len() as u64,
+        description: details
+            .map(|details| details.description.clone())
+            .unwrap_or_default(),
+        tags: details
+            .map(|details| details.tags.iter().cloned().collect())
+            .unwrap_or_default(),
+        media_type: details.and_then(|details| details.media_type.clone()),
+        namespace: origin.map(|link| link.namespace.to_string()),
     })
 }
 
-/// The effective values alone: one object of keys and values.
-pub(crate) struct EffectiveValues(Vec<(Key, Box<RawValue>)>);
-
-impl EffectiveValues {
-    /// The values of an effective document.
-    pub(crate) fn new(found: &repo::Effective) -> Result<Self, ApiError> {
-        let mut values = Vec::with_capacity(found.entries.len());
-        for effective in &found.entries {
-            if let Some(value) = &effective.entry.value {
-                values.push((effective.entry.key.clone(), json(value)?));
-            }
-        }
-        Ok(Self(values))
-    }
-}
-
-impl Serialize for EffectiveValues {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key.as_str(), value)))
-    }
+/// Some entries of a compiled document with where each comes from.
+pub(crate) fn compiled_document(
+    document: &CompiledDocument,
+    entries: &[CompiledEntry],
+) -> Result<EffectiveDocument, ApiError> {
+    Ok(EffectiveDocument {
+        namespace: document.namespace.to_string(),
+        basis: document.basis.to_string(),
+        entries: entries
+            .iter()
+            .map(|entry| compiled_entry(document, entry))
+            .collect::<Result<_, _>>()?,
+    })
 }
 
 /// Reads what keys become. Everything that is wrong with any of them is reported at once.

@@ -54,6 +54,13 @@ pub(crate) fn version(app: &App) -> Result<Reply, ApiError> {
     })
 }
 
+/// What the server has come to, for Prometheus.
+pub(crate) fn metrics(app: &App) -> Result<Reply, ApiError> {
+    let text = app.metrics().text()?;
+    let reply = Reply::body(Body::from(text), crate::metrics::MEDIA_TYPE);
+    Ok(reply.header(header::CACHE_CONTROL, "no-store"))
+}
+
 /// Who the caller is.
 pub(crate) async fn whoami(call: Call) -> Result<Reply, ApiError> {
     call.no_query()?;

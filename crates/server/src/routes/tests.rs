@@ -792,3 +792,47 @@ async fn the_system_tells_what_it_is_and_that_all_is_well() {
     assert_eq!(report["problems"], json!([]));
     assert!(report["operations"].as_u64().unwrap() >= 2);
 }
+
+#[tokio::test]
+async fn figures_tell_of_routes_and_of_the_store_and_name_nobody() {
+    let server = TestServer::new().await;
+    server.namespace("/secret-project").await;
+    server
+        .publish("/secret-project", json!({ "secret-key": 1 }))
+        .await;
+    for _ in 0..2 {
+        let answer = server.get("/v1/ns/secret-project/-/config").send().await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    server.get("/v1/ns/nowhere/-/config").send().await;
+    let figures = server.get("/metrics").without_token().send().await;
+    assert!(
+        figures
+            .header("content-type")
+            .starts_with("application/openmetrics-text")
+    );
+    let text = figures.text();
+    let config = "/v1/ns/{namespace}/-/config";
+    for line in [
+        format!(
+            "confman_http_requests_total{{route=\"{config}\",method=\"GET\",status=\"200\"}} 2"
+        ),
+        format!(
+            "confman_http_requests_total{{route=\"{config}\",method=\"GET\",status=\"404\"}} 1"
+        ),
+        format!("confman_http_request_seconds_count{{route=\"{config}\"}} 3"),
+        "confman_publishes_total 1".to_owned(),
+        "confman_document_compilations_total 1".to_owned(),
+        "confman_document_hits_total 1".to_owned(),
+        "confman_log_apply_lag 0".to_owned(),
+        "confman_ready 1".to_owned(),
+        "confman_watchers 0".to_owned(),
+        "# EOF".to_owned(),
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    assert!(!text.contains("secret"), "{text}");
+}

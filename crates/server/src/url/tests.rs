@@ -33,6 +33,7 @@ pub(crate) const IN_NAMESPACE: &[&str] = &[
     "namespace",
     "config",
     "config/stripe/api-version",
+    "watch",
     "entries",
     "entries/a",
     "drafts",
@@ -57,6 +58,7 @@ pub(crate) const FIXED: &[&str] = &[
     "/healthz",
     "/readyz",
     "/version",
+    "/metrics",
     "/v1/whoami",
     "/v1/namespaces",
     "/v1/operations",
@@ -78,6 +80,7 @@ fn every_resource_has_one_path() {
     /v1/ns/teams/payments/-/namespace  =>  /teams/payments namespace
     /v1/ns/teams/payments/-/config  =>  /teams/payments config
     /v1/ns/teams/payments/-/config/stripe/api-version  =>  /teams/payments config/{key} Key("stripe/api-version")
+    /v1/ns/teams/payments/-/watch  =>  /teams/payments watch
     /v1/ns/teams/payments/-/entries  =>  /teams/payments entries
     /v1/ns/teams/payments/-/entries/a  =>  /teams/payments entries/{key} Key("a")
     /v1/ns/teams/payments/-/drafts  =>  /teams/payments drafts
