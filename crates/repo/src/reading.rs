@@ -306,6 +306,12 @@ impl Session {
         self.decide(namespace).map(drop)
     }
 
+    /// Lets documents go that were not read lately, where all together take too much. Whoever keeps
+    /// something with a document calls it afterwards.
+    pub fn make_room(&self) {
+        self.repo.reading.make_room();
+    }
+
     /// As [`Repo::reader`], for the token that was shown.
     #[must_use]
     pub fn reader(&self, namespace: &Namespace) -> Option<Reader> {

@@ -69,12 +69,6 @@ impl Session {
         }
     }
 
-    /// Name of the principal.
-    #[must_use]
-    pub fn principal(&self) -> &str {
-        self.actor.principal()
-    }
-
     /// The same session, of a caller who showed this token: what it may read is remembered for the
     /// token, see [`Repo::reader`].
     #[must_use]

@@ -103,6 +103,7 @@ pub(crate) async fn document(call: Call, namespace: Namespace) -> Result<Reply, 
             let form = rendering::form(&document, format)?;
             let encoding = form.encoding(encoding);
             let body = form.body(&document, encoding)?.clone();
+            session.make_room();
             return Ok(whole(form, format, encoding, body, index));
         }
         let entries = document.with_prefix(prefix.as_deref().unwrap_or_default());
@@ -354,7 +355,7 @@ impl Waiting {
             applied.borrow_and_update();
             return Ok(Self::Looking(applied));
         }
-        let place = call.app.watches().place(call.session.principal())?;
+        let place = call.app.watches().place(call.session.actor().principal())?;
         let (watches, namespace) = (call.app.watches().clone(), namespace.clone());
         let subscription = call
             .run(move |session| watches.subscribe(session, &namespace))

@@ -62,7 +62,7 @@ pub(crate) async fn watch(call: Call, namespace: Namespace) -> Result<Reply, Api
         Some(index) => Some(index),
         None => after,
     };
-    let place = call.app.watches().place(call.session.principal())?;
+    let place = call.app.watches().place(call.session.actor().principal())?;
     match preference::accepted(&call.headers, &[EVENT_STREAM, "application/json"])? {
         EVENT_STREAM => stream_events(call, namespace, after, filter, place).await,
         _ => changes(call, namespace, after, filter).await,
