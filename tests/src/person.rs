@@ -74,6 +74,12 @@ impl Person {
         server.url().clone_into(&mut self.url);
     }
 
+    /// Becomes the administrator of another server, in the same home.
+    pub fn become_admin(&mut self, server: &Server) {
+        self.follow(server);
+        self.token = server.admin_token();
+    }
+
     /// Their home, which is also where their commands run.
     #[must_use]
     pub fn home(&self) -> &Path {

@@ -65,14 +65,31 @@ impl Server {
     ///
     /// # Panics
     /// There is no such program, or it neither answers nor ends.
+    pub fn try_start_by(command: Command, data: &Path) -> Result<Self, String> {
+        Self::try_start_at(command, data, "127.0.0.1:0")
+    }
+
+    /// Starts a server at an address that another one had.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    #[expect(clippy::panic, reason = "a test cannot go on without it")]
+    pub fn start_at(command: Command, data: &Path, listen: &str) -> Self {
+        match Self::try_start_at(command, data, listen) {
+            Ok(server) => server,
+            Err(said) => panic!("the server did not start: {said}"),
+        }
+    }
+
     #[expect(
         clippy::expect_used,
         clippy::panic,
         reason = "a test cannot go on without it"
     )]
-    pub fn try_start_by(mut command: Command, data: &Path) -> Result<Self, String> {
+    fn try_start_at(mut command: Command, data: &Path, listen: &str) -> Result<Self, String> {
         let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .env("XDG_CONFIG_HOME", data.with_extension("config"))
             .stdin(Stdio::null())

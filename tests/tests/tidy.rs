@@ -42,8 +42,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "confman-agent",
+        &["confman-api", "confman-client", "confman-model"],
+    ),
+    (
         "confman-cli",
         &[
+            "confman-agent",
             "confman-api",
             "confman-client",
             "confman-model",

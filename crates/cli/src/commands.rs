@@ -1,5 +1,7 @@
 //! The commands, each in a file of its own: `Args`, whose doc comment is its help, and `run`.
 
+#[cfg(unix)]
+pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod blame;
 pub(crate) mod clone;
@@ -23,6 +25,8 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod restore;
 pub(crate) mod rollback;
+#[cfg(unix)]
+pub(crate) mod run;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
 pub(crate) mod set;
@@ -32,6 +36,7 @@ pub(crate) mod tag;
 pub(crate) mod tree;
 pub(crate) mod unset;
 pub(crate) mod version;
+pub(crate) mod watch;
 pub(crate) mod whoami;
 
 use crate::args::Command;
@@ -64,6 +69,11 @@ impl Command {
             Self::Tag(args) => args.run(cx),
             Self::Import(args) => args.run(cx),
             Self::Export(args) => args.run(cx),
+            #[cfg(unix)]
+            Self::Run(args) => args.run(cx),
+            Self::Watch(args) => args.run(cx),
+            #[cfg(unix)]
+            Self::Agent(args) => args.run(cx),
             Self::Ns(args) => args.run(cx),
             Self::Login(args) => args.run(cx),
             Self::Logout(args) => args.run(cx),

@@ -34,7 +34,7 @@ pub(crate) struct Context {
 pub(crate) struct Connection {
     /// The server, as us.
     pub(crate) client: Client,
-    runtime: tokio::runtime::Runtime,
+    waiting: Waiting,
 }
 
 impl Context {
@@ -93,7 +93,7 @@ impl Connection {
         let client = Client::new(server, token, options)?;
         Ok(Self {
             client,
-            runtime: runtime()?,
+            waiting: Waiting::new()?,
         })
     }
 
@@ -102,8 +102,25 @@ impl Connection {
     where
         CliError: From<E>,
     {
+        self.waiting.wait(work)
+    }
+}
+
+/// A runtime for what is no request of a connection.
+pub(crate) struct Waiting(tokio::runtime::Runtime);
+
+impl Waiting {
+    pub(crate) fn new() -> Result<Self, CliError> {
+        Ok(Self(runtime()?))
+    }
+
+    /// Waits for work to be done, or for Ctrl-C.
+    pub(crate) fn wait<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, CliError>
+    where
+        CliError: From<E>,
+    {
         interrupt::listen();
-        self.runtime.block_on(async {
+        self.0.block_on(async {
             tokio::select! {
                 biased;
                 () = interrupt::asked() => Err(interrupt::error()),

@@ -24,10 +24,13 @@ mod pager;
 mod place;
 mod profile;
 mod progress;
+mod reading;
 mod reference;
 mod render;
 mod report;
 mod settings;
+#[cfg(unix)]
+mod supervisor;
 mod text;
 mod transfer;
 mod ui;
@@ -43,6 +46,11 @@ use error::CliError;
 use exit::Exit;
 
 fn main() -> ExitCode {
+    // Before anything looks at the environment, which here is the program's.
+    #[cfg(unix)]
+    if let Some(code) = supervisor::become_child(|| args::GlobalArgs::default().ui()) {
+        return code;
+    }
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

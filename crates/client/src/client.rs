@@ -3,6 +3,7 @@
 //! A [`Client`] reads its own writes: every answer carries the log index it is not older than, and
 //! the next request asks for at least that index, whichever node answers.
 
+mod effective;
 mod error;
 mod pack_body;
 mod transport;
@@ -29,6 +30,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+pub use effective::ReceivedDocument;
 pub use error::ClientError;
 pub use pack_body::FetchedPack;
 pub use transport::ClientOptions;

@@ -2,7 +2,9 @@
 //!
 //! [`Client`] is the HTTP contract as async functions. [`WorkingCopy`] keeps namespaces as files and
 //! everything it has fetched as verified objects, so that status, diff, log, show and restore need no
-//! server. [`git`] brings histories in from Git and gives them back.
+//! server. [`git`] brings histories in from Git and gives them back. [`reading`] is what a service
+//! needs: an effective document that follows the server and is there when the server is away.
+//! [`secret`] turns references in it into secrets, here and nowhere else.
 //!
 //! INVARIANT: nothing that a server sends is used before it hashes to the id it was asked for by, and
 //! no name that a server sends becomes a path before it was parsed as what it claims to be.
@@ -12,6 +14,8 @@
 
 pub mod client;
 pub mod git;
+pub mod reading;
+pub mod secret;
 pub mod working_copy;
 
 pub use client::{Client, ClientError, ClientOptions};

@@ -1,28 +1,40 @@
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
+use confman_api::entry::TreeEntry;
 use confman_client::client::EntriesQuery;
 use confman_client::git::export::{ExportError, ExportOptions, ExportReport, export};
-use confman_model::{Namespace, Revision};
+use confman_client::reading::file::replace_shared;
+use confman_model::{Format, Key, KeyError, Namespace, Revision, Value};
 
-use crate::context::{Connection, Context, pages};
-use crate::error::CliError;
-use crate::place::{Place, moment};
+use crate::comparison;
+use crate::context::{Connection, Context, Waiting, pages};
+use crate::error::{CliError, chain};
+use crate::place::{Place, moment, name};
+use crate::reading::{ReadArgs, SelectArgs, secrets, tell};
 use crate::report::Report;
 use crate::working_directory::namespace_or_here;
 
 /// The branch of an exported Git history.
 const BRANCH_DEFAULT: &str = "main";
 
-/// Write the values or the history of a namespace to stdout
+/// Write the values or the history of a namespace to stdout or a file
 ///
 /// Examples:
 ///   confman export /teams/payments > values.json
+///   confman export /teams/payments --format yaml -o /etc/payments/config.yaml
+///   confman export /teams/payments --format env --resolve --only 'db/*'
 ///   confman export /teams/payments --own --at "2h ago"
 ///   confman export /teams/payments --git | git -C repository fast-import
 ///
-/// Writes one JSON object of keys and values: those a service would read, or with --own
-/// those that the namespace itself has. Binary values are base64. With --git writes the
-/// published history as a `git fast-import` stream. Changes nothing.
+/// Writes what a service would read, or with --own what the namespace itself has. Formats:
+/// json, yaml, toml, properties, env (for a shell), dotenv, and flat (a line for each
+/// scalar). In env and dotenv, `stripe/api-version` becomes STRIPE_API_VERSION. Binary
+/// values are base64. With --git writes the published history as a `git fast-import` stream.
+///
+/// References to secrets stay references unless --resolve is given; resolved values are
+/// only ever printed. Where no server answers, what was kept of the last answer is used,
+/// with a warning. Changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -37,6 +49,24 @@ pub(crate) struct Args {
     /// Only what the namespace itself has, not what it inherits
     #[arg(long, conflicts_with = "git")]
     own: bool,
+
+    /// How to write it
+    #[arg(long, short, value_name = "FORMAT", default_value = "json", value_parser = name::<Format>, conflicts_with = "git")]
+    format: Format,
+
+    /// Replace references to secrets by the secrets
+    #[arg(long, conflicts_with_all = ["git", "output"])]
+    resolve: bool,
+
+    /// Write to a file, which is replaced as a whole
+    #[arg(long, short, value_name = "FILE", conflicts_with = "git")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    select: SelectArgs,
+
+    #[command(flatten)]
+    read: ReadArgs,
 
     /// Write the published history as a `git fast-import` stream
     #[arg(long)]
@@ -53,13 +83,13 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
-        let place = self.place.unwrap_or_default();
+        let place = self.place.clone().unwrap_or_default();
         place.no_key("`confman get` prints one value")?;
-        let revision = place.revision_at(self.at)?;
+        let revision = place.revision_at(self.at.clone())?;
         let namespace = namespace_or_here(place.namespace.as_ref())?;
-        let connection = cx.connect()?;
         if self.git {
             place.no_revision("a history ends with what is published now")?;
+            let connection = cx.connect()?;
             let options = ExportOptions {
                 namespace,
                 all_commits: self.all_commits,
@@ -67,53 +97,84 @@ impl Args {
             };
             return export_git(cx, &connection, &options);
         }
+        let values = self.values(cx, &namespace, revision)?;
+        let mut values = self.select.selection().of(&values);
+        if self.resolve {
+            let secrets = secrets();
+            values = Waiting::new()?.wait(secrets.resolve_all(&values))?;
+        }
+        let text = self.format.write(&values)?;
+        match self.output {
+            None => Ok(Report::bytes(text.into_bytes())),
+            Some(path) => {
+                replace_shared(&path, text.as_bytes()).map_err(|error| {
+                    CliError::io(format!("cannot write {}", path.display()), &error)
+                })?;
+                cx.ui.note(&format!("wrote {}", path.display()));
+                Ok(Report::nothing())
+            }
+        }
+    }
+
+    /// Keys and values in the order of the keys.
+    fn values(
+        &self,
+        cx: &Context,
+        namespace: &Namespace,
+        revision: Option<Revision>,
+    ) -> Result<Vec<(Key, Value)>, CliError> {
         let is_draft = matches!(revision, Some(Revision::Draft(_)));
-        let mut document = match self.own || is_draft {
-            true => own_values(cx, &connection, &namespace, revision)?,
-            false => {
-                let values = connection.wait(
-                    connection
-                        .client
-                        .effective_values(&namespace, revision.as_ref()),
-                )?;
-                values.get().as_bytes().to_vec()
+        let entries = match (self.own || is_draft, revision) {
+            (true, revision) => own_entries(cx, namespace, revision)?,
+            (false, Some(revision)) => {
+                let connection = cx.connect()?;
+                let client = &connection.client;
+                let document =
+                    connection.wait(client.effective_document(namespace, Some(&revision)))?;
+                document.entries
+            }
+            (false, None) => {
+                let reader = self.read.reader(cx, namespace)?;
+                let reading = Waiting::new()?.wait(reader.read())?;
+                tell(cx, &reading);
+                return Ok(reading.document.values().to_vec());
             }
         };
-        document.push(b'\n');
-        Ok(Report::bytes(document))
+        let mut values = Vec::with_capacity(entries.len());
+        for entry in entries.into_iter().filter(|entry| !entry.unset) {
+            let key: Key = entry
+                .key
+                .parse()
+                .map_err(|error: KeyError| CliError::invalid(chain(&error)))?;
+            values.push((key, comparison::value_of(&entry)?));
+        }
+        values.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(values)
     }
 }
 
-/// The namespace's own values as one JSON object, one a line, in their authors' bytes.
-fn own_values(
+/// The entries that the namespace itself has.
+fn own_entries(
     cx: &Context,
-    connection: &Connection,
     namespace: &Namespace,
     revision: Option<Revision>,
-) -> Result<Vec<u8>, CliError> {
+) -> Result<Vec<TreeEntry>, CliError> {
+    let connection = cx.connect()?;
     let progress = cx.ui.progress(&format!("exporting {namespace}"));
     let query = EntriesQuery {
         revision,
         ..EntriesQuery::default()
     };
-    let entries = pages(None, |cursor: Option<&str>| {
+    let found = pages(None, |cursor: Option<&str>| {
         let page = connection.wait(connection.client.entries(namespace, &query, cursor))?;
         Ok((page.items, page.next))
     });
-    let mut document = b"{".to_vec();
-    let mut done = 0;
-    for entry in entries {
-        let entry = entry?;
-        let Some(value) = entry.value else { continue };
-        document.extend_from_slice(if done == 0 { b"\n  " } else { b",\n  " });
-        document.extend_from_slice(confman_model::json::quote(&entry.key).as_bytes());
-        document.extend_from_slice(b": ");
-        document.extend_from_slice(value.get().as_bytes());
-        done += 1;
+    let mut entries = Vec::new();
+    for (done, entry) in (1..).zip(found) {
+        entries.push(entry?);
         progress.at(done, 0);
     }
-    document.extend_from_slice(if done == 0 { b"}" } else { b"\n}" });
-    Ok(document)
+    Ok(entries)
 }
 
 fn export_git(

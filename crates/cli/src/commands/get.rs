@@ -1,5 +1,6 @@
 use confman_api::entry::TreeEntry;
 use confman_client::client::EntriesQuery;
+use confman_client::reading::{ReadError, Source};
 use confman_model::{EntryType, Key, Namespace, Revision};
 
 use crate::comparison;
@@ -7,6 +8,7 @@ use crate::context::{Connection, Context};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::place::Place;
+use crate::reading::{ReadArgs, kept_warning};
 use crate::render;
 use crate::report::{Report, output};
 use crate::working_directory::namespace_or_here;
@@ -22,7 +24,9 @@ use crate::working_directory::namespace_or_here;
 ///
 /// Prints the effective published value: that of the nearest namespace, from this one
 /// up, that has the key. Files and pipes get exactly its bytes; a terminal gets them
-/// with control characters escaped, and a line end. Changes nothing.
+/// with control characters escaped, and a line end. Where no server answers, what
+/// `run`, `export` or `watch` kept of the namespace is used, with a warning that says
+/// how old it is. Changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -41,6 +45,9 @@ pub(crate) struct Args {
     /// Also say where the value comes from, and what is said about it
     #[arg(long)]
     origin: bool,
+
+    #[command(flatten)]
+    read: ReadArgs,
 }
 
 impl Args {
@@ -54,11 +61,23 @@ impl Args {
         let connection = cx.connect()?;
         let entry = match self.own {
             true => own_entry(&connection, &namespace, &key, revision.as_ref())?,
-            false => connection.wait(connection.client.effective_entry(
-                &namespace,
-                &key,
-                revision.as_ref(),
-            ))?,
+            false => {
+                let answer = connection.wait(connection.client.effective_entry(
+                    &namespace,
+                    &key,
+                    revision.as_ref(),
+                ));
+                match answer {
+                    Err(error)
+                        if error.exit == Exit::Unreachable
+                            && revision.is_none()
+                            && self.read.may_fall_back() =>
+                    {
+                        kept_entry(cx, &self.read, &namespace, &key, error)?
+                    }
+                    answer => answer?,
+                }
+            }
         };
         if self.origin {
             return Ok(Report::one(entry, render::entry::origin));
@@ -79,6 +98,31 @@ impl Args {
             is_text,
             output(entry, render::entry::origin),
         ))
+    }
+}
+
+/// The entry as it was kept when a server last answered.
+fn kept_entry(
+    cx: &Context,
+    read: &ReadArgs,
+    namespace: &Namespace,
+    key: &Key,
+    away: CliError,
+) -> Result<TreeEntry, CliError> {
+    let reader = read.reader(cx, namespace)?;
+    let Some(kept) = reader.kept().map_err(|problem| ReadError::Mirror {
+        away: Box::new(ReadError::Away { tried: Vec::new() }),
+        problem,
+    })?
+    else {
+        return Err(away);
+    };
+    if let Source::Kept { age, .. } = kept.source {
+        cx.ui.warn(&kept_warning(&kept.document, age, &away.what));
+    }
+    match kept.document.entry(key.as_str()) {
+        Ok(entry) => Ok(entry.clone()),
+        Err(error) => Err(CliError::new(Exit::NotFound, error.to_string())),
     }
 }
 

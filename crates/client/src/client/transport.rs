@@ -3,6 +3,7 @@
 //! INVARIANT: a request is sent again only if doing it twice is doing it once: it reads, or it
 //! carries an idempotency key that the server remembers.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(crate) struct Transport {
     token: Option<header::HeaderValue>,
     options: ClientOptions,
     /// The highest log index that any answer carried.
-    index: AtomicU64,
+    index: Arc<AtomicU64>,
 }
 
 /// A request before it is sent.
@@ -52,10 +53,14 @@ pub(crate) struct Request {
     /// Path and query.
     pub(crate) path: String,
     pub(crate) accept: &'static str,
+    /// Beside those that every request has.
+    pub(crate) headers: Vec<(header::HeaderName, String)>,
     pub(crate) body: Option<(&'static str, Bytes)>,
     /// Whether it changes anything.
     pub(crate) write: bool,
     pub(crate) timeout_factor: u32,
+    /// How much longer it may take because it asks the server to wait.
+    pub(crate) patience: Duration,
     pub(crate) stream: bool,
     /// Whether 503 is an answer like any other, with a document of its own.
     pub(crate) unavailable_is_answer: bool,
@@ -68,9 +73,11 @@ impl Request {
             method: Method::GET,
             path,
             accept: "application/json",
+            headers: Vec::new(),
             body: None,
             write: false,
             timeout_factor: 1,
+            patience: Duration::ZERO,
             stream: false,
             unavailable_is_answer: false,
         }
@@ -134,8 +141,19 @@ impl Transport {
             url,
             token,
             options,
-            index: AtomicU64::new(0),
+            index: Arc::default(),
         })
+    }
+
+    /// The same connections and identity with another index.
+    pub(crate) fn sharing(&self, index: Arc<AtomicU64>) -> Self {
+        Self {
+            http: self.http.clone(),
+            url: self.url.clone(),
+            token: self.token.clone(),
+            options: self.options.clone(),
+            index,
+        }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -200,6 +218,9 @@ impl Transport {
         if let Some(key) = idempotency_key {
             builder = builder.header(confman_api::HEADER_IDEMPOTENCY_KEY, key);
         }
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
         let index = self.index();
         if index > 0 {
             builder = builder.header(confman_api::HEADER_MIN_INDEX, index);
@@ -209,7 +230,11 @@ impl Transport {
                 .header(header::CONTENT_TYPE, *media_type)
                 .body(body.clone());
         }
-        let timeout = self.options.timeout.saturating_mul(request.timeout_factor);
+        let timeout = self
+            .options
+            .timeout
+            .saturating_mul(request.timeout_factor)
+            .saturating_add(request.patience);
         if !request.stream {
             builder = builder.timeout(timeout);
         }
@@ -226,13 +251,14 @@ impl Transport {
         }
     }
 
+    /// The log index that an answer is not older than.
+    pub(crate) fn index_of(response: &Response) -> Option<u64> {
+        let value = response.headers().get(confman_api::HEADER_INDEX)?;
+        value.to_str().ok()?.parse().ok()
+    }
+
     fn remember_index(&self, response: &Response) {
-        let index = response
-            .headers()
-            .get(confman_api::HEADER_INDEX)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.parse().ok());
-        if let Some(index) = index {
+        if let Some(index) = Self::index_of(response) {
             self.index.fetch_max(index, Ordering::Relaxed);
         }
     }

@@ -1,0 +1,491 @@
+//! The agent over HTTP: the server's `GET …/config` for programs on this machine.
+//!
+//! `Age` says how many seconds ago a server confirmed what is served. Where no server stands behind
+//! it now, `Warning: 110` says so.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{any, get};
+use confman_api::problem::Problem;
+use confman_model::{Key, Namespace};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::Ready;
+use crate::config::Listen;
+use crate::follow::{Followed, State};
+use crate::served::Served;
+
+/// Longest wait for a change, in seconds. A larger wish is cut to it.
+pub const WAIT_SECONDS_MAX: u64 = 300;
+/// What a caller is told to wait before it asks again for what is not there yet.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Agent {
+    followed: BTreeMap<Namespace, Arc<Followed>>,
+    /// Whether callers come over a network, if only that of this machine.
+    over_network: bool,
+}
+
+/// Serves until `stop` completes.
+pub(crate) async fn serve(
+    listen: &Listen,
+    followed: Vec<Arc<Followed>>,
+    ready: impl FnOnce(&Ready),
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    match listen {
+        Listen::Loopback(address) => {
+            let listener = TcpListener::bind(address).await?;
+            let address = format!("http://{}", listener.local_addr()?);
+            let router = router(followed, true);
+            ready(&Ready { address });
+            axum::serve(listener, router)
+                .with_graceful_shutdown(stop)
+                .await
+        }
+        #[cfg(unix)]
+        Listen::Unix(path) => {
+            let listener = unix_listener(path)?;
+            let address = listen.to_string();
+            let router = router(followed, false);
+            ready(&Ready { address });
+            let served = axum::serve(listener, router)
+                .with_graceful_shutdown(stop)
+                .await;
+            // A socket that is left behind is taken over at the next start.
+            let _ = std::fs::remove_file(path);
+            served
+        }
+        #[cfg(not(unix))]
+        Listen::Unix(_) => Err(std::io::Error::from(std::io::ErrorKind::Unsupported)),
+    }
+}
+
+/// A socket for its owner alone. One that nobody listens on any more is replaced.
+#[cfg(unix)]
+fn unix_listener(path: &std::path::Path) -> std::io::Result<tokio::net::UnixListener> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(std::io::Error::from(std::io::ErrorKind::AddrInUse));
+    }
+    use std::os::unix::fs::FileTypeExt as _;
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        std::fs::remove_file(path)?;
+    }
+    let listener = tokio::net::UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// All routes.
+pub(crate) fn router(followed: Vec<Arc<Followed>>, over_network: bool) -> Router {
+    let followed = followed
+        .into_iter()
+        .map(|followed| (followed.config.path.clone(), followed))
+        .collect();
+    let agent = Arc::new(Agent {
+        followed,
+        over_network,
+    });
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readiness))
+        .fallback(any(config))
+        .with_state(agent)
+}
+
+/// 200 where every namespace has a document, 503 else; both say how each is.
+async fn readiness(Shared(agent): Shared<Arc<Agent>>) -> Response {
+    let statuses: Vec<_> = agent.followed.values().map(|it| it.status()).collect();
+    let is_ready = agent
+        .followed
+        .values()
+        .all(|followed| followed.state().served.is_some());
+    let status = match is_ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let document = serde_json::json!({ "ready": is_ready, "namespaces": statuses });
+    respond(status, "application/json", Body::from(document.to_string()))
+}
+
+async fn config(Shared(agent): Shared<Arc<Agent>>, request: Request) -> Response {
+    let (parts, _body) = request.into_parts();
+    let answered = agent
+        .answer(&parts.method, &parts.uri, &parts.headers)
+        .await;
+    let mut response = answered.unwrap_or_else(Refusal::respond);
+    if parts.method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// What a request is about.
+struct Target {
+    namespace: Namespace,
+    key: Option<Key>,
+    /// `?origin=true`
+    origin: bool,
+}
+
+/// Why a request is not answered as it wants.
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+}
+
+impl Refusal {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+        }
+    }
+
+    fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    fn respond(self) -> Response {
+        let problem = Problem {
+            problem_type: format!("urn:confman:problem:{}", self.code),
+            title: self.title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            code: self.code.to_owned(),
+            request_id: String::new(),
+            errors: Vec::new(),
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = respond(
+            self.status,
+            confman_api::MEDIA_TYPE_PROBLEM,
+            Body::from(body),
+        );
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let value = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        response
+    }
+}
+
+impl Agent {
+    async fn answer(
+        &self,
+        method: &Method,
+        uri: &axum::http::Uri,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
+        self.check_host(headers)?;
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+                "an agent is only read; write to a server",
+            ));
+        }
+        if headers.contains_key(confman_api::HEADER_MIN_INDEX) {
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "invalid-header",
+                "Invalid header",
+                "an agent does not wait for an index; ask a server",
+            ));
+        }
+        let target = target(uri)?;
+        let followed = self.followed.get(&target.namespace).ok_or_else(|| {
+            Refusal::not_found(format!(
+                "this agent does not follow {}; name it in its configuration",
+                target.namespace
+            ))
+        })?;
+        let raw = match target.key {
+            Some(_) => raw_media_type(headers)?,
+            None => None,
+        };
+        let state = wait(followed, headers, raw.is_some()).await?;
+        let Some(served) = &state.served else {
+            let why = state
+                .problem
+                .unwrap_or_else(|| "no server has answered yet".to_owned());
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Unavailable",
+                format!("nothing is known of {} yet: {why}", target.namespace),
+            ));
+        };
+        let etag = match raw {
+            Some(_) => &served.etag_raw,
+            None => &served.etag,
+        };
+        let mut response = match is_known(headers, etag) {
+            true => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                response
+            }
+            false => body(served, &target, raw)?,
+        };
+        let fields = response.headers_mut();
+        fields.insert(header::ETAG, etag.clone());
+        let index = HeaderName::from_static(confman_api::HEADER_INDEX);
+        fields.insert(index, served.index.clone());
+        if target.key.is_some() {
+            fields.insert(header::VARY, HeaderValue::from_static("accept"));
+        }
+        if served.document.is_filtered() {
+            let filtered = HeaderName::from_static(confman_api::HEADER_FILTERED);
+            fields.insert(filtered, HeaderValue::from_static("true"));
+        }
+        if !state.current {
+            let stale = HeaderValue::from_static("110 - \"no server stands behind this now\"");
+            fields.insert(header::WARNING, stale);
+            if let Some(age) = followed.age() {
+                fields.insert(header::AGE, HeaderValue::from(age.as_secs()));
+            }
+        }
+        Ok(response)
+    }
+
+    /// Refuses requests that name another host: a page in a browser on this machine that had its
+    /// name point here, so as to read what it must not.
+    fn check_host(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        if !self.over_network {
+            return Ok(());
+        }
+        let host = headers.get(header::HOST).and_then(|it| it.to_str().ok());
+        let name = host.map(|host| match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        });
+        let is_here = name.is_some_and(|name| {
+            let address = name.trim_start_matches('[').trim_end_matches(']');
+            name.eq_ignore_ascii_case("localhost")
+                || address
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
+        });
+        match is_here {
+            true => Ok(()),
+            false => Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "Forbidden",
+                "an agent is asked by a loopback address or `localhost`",
+            )),
+        }
+    }
+}
+
+fn body(served: &Served, target: &Target, raw: Option<Raw>) -> Result<Response, Refusal> {
+    let json = "application/json";
+    let Some(key) = &target.key else {
+        let body = match target.origin {
+            true => served.document.body().clone(),
+            false => served.values.clone(),
+        };
+        return Ok(respond(StatusCode::OK, json, Body::from(body)));
+    };
+    let none = || Refusal::not_found(format!("{} has no key `{key}`", target.namespace));
+    let Some(raw) = raw else {
+        let entry = served.entry(key.as_str()).ok_or_else(none)?;
+        return Ok(respond(StatusCode::OK, json, Body::from(entry)));
+    };
+    let value = served.raw(key.as_str()).ok_or_else(none)?;
+    let media_type = match raw {
+        Raw::Octets => "application/octet-stream",
+        Raw::Text if value.is_text => "text/plain; charset=utf-8",
+        Raw::Text => {
+            return Err(Refusal::new(
+                StatusCode::NOT_ACCEPTABLE,
+                "not-acceptable",
+                "Not acceptable",
+                "the value is binary; ask for `application/octet-stream` or `application/json`",
+            ));
+        }
+    };
+    Ok(respond(StatusCode::OK, media_type, Body::from(value.bytes)))
+}
+
+fn respond(status: StatusCode, media_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// Waits for another state than the caller has, where it asks for that.
+async fn wait(followed: &Followed, headers: &HeaderMap, raw: bool) -> Result<State, Refusal> {
+    let mut states = followed.subscribe();
+    let wait = wait_wanted(headers)?;
+    let (Some(wait), true) = (wait, headers.contains_key(header::IF_NONE_MATCH)) else {
+        return Ok(states.borrow().clone());
+    };
+    let deadline = Instant::now() + wait;
+    loop {
+        let state = states.borrow_and_update().clone();
+        let has_it = state.served.as_ref().is_some_and(|served| {
+            let etag = if raw { &served.etag_raw } else { &served.etag };
+            is_known(headers, etag)
+        });
+        if !has_it {
+            return Ok(state);
+        }
+        let moved = tokio::time::timeout_at(deadline, states.changed()).await;
+        if !matches!(moved, Ok(Ok(()))) {
+            return Ok(state);
+        }
+    }
+}
+
+/// `Prefer: wait=30`. Other preferences are not ours.
+fn wait_wanted(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
+    for value in headers.get_all(HeaderName::from_static("prefer")) {
+        let text = value.to_str().unwrap_or_default();
+        for preference in text.split([',', ';']) {
+            let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+            if !name.trim().eq_ignore_ascii_case("wait") {
+                continue;
+            }
+            let seconds: u64 = value.trim().trim_matches('"').parse().map_err(|_| {
+                Refusal::new(
+                    StatusCode::BAD_REQUEST,
+                    "invalid-header",
+                    "Invalid header",
+                    "in `Prefer`, `wait` is a number of seconds, as in `wait=30`",
+                )
+            })?;
+            return Ok(Some(Duration::from_secs(seconds.min(WAIT_SECONDS_MAX))));
+        }
+    }
+    Ok(None)
+}
+
+fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let etag = etag.to_str().unwrap_or_default();
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == etag)
+}
+
+/// The forms of a value's own bytes.
+#[derive(Clone, Copy)]
+enum Raw {
+    Text,
+    Octets,
+}
+
+/// Which form of a value is wanted; `None` is JSON with where it comes from.
+fn raw_media_type(headers: &HeaderMap) -> Result<Option<Raw>, Refusal> {
+    let mut accepts = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .map(|range| range.split(';').next().unwrap_or_default().trim())
+        .peekable();
+    if accepts.peek().is_none() {
+        return Ok(None);
+    }
+    for range in accepts {
+        match range.to_ascii_lowercase().as_str() {
+            "*/*" | "application/*" | "application/json" => return Ok(None),
+            "text/plain" | "text/*" => return Ok(Some(Raw::Text)),
+            "application/octet-stream" => return Ok(Some(Raw::Octets)),
+            _ => {}
+        }
+    }
+    Err(Refusal::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "not-acceptable",
+        "Not acceptable",
+        "the answer is application/json, text/plain or application/octet-stream",
+    ))
+}
+
+/// What a path and query are about. As on a server, what is not in normal form is refused.
+fn target(uri: &axum::http::Uri) -> Result<Target, Refusal> {
+    let invalid = |detail: String| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-path",
+            "Invalid path",
+            detail,
+        )
+    };
+    let no_route = || {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "no-such-route",
+            "No such route",
+            "an agent answers /v1/ns/{namespace}/-/config[/{key}], /healthz and /readyz",
+        )
+    };
+    let path = uri.path().replace("%2F", "/").replace("%2f", "/");
+    let rest = path.strip_prefix("/v1/ns").ok_or_else(no_route)?;
+    let (namespace, rest) = match rest.strip_prefix("/-/") {
+        Some(rest) => ("/", rest),
+        None => rest.split_once("/-/").ok_or_else(no_route)?,
+    };
+    let key = match rest.strip_prefix("config") {
+        Some("") => None,
+        Some(rest) => Some(rest.strip_prefix('/').ok_or_else(no_route)?),
+        None => return Err(no_route()),
+    };
+    let namespace = namespace
+        .parse()
+        .map_err(|error: confman_model::NamespaceError| invalid(error.to_string()))?;
+    let key = key
+        .map(|key| {
+            key.parse()
+                .map_err(|error: confman_model::KeyError| invalid(error.to_string()))
+        })
+        .transpose()?;
+    let origin = match uri.query().unwrap_or_default() {
+        "" | "origin=false" => false,
+        "origin=true" if key.is_none() => true,
+        other => {
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "invalid-query",
+                "Invalid query",
+                format!("an agent has the newest state alone, so `{other}` is for a server"),
+            ));
+        }
+    };
+    Ok(Target {
+        namespace,
+        key,
+        origin,
+    })
+}
