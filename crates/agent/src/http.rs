@@ -101,8 +101,31 @@ pub(crate) fn router(followed: Vec<Arc<Followed>>, over_network: bool) -> Router
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
+        .route("/version", get(version))
         .fallback(any(config))
         .with_state(agent)
+}
+
+/// Which store stands behind the agent, for clients that ask before they read.
+async fn version(Shared(agent): Shared<Arc<Agent>>) -> Response {
+    let states: Vec<State> = agent.followed.values().map(|it| it.state()).collect();
+    let served = states.iter().find_map(|state| state.served.as_ref());
+    let Some(served) = served else {
+        return Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Unavailable",
+            "which store stands behind this agent is not known yet",
+        )
+        .respond();
+    };
+    let version = confman_api::system::Version {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        api: confman_client::client::API_VERSION,
+        cluster_id: served.document.cluster_id().to_owned(),
+    };
+    let body = serde_json::to_vec(&version).unwrap_or_default();
+    respond(StatusCode::OK, "application/json", Body::from(body))
 }
 
 /// 200 where every namespace has a document, 503 else; both say how each is.
