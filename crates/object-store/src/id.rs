@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
+
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 
 use crate::object::Kind;
 
@@ -15,11 +18,21 @@ pub const ID_PREFIX_DIGITS_MIN: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId([u8; ID_BYTES]);
 
+/// What the context of each kind comes to, so that it is not hashed anew for each object.
+static CONTEXT_KEYS: LazyLock<Vec<(Kind, ContextKey)>> = LazyLock::new(|| {
+    let keys = Kind::ALL.map(|kind| (kind, hash_derive_key_context(kind.context())));
+    keys.to_vec()
+});
+
 impl ObjectId {
     /// Hashes the bytes of an object of this kind.
     #[must_use]
     pub fn of(kind: Kind, bytes: &[u8]) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(kind.context());
+        let known = CONTEXT_KEYS.iter().find(|(of, _)| *of == kind);
+        let mut hasher = match known {
+            Some((_, key)) => blake3::Hasher::new_from_context_key(key),
+            None => blake3::Hasher::new_derive_key(kind.context()),
+        };
         hasher.update(bytes);
         Self(*hasher.finalize().as_bytes())
     }

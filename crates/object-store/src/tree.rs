@@ -12,6 +12,7 @@ mod build;
 mod cursor;
 mod diff;
 mod edit;
+mod exchange;
 mod fold;
 mod lookup;
 mod merge;

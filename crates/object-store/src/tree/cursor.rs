@@ -81,20 +81,34 @@ impl At<'_> {
 impl<'a> Cursor<'a> {
     /// At the first item of a root.
     pub fn open(objects: &'a dyn ReadObjects, root: &ObjectId) -> Result<Self, ReadError> {
-        let page = read_root(objects, root)?;
-        let mut cursor = Self {
+        Ok(Self::open_below(
             objects,
-            frames: Vec::new(),
-            key: Vec::new(),
-        };
-        cursor.frames.push(Frame {
-            id: *root,
+            *root,
+            read_root(objects, root)?,
+            &[],
+        ))
+    }
+
+    /// At the first item of a page that leaves out `prefix`. What is above the page is not seen.
+    pub fn open_below(
+        objects: &'a dyn ReadObjects,
+        id: ObjectId,
+        page: Arc<Page>,
+        prefix: &[u8],
+    ) -> Self {
+        let frame = Frame {
+            id,
             page,
             index: 0,
-            base: 0,
-        });
+            base: prefix.len(),
+        };
+        let mut cursor = Self {
+            objects,
+            frames: vec![frame],
+            key: prefix.to_vec(),
+        };
         cursor.settle();
-        Ok(cursor)
+        cursor
     }
 
     /// The item it is at; `None` behind the last.

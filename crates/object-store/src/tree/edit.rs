@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Cursor, read_root};
+use super::cursor::Cursor;
+use super::exchange::Way;
 use super::fold::{Fold, KeyEdit};
 use super::page::Target;
 use super::rule::{FORMAT, Limits};
@@ -31,28 +32,33 @@ pub(super) fn edit_within(
     edits: &BTreeMap<TreeKey, Option<Leaf>>,
     limits: &Limits,
 ) -> Result<Edited, ReadError> {
-    let effective = effective(objects, root, edits)?;
-    if effective.is_empty() {
+    let mut way = Way::open(objects, root)?;
+    if let (Some((first, _)), Some((last, _))) = (edits.first_key_value(), edits.last_key_value()) {
+        way.descend(first.as_bytes(), last.as_bytes())?;
+    }
+    let effective = way.effective(edits.iter())?;
+    let (Some((first, _)), Some((last, _))) = (effective.first(), effective.last()) else {
         return Ok(Edited {
             root: *root,
             pages: Vec::new(),
         });
+    };
+    way.descend(first, last)?;
+    if let Some(edited) = way.exchange(&effective, limits)? {
+        return Ok(edited);
     }
-    let page = read_root(objects, root)?;
     let mut fold = Fold::new(objects, *limits);
-    fold.push_page(root, &page, &[], &effective)?;
+    fold.push_page(root, way.root(), &[], &effective)?;
     fold.finish(0, Some(*root))
 }
 
 /// The edits that change something. With the others left out, every page that an edit leads to is
 /// certain to change.
-fn effective<'a>(
-    objects: &dyn ReadObjects,
-    root: &ObjectId,
-    edits: &'a BTreeMap<TreeKey, Option<Leaf>>,
+pub(super) fn effective<'a>(
+    mut cursor: Cursor<'_>,
+    edits: impl Iterator<Item = (&'a TreeKey, &'a Option<Leaf>)>,
 ) -> Result<Vec<KeyEdit<'a>>, ReadError> {
-    let mut cursor = Cursor::open(objects, root)?;
-    let mut effective = Vec::with_capacity(edits.len());
+    let mut effective = Vec::with_capacity(edits.size_hint().0);
     for (key, leaf) in edits {
         let key = key.as_bytes();
         cursor.seek(key)?;

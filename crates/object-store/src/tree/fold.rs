@@ -44,6 +44,17 @@ pub(super) struct Fold<'a> {
 /// An edit of one key: set or removed.
 pub(super) type KeyEdit<'a> = (&'a [u8], Option<&'a Leaf>);
 
+/// A packed run as a page of its own.
+pub(super) struct Run {
+    /// The reference to it, but for the key bytes that it leaves out.
+    pub child: Child,
+    pub shape: Shape,
+    /// Its first key, as far as it is known.
+    pub first_key: Vec<u8>,
+    /// New pages, children before parents, itself last.
+    pub pages: Vec<(Object, Option<ObjectId>)>,
+}
+
 #[derive(Clone, Copy)]
 struct FoldItem<'a> {
     key: Key,
@@ -270,6 +281,26 @@ impl<'a> Fold<'a> {
             root: id,
             pages: self.pages,
         })
+    }
+
+    /// Finishes as a page that another refers to, written in the place of `old`. Nothing where no leaf is
+    /// left, or where only a page is left that was there before.
+    pub fn finish_run(mut self, old: ObjectId) -> Result<Option<Run>, ReadError> {
+        let Some(node) = self.nodes.pop().filter(|node| node.unread.is_none()) else {
+            return Ok(None);
+        };
+        let first_key = self
+            .items
+            .first()
+            .map_or(Vec::new(), |item| self.key(item.key).to_vec());
+        let items = node.start..self.items.len();
+        let child = self.write(items, &node.shape, node.origin.or(Some(old)))?;
+        Ok(Some(Run {
+            child,
+            shape: node.shape,
+            first_key,
+            pages: self.pages,
+        }))
     }
 
     /// Takes edits from the front as long as they belong before the key `own`.
@@ -568,12 +599,8 @@ impl<'a> Fold<'a> {
                 Body::Child { child, base } => {
                     body.extend([TAG_CHILD, byte(suffix.len())]);
                     body.extend_from_slice(suffix);
-                    body.extend_from_slice(child.id.as_bytes());
-                    body.extend_from_slice(&child.page_bytes.to_le_bytes());
-                    body.extend_from_slice(&child.items.to_le_bytes());
-                    body.push(byte(base - depth));
-                    body.extend_from_slice(&child.height.to_le_bytes());
-                    body.extend_from_slice(&child.count.to_le_bytes());
+                    let base = byte(base - depth);
+                    body.extend_from_slice(&Child { base, ..child }.tail());
                 }
             }
             if let Body::Child { child, .. } = item.body {

@@ -25,6 +25,8 @@ pub(super) const TAG_CHILD: u8 = 2;
 pub(super) const FLAG_META: u8 = 0x80;
 /// Key length and tag.
 const ITEM_HEAD_BYTES: usize = 2;
+/// What follows the key in a reference.
+const CHILD_TAIL_BYTES: usize = CHILD_BYTES - 2 - ITEM_HEAD_BYTES;
 
 /// A decoded page of a tree.
 #[derive(Debug)]
@@ -201,6 +203,23 @@ impl Page {
             .map(|before| shared_bits(self.suffix(before), suffix));
         let after = (index + 1 < self.len()).then(|| shared_bits(suffix, self.suffix(index + 1)));
         before.max(after)
+    }
+
+    /// The bytes of this page where item `index`, a reference, is exchanged for another under the same
+    /// key. `None` where it is no reference, or where the number of keys cannot be.
+    pub(super) fn with_child(&self, index: usize, new: &Child) -> Option<Vec<u8>> {
+        let item = self.item(index)?;
+        let Target::Child(old) = item.target else {
+            return None;
+        };
+        let end =
+            HEADER_BYTES + 2 * self.len() + usize::from(self.u16_at(HEADER_BYTES + 2 * index));
+        let start = end - CHILD_TAIL_BYTES;
+        let count = self.count().checked_sub(old.count.into())? + u64::from(new.count);
+        let mut bytes = self.bytes.to_vec();
+        bytes.get_mut(8..16)?.copy_from_slice(&count.to_le_bytes());
+        bytes.get_mut(start..end)?.copy_from_slice(&new.tail());
+        Some(bytes)
     }
 
     /// Checks that this page is what `parent` says its item `index` is. `base` is the number of key
@@ -493,6 +512,21 @@ impl Child {
         }
     }
 
+    /// What follows the key.
+    pub(super) fn tail(&self) -> [u8; CHILD_TAIL_BYTES] {
+        let bytes = (self.id.as_bytes().iter().copied())
+            .chain(self.page_bytes.to_le_bytes())
+            .chain(self.items.to_le_bytes())
+            .chain([self.base])
+            .chain(self.height.to_le_bytes())
+            .chain(self.count.to_le_bytes());
+        let mut tail = [0; CHILD_TAIL_BYTES];
+        for (place, byte) in tail.iter_mut().zip(bytes) {
+            *place = byte;
+        }
+        tail
+    }
+
     fn parse(tail: &[u8]) -> Option<Self> {
         let (id, tail) = tail.split_first_chunk::<ID_BYTES>()?;
         let (page_bytes, tail) = tail.split_first_chunk()?;
@@ -589,7 +623,7 @@ fn check_entry(tag: u8, tail: &[u8], offset: usize) -> Result<(), DecodeError> {
 }
 
 fn check_child(suffix: &[u8], tail: &[u8], offset: usize) -> Result<(), DecodeError> {
-    let expected_len = CHILD_BYTES - 2 - ITEM_HEAD_BYTES;
+    let expected_len = CHILD_TAIL_BYTES;
     let child = Child::parse(tail).ok_or_else(|| {
         malformed(
             offset,

@@ -68,6 +68,29 @@ fn an_edit_costs_a_few_pages() {
     }
 }
 
+/// Nearly every edit of one key leaves the pages above the one that has it as they are, but for the
+/// reference; where it does not, everything on the way is packed again.
+#[test]
+fn an_edit_of_one_key_reads_the_way_down_once() {
+    let objects = Objects::of_format();
+    let name = |number: u32| key(format!("service/{:06}/timeout", number * 7));
+    let contents: Contents = (0..20_000_u32)
+        .map(|number| (name(number), leaf(number.into())))
+        .collect();
+    let root = objects.build(&contents);
+    let pages_on_the_way = usize::from(objects.page(&root).unwrap().height()) + 1;
+    let (mut exchanged, mut packed) = (0, 0);
+    for number in (0..20_000_u32).step_by(61) {
+        let (_, reads) = cost_of_one(&objects, &root, name(number));
+        if reads <= pages_on_the_way {
+            exchanged += 1;
+        } else {
+            packed += 1;
+        }
+    }
+    assert!(exchanged > 20 * packed, "{exchanged} against {packed}");
+}
+
 #[test]
 fn keys_ground_against_hashed_boundaries_make_a_usual_tree() {
     // Keys whose hashes have been chosen degenerate trees that cut where a hash says so.

@@ -37,8 +37,10 @@ fn numbers() -> impl Strategy<Value = u32> {
 
 fn case() -> impl Strategy<Value = Case> {
     let start = vec((numbers(), any::<u64>()), 0..300);
-    let edit = (numbers(), proptest::option::weighted(0.6, any::<u64>()));
-    let batches = vec(vec(edit, 1..40), 0..6);
+    let edit = || (numbers(), proptest::option::weighted(0.6, any::<u64>()));
+    // A batch of one is edited another way than one that is spread over the tree.
+    let batch = prop_oneof![vec(edit(), 1..=1), vec(edit(), 2..40)];
+    let batches = vec(batch, 0..12);
     (page_size(), family(), start, batches).prop_map(
         |((page_bytes, len_max), family, start, batches)| Case {
             page_bytes,
