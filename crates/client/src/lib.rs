@@ -16,6 +16,8 @@ pub mod client;
 pub mod git;
 pub mod reading;
 pub mod secret;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod working_copy;
 
 pub use client::{Client, ClientError, ClientOptions};

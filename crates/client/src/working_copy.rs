@@ -17,6 +17,8 @@ use confman_object_store::{Commit, ObjectId, Person};
 mod cloning;
 mod entries;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 mod history;
 mod index;
 mod journal;

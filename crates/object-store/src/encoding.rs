@@ -28,8 +28,12 @@ const FRAME_MAGIC_BYTES: usize = 4;
 /// since zstd would read them as such instead of as text.
 const DICTIONARY_MAGIC: [u8; 4] = [0x37, 0xa4, 0x30, 0xec];
 /// Measured on pages of trees: level 6 gains 1 % and takes twice the time, level 19 gains 5 % for 20 times.
-/// Against its predecessor a page takes 62 bytes on average, at any level.
 const LEVEL: i32 = 3;
+/// Against its predecessor a page takes 62 bytes on average, at any level; this one takes the least time.
+const PAGE_DELTA_LEVEL: i32 = 1;
+/// What an object written against another takes this many times less than as it is, is not compressed by
+/// itself to compare.
+const DELTA_CLEARLY_WORTH: usize = 8;
 /// Payloads up to this length are left alone: naming a dictionary takes 32 bytes.
 const DELTA_PAYLOAD_BYTES_MIN: usize = 64;
 /// Commits, metas, records, operations and attestations below this length are left as they are: they are
@@ -199,37 +203,39 @@ impl Encoded {
     /// else as [`Encoded::new`] does. It is worth it where it saves a quarter.
     #[must_use]
     pub fn against(object: &Object, base: &Object, base_depth: u8) -> Self {
-        let alone = Self::new(object);
+        let len = u32::try_from(object.bytes().len());
         let possible = base_depth < DELTA_DEPTH_MAX
             && base.kind() == object.kind()
             && !is_small(object)
             && base.id() != object.id()
-            && alone.payload.len() > DELTA_PAYLOAD_BYTES_MIN
+            && object.bytes().len() > DELTA_PAYLOAD_BYTES_MIN
             && !base.bytes().is_empty()
             && !base.bytes().starts_with(&DICTIONARY_MAGIC);
-        if !possible {
-            return alone;
-        }
-        match (
-            u32::try_from(object.bytes().len()),
-            compress_against(object.bytes(), base.bytes()),
-        ) {
-            (Ok(len), Some(payload))
-                if (payload.len() + ID_BYTES) * 4 <= alone.payload.len() * 3 =>
-            {
-                let encoding = Encoding::Delta {
+        let delta = match (len, possible) {
+            (Ok(len), true) => compress_against(object, base.bytes()).map(|payload| Self {
+                kind: object.kind(),
+                id: object.id(),
+                encoding: Encoding::Delta {
                     len,
                     base: base.id(),
                     depth: base_depth + 1,
-                };
-                Self {
-                    encoding,
-                    payload,
-                    ..alone
-                }
-            }
-            _ => alone,
+                },
+                payload,
+            }),
+            _ => None,
+        };
+        let Some(delta) = delta else {
+            return Self::new(object);
+        };
+        let delta_bytes = delta.payload.len() + ID_BYTES;
+        if delta_bytes * DELTA_CLEARLY_WORTH <= object.bytes().len() {
+            // Next to nothing is left. To see what it comes to by itself would take longer than this.
+            return delta;
         }
+        let alone = Self::new(object);
+        let worth = alone.payload.len() > DELTA_PAYLOAD_BYTES_MIN
+            && delta_bytes * 4 <= alone.payload.len() * 3;
+        if worth { delta } else { alone }
     }
 
     /// The bytes of the object, not yet held to its id. `base` is needed, whole and verified, exactly
@@ -321,7 +327,12 @@ fn compress(bytes: &[u8]) -> Option<Bytes> {
     })
 }
 
-fn compress_against(bytes: &[u8], base: &[u8]) -> Option<Bytes> {
+fn compress_against(object: &Object, base: &[u8]) -> Option<Bytes> {
+    let bytes = object.bytes();
+    let level = match object.kind() {
+        Kind::Page => PAGE_DELTA_LEVEL,
+        _ => LEVEL,
+    };
     if bytes.len() + base.len() > LONG_DISTANCE_BYTES_MIN {
         return compress_long(bytes, base);
     }
@@ -330,7 +341,7 @@ fn compress_against(bytes: &[u8], base: &[u8]) -> Option<Bytes> {
             compress, frame, ..
         } = contexts;
         framed(frame, bytes.len(), |frame| {
-            compress.compress_using_dict(frame, bytes, base, LEVEL)
+            compress.compress_using_dict(frame, bytes, base, level)
         })
     })
 }

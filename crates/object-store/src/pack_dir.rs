@@ -18,6 +18,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::index::fuzz_index;
 use self::index::{Index, Place};
 use crate::backend::{BackendError, ObjectBackend, Stored};
 use crate::chain;

@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: bytes reach the cache and the caller only after they hashed to their id. A dictionary that
 //! comes out of the cache is hashed again, so that an error always names the object that is wrong.
+//! What a writer has just put joins the cache too, and is decoded by its first reader.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -99,17 +100,18 @@ pub trait ReadObjects: Send + Sync {
     fn commit(&self, id: &ObjectId) -> Result<Arc<Commit>, ReadError>;
 }
 
-/// A decoded object in the cache, with the bytes it was decoded from.
+/// An object in the cache: its bytes, and what they were decoded to if anybody asked for it.
 #[derive(Clone)]
-enum Decoded {
+enum Cached {
     Page(Bytes, Arc<Page>),
     Commit(Bytes, Arc<Commit>),
+    Bytes(Bytes),
 }
 
-impl Decoded {
+impl Cached {
     fn bytes(&self) -> &Bytes {
         match self {
-            Self::Page(bytes, _) | Self::Commit(bytes, _) => bytes,
+            Self::Page(bytes, _) | Self::Commit(bytes, _) | Self::Bytes(bytes) => bytes,
         }
     }
 }
@@ -123,16 +125,16 @@ const CACHE_OVERHEAD_BYTES: u64 = 256;
 /// Bytes of an object for which the cache prepares.
 const CACHE_OBJECT_BYTES_EXPECTED: u64 = 2048;
 
-impl quick_cache::Weighter<(Kind, ObjectId), Decoded> for ByBytes {
-    fn weight(&self, _: &(Kind, ObjectId), decoded: &Decoded) -> u64 {
-        CACHE_OVERHEAD_BYTES + 2 * decoded.bytes().len() as u64
+impl quick_cache::Weighter<(Kind, ObjectId), Cached> for ByBytes {
+    fn weight(&self, _: &(Kind, ObjectId), cached: &Cached) -> u64 {
+        CACHE_OVERHEAD_BYTES + 2 * cached.bytes().len() as u64
     }
 }
 
 /// A backend with verification and caches in front.
 pub struct Store {
     backend: Arc<dyn ObjectBackend>,
-    cache: quick_cache::sync::Cache<(Kind, ObjectId), Decoded, ByBytes>,
+    cache: quick_cache::sync::Cache<(Kind, ObjectId), Cached, ByBytes>,
 }
 
 impl fmt::Debug for Store {
@@ -160,6 +162,15 @@ impl Store {
     #[must_use]
     pub fn backend(&self) -> &Arc<dyn ObjectBackend> {
         &self.backend
+    }
+
+    /// Keeps a page or commit in memory that was put just now. The bytes must have hashed to `id`.
+    pub fn keep(&self, kind: Kind, id: ObjectId, bytes: &[u8]) {
+        if matches!(kind, Kind::Page | Kind::Commit) && self.cache.get(&(kind, id)).is_none() {
+            // A copy: the bytes may be a small part of the message that they came with.
+            let bytes = Bytes::copy_from_slice(bytes);
+            self.cache.insert((kind, id), Cached::Bytes(bytes));
+        }
     }
 
     /// Ids of this kind that begin with the prefix, at most `limit`.
@@ -209,7 +220,7 @@ impl Store {
             Kind::Page | Kind::Commit => self
                 .cache
                 .get(&(kind, *id))
-                .map(|decoded| decoded.bytes().clone()),
+                .map(|cached| cached.bytes().clone()),
             _ => None,
         }
     }
@@ -246,13 +257,14 @@ impl ReadObjects for Store {
 
     fn page(&self, id: &ObjectId) -> Result<Arc<Page>, ReadError> {
         let kind = Kind::Page;
-        if let Some(Decoded::Page(_, page)) = self.cache.get(&(kind, *id)) {
-            return Ok(page);
-        }
-        let bytes = self.read(kind, id)?;
+        let bytes = match self.cache.get(&(kind, *id)) {
+            Some(Cached::Page(_, page)) => return Ok(page),
+            Some(cached) => cached.bytes().clone(),
+            None => self.read(kind, id)?,
+        };
         let page = decode_page(id, bytes.clone())?;
         self.cache
-            .insert((kind, *id), Decoded::Page(bytes, page.clone()));
+            .insert((kind, *id), Cached::Page(bytes, page.clone()));
         Ok(page)
     }
 
@@ -266,13 +278,14 @@ impl ReadObjects for Store {
 
     fn commit(&self, id: &ObjectId) -> Result<Arc<Commit>, ReadError> {
         let kind = Kind::Commit;
-        if let Some(Decoded::Commit(_, commit)) = self.cache.get(&(kind, *id)) {
-            return Ok(commit);
-        }
-        let bytes = self.read(kind, id)?;
+        let bytes = match self.cache.get(&(kind, *id)) {
+            Some(Cached::Commit(_, commit)) => return Ok(commit),
+            Some(cached) => cached.bytes().clone(),
+            None => self.read(kind, id)?,
+        };
         let commit = decode_commit(id, &bytes)?;
         self.cache
-            .insert((kind, *id), Decoded::Commit(bytes, commit.clone()));
+            .insert((kind, *id), Cached::Commit(bytes, commit.clone()));
         Ok(commit)
     }
 }

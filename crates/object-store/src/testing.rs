@@ -9,6 +9,6 @@ mod laws;
 
 pub use conformance::conformance;
 pub use fuzz::{
-    TARGETS, fuzz_attestation, fuzz_commit, fuzz_frame, fuzz_meta, fuzz_pack, fuzz_page,
-    fuzz_record, fuzz_tlv,
+    TARGETS, Target, fuzz_attestation, fuzz_commit, fuzz_edits, fuzz_frame, fuzz_meta, fuzz_pack,
+    fuzz_pack_index, fuzz_page, fuzz_proof, fuzz_record, fuzz_tlv, smoke,
 };

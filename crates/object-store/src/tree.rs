@@ -14,6 +14,8 @@ mod diff;
 mod edit;
 mod exchange;
 mod fold;
+#[cfg(any(test, feature = "testing"))]
+mod fuzz;
 mod lookup;
 mod merge;
 mod missing;
@@ -29,6 +31,8 @@ use bytes::Bytes;
 pub use build::{build, empty};
 pub use diff::{Change, diff, diff_each};
 pub use edit::edit;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use fuzz::fuzz_edits;
 pub use lookup::{count, count_prefix, get, prefix_tag};
 pub use merge::{Conflict, Merged, merge};
 pub use missing::pages_missing;

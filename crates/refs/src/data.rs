@@ -8,6 +8,8 @@
 
 pub(crate) mod applied;
 pub(crate) mod apply;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod laws;
 pub(crate) mod operations;

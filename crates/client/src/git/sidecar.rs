@@ -109,6 +109,18 @@ pub(super) fn parse(text: &[u8]) -> Result<Sidecar, String> {
     Ok(file.files.into_iter().collect())
 }
 
+/// What goes beside a history has one form.
+///
+/// # Panics
+/// It has two.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_sidecar(bytes: &[u8]) {
+    if let Ok(sidecar) = parse(bytes) {
+        let again = parse(to_text(&sidecar).as_bytes());
+        assert_eq!(again, Ok(sidecar), "it has two forms");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

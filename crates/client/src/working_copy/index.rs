@@ -53,9 +53,7 @@ impl Index {
         let files = read_private(&private.join(INDEX_FILE))
             .ok()
             .flatten()
-            .and_then(|text| serde_json::from_slice::<IndexFile>(&text).ok())
-            .filter(|index| index.format == INDEX_FORMAT)
-            .map(|index| index.files)
+            .and_then(|text| parse(&text))
             .unwrap_or_default();
         let began = tempfile::NamedTempFile::new_in(&private)
             .and_then(|file| file.as_file().metadata())
@@ -120,6 +118,34 @@ impl Index {
         };
         if let Ok(text) = serde_json::to_vec(&file) {
             let _ = replace(&root.join(PRIVATE_DIRECTORY).join(INDEX_FILE), &text);
+        }
+    }
+}
+
+/// What the text of the file remembers; `None` where it is not one.
+fn parse(text: &[u8]) -> Option<HashMap<PathBuf, Known>> {
+    serde_json::from_slice::<IndexFile>(text)
+        .ok()
+        .filter(|index| index.format == INDEX_FORMAT)
+        .map(|index| index.files)
+}
+
+/// A leaf that is remembered is that of the file's own size.
+///
+/// # Panics
+/// It is not.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_index(bytes: &[u8]) {
+    let index = Index {
+        files: parse(bytes).unwrap_or_default(),
+        ..Index::default()
+    };
+    for (path, known) in &index.files {
+        if let Some(leaf) = index.leaf(path, known.entry_type, &known.stamp) {
+            let LeafValue::Blob { size, .. } = leaf.value else {
+                continue;
+            };
+            assert_eq!(u64::from(size), known.stamp.size, "a value of another size");
         }
     }
 }

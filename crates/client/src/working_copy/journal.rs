@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::PRIVATE_DIRECTORY;
 use super::error::WorkingCopyError;
 use super::place::{FILES_DIRECTORY, inside};
-use super::state::{STATE_FILE, State, read_private};
+use super::state::{STATE_FILE, State, check_format, read_private};
 
 /// Name of the plan in `.confman/`.
 const JOURNAL_FILE: &str = "journal.json";
@@ -196,12 +196,30 @@ pub(super) fn recover(root: &Path) -> Result<(), WorkingCopyError> {
     let Some(text) = read_private(&path)? else {
         return Ok(());
     };
-    let journal: Journal =
-        serde_json::from_slice(&text).map_err(|error| WorkingCopyError::Damaged {
-            file: path,
-            reason: error.to_string(),
-        })?;
-    carry_out(root, &journal)
+    carry_out(root, &parse(&path, &text)?)
+}
+
+/// Reads the text of the file at `path`, which is only used to say where something is wrong.
+fn parse(path: &Path, text: &[u8]) -> Result<Journal, WorkingCopyError> {
+    check_format(path, text)?;
+    serde_json::from_slice(text).map_err(|error| WorkingCopyError::Damaged {
+        file: path.to_path_buf(),
+        reason: error.to_string(),
+    })
+}
+
+/// A plan that is read has one form.
+///
+/// # Panics
+/// It has two.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_journal(bytes: &[u8]) {
+    let path = Path::new(JOURNAL_FILE);
+    if let Ok(journal) = parse(path, bytes) {
+        let text = serde_json::to_vec(&journal).unwrap_or_default();
+        let again = parse(path, &text).map(|journal| journal.steps).ok();
+        assert_eq!(again, Some(journal.steps), "a plan has two forms");
+    }
 }
 
 /// Carries out every step that is not done yet.
@@ -464,6 +482,20 @@ mod tests {
             assert_eq!(files(place.path()), AFTER, "{done} steps done");
             recover(place.path()).unwrap();
         }
+    }
+
+    #[test]
+    fn a_plan_of_a_newer_version_is_refused_and_nothing_is_touched() {
+        let place = place();
+        let path = place.path().join(PRIVATE_DIRECTORY).join(JOURNAL_FILE);
+        let newer = r#"{"format": 2, "steps": [{"path": "entries.json"}], "undo": true}"#;
+        fs::write(&path, newer).unwrap();
+        assert!(matches!(
+            recover(place.path()),
+            Err(WorkingCopyError::NewerFormat { found: 2, known: 1 })
+        ));
+        assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+        assert!(place.path().join("entries.json").exists());
     }
 
     #[test]

@@ -88,20 +88,18 @@ impl State {
         let path = root.join(PRIVATE_DIRECTORY).join(STATE_FILE);
         let text =
             read_private(&path)?.ok_or_else(|| WorkingCopyError::NotFound(root.to_path_buf()))?;
+        Self::parse(&path, &text)
+    }
+
+    /// Reads the text of the file at `path`, which is only used to say where something is wrong.
+    pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Self, WorkingCopyError> {
         let damaged = |reason: String| WorkingCopyError::Damaged {
-            file: path.clone(),
+            file: path.to_path_buf(),
             reason,
         };
-        let format: Format =
-            serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        if format.format > FORMAT {
-            return Err(WorkingCopyError::NewerFormat {
-                found: format.format,
-                known: FORMAT,
-            });
-        }
+        check_format(path, text)?;
         let state: Self =
-            serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+            serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
         if state
             .namespaces
             .iter()
@@ -147,6 +145,22 @@ impl State {
 #[derive(Deserialize)]
 struct Format {
     format: u32,
+}
+
+/// Refuses a private file of a newer version, whatever else is in it.
+pub(super) fn check_format(path: &Path, text: &[u8]) -> Result<(), WorkingCopyError> {
+    let Format { format } =
+        serde_json::from_slice(text).map_err(|error| WorkingCopyError::Damaged {
+            file: path.to_path_buf(),
+            reason: error.to_string(),
+        })?;
+    if format > FORMAT {
+        return Err(WorkingCopyError::NewerFormat {
+            found: format,
+            known: FORMAT,
+        });
+    }
+    Ok(())
 }
 
 /// Reads a private file; `None` where there is none.

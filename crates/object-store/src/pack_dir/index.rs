@@ -22,6 +22,8 @@ const KEY_BYTES: usize = 1 + ID_BYTES;
 /// Kind, id, offset and length of the frame.
 const PLACE_BYTES: usize = KEY_BYTES + 8 + 4;
 
+type Fingerprint = [u8; 8 + HASH_BYTES];
+
 /// Where an object is: `kind u8 | id | offset u64 LE | length u32 LE`. The order of places is that of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place([u8; PLACE_BYTES]);
@@ -75,10 +77,14 @@ impl Index {
 
     /// Takes the bytes as they lie on disk; `None` unless they are whole and belong to this pack.
     pub(super) fn read(bytes: Bytes, pack: &File) -> Option<Self> {
+        Self::decode(bytes, &fingerprint(pack).ok()?)
+    }
+
+    fn decode(bytes: Bytes, fingerprint: &Fingerprint) -> Option<Self> {
         let (before, hash) = bytes.split_last_chunk::<HASH_BYTES>()?;
         let (header, places) = before.split_at_checked(HEADER_BYTES)?;
         let mut want = MAGIC.to_vec();
-        want.extend_from_slice(&fingerprint(pack).ok()?);
+        want.extend_from_slice(fingerprint);
         want.extend_from_slice(&((places.len() / PLACE_BYTES) as u64).to_le_bytes());
         let whole = places.len().is_multiple_of(PLACE_BYTES)
             && header == want
@@ -135,11 +141,49 @@ fn key(kind: Kind, id: &ObjectId) -> [u8; KEY_BYTES] {
 }
 
 /// Length and last bytes of a pack, which are its hash: cheap to compare, and different for every pack.
-fn fingerprint(pack: &File) -> io::Result<[u8; 8 + HASH_BYTES]> {
+fn fingerprint(pack: &File) -> io::Result<Fingerprint> {
     let len = pack.metadata()?.len();
     let mut bytes = [0; 8 + HASH_BYTES];
     let (head, hash) = bytes.split_at_mut(8);
     head.copy_from_slice(&len.to_le_bytes());
     pack.read_exact_at(hash, len.saturating_sub(HASH_BYTES as u64))?;
     Ok(bytes)
+}
+
+/// An index is taken whole or not at all, and what is looked up in it is what it has.
+///
+/// # Panics
+/// A look-up gives something else.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn fuzz_index(bytes: &[u8]) {
+    let fingerprint = [7; 8 + HASH_BYTES];
+    assert!(
+        Index::decode(Bytes::copy_from_slice(bytes), &fingerprint).is_none(),
+        "no fuzzer finds a hash"
+    );
+    let mut sealed = MAGIC.to_vec();
+    sealed.extend_from_slice(&fingerprint);
+    sealed.extend_from_slice(&((bytes.len() / PLACE_BYTES) as u64).to_le_bytes());
+    sealed.extend_from_slice(bytes);
+    let hash = blake3::derive_key(HASH_CONTEXT, &sealed);
+    sealed.extend_from_slice(&hash);
+    let Some(index) = Index::decode(sealed.into(), &fingerprint) else {
+        assert!(
+            !bytes.len().is_multiple_of(PLACE_BYTES),
+            "a whole index is refused"
+        );
+        return;
+    };
+    for kind in Kind::ALL {
+        for id in index.ids(kind, &ObjectId::from_bytes([0; ID_BYTES])) {
+            // Places that are not sorted are not found, whatever a damaged disk makes of an index.
+            if let Some(place) = index.find(kind, &id) {
+                assert!(
+                    place.0.starts_with(&key(kind, &id)),
+                    "another object's place"
+                );
+                let _ = (place.offset(), place.len());
+            }
+        }
+    }
 }

@@ -324,3 +324,17 @@ fn one_changed_key_of_many_takes_few_bytes() {
         );
     }
 }
+
+#[test]
+fn what_was_put_just_now_is_read_from_memory() {
+    let backend = Arc::new(MemoryBackend::default());
+    let store = Store::new(backend, 1 << 20);
+    let page = tree::empty();
+    store.keep(Kind::Page, page.id(), page.bytes());
+    assert_eq!(store.page(&page.id()).unwrap().bytes(), page.bytes());
+    assert_eq!(store.page(&page.id()).unwrap().bytes(), page.bytes());
+    // What is not read again and again is left to the backend.
+    let blob = Object::new(Kind::Blob, "text");
+    store.keep(Kind::Blob, blob.id(), blob.bytes());
+    assert_eq!(store.try_read(Kind::Blob, &blob.id()).unwrap(), None);
+}

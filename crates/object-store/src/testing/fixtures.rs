@@ -21,7 +21,7 @@ use crate::object::{Kind, Object};
 use crate::pack::{PackLimits, admit, links, pack_of};
 use crate::record::Record;
 use crate::store::Store;
-use crate::testing::TARGETS;
+use crate::testing::{TARGETS, fuzz_edits, smoke};
 use crate::tree;
 
 fn id(text: &str) -> ObjectId {
@@ -594,33 +594,22 @@ fn no_decoder_breaks_its_law_on_changed_fixtures() {
             bytes
         },
     ));
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as usize % below.max(1)
-    };
-    for seed in &seeds {
-        for (_, target) in TARGETS {
-            target(seed);
-        }
-        for _ in 0..ROUNDS {
-            let mut bytes = seed.clone();
-            for _ in 0..=random(3) {
-                let at = random(bytes.len());
-                match random(5) {
-                    0 => bytes.truncate(at),
-                    1 => bytes.insert(at, random(256) as u8),
-                    2 if !bytes.is_empty() => drop(bytes.remove(at)),
-                    3 if !bytes.is_empty() => bytes[at] = random(4) as u8,
-                    _ if !bytes.is_empty() => bytes[at] ^= 1 << random(8),
-                    _ => bytes.push(random(256) as u8),
-                }
-            }
-            for (_, target) in TARGETS {
-                target(&bytes);
-            }
-        }
-    }
+    // Bytes that are no object's are taken for edits below.
+    let decoders: Vec<_> = TARGETS
+        .into_iter()
+        .filter(|(name, _)| *name != "edits")
+        .collect();
+    smoke(&seeds, ROUNDS, &decoders);
+}
+
+#[test]
+fn edits_made_of_any_bytes_give_the_tree_that_building_gives() {
+    smoke(&[edits()], 60, &[("edits", fuzz_edits)]);
+}
+
+/// Keys with much in common, set and removed in batches, as `fuzz_edits` reads them.
+fn edits() -> Vec<u8> {
+    (0..200_u8)
+        .flat_map(|number| [number % 7, number / 7, number.wrapping_mul(31), number % 3])
+        .collect()
 }

@@ -23,13 +23,13 @@ use crate::object::Kind;
 use crate::pack::{self, PackLimits};
 use crate::record::Record;
 use crate::store::Store;
-use crate::tree::Page;
+use crate::tree::{Page, Proof};
 
 /// A decoder's law, for any bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("tlv", fuzz_tlv),
     ("commit", fuzz_commit),
     ("meta", fuzz_meta),
@@ -38,7 +38,46 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("page", fuzz_page),
     ("frame", fuzz_frame),
     ("pack", fuzz_pack),
+    ("pack_index", fuzz_pack_index),
+    ("proof", fuzz_proof),
+    ("edits", fuzz_edits),
 ];
+
+/// The short form of fuzzing: every seed, and `rounds` changed forms of each, for every target.
+///
+/// # Panics
+/// A law is broken.
+pub fn smoke(seeds: &[Vec<u8>], rounds: usize, targets: &[(&str, Target)]) {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as usize % below.max(1)
+    };
+    for seed in seeds {
+        for (_, target) in targets {
+            target(seed);
+        }
+        for _ in 0..rounds {
+            let mut bytes = seed.clone();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                match (random(5), bytes.get_mut(at)) {
+                    (0, _) => bytes.truncate(at),
+                    (1, _) => bytes.insert(at, random(256) as u8),
+                    (2, Some(_)) => drop(bytes.remove(at)),
+                    (3, Some(byte)) => *byte = random(4) as u8,
+                    (_, Some(byte)) => *byte ^= 1 << random(8),
+                    (_, None) => bytes.push(random(256) as u8),
+                }
+            }
+            for (_, target) in targets {
+                target(&bytes);
+            }
+        }
+    }
+}
 
 /// One byte string for each value: what decodes, encodes to the same bytes.
 fn one_form<T>(
@@ -164,4 +203,54 @@ pub fn fuzz_pack(bytes: &[u8]) {
             );
         }
     }
+}
+
+/// An index of a pack is taken whole or not at all, and what is looked up in it is what it has.
+///
+/// # Panics
+/// A look-up gives something else.
+pub fn fuzz_pack_index(bytes: &[u8]) {
+    crate::pack_dir::fuzz_index(bytes);
+}
+
+/// A proof proves of a key what its pages say, or nothing.
+///
+/// # Panics
+/// It proves one thing of a key and, without its last page, still the same.
+pub fn fuzz_proof(bytes: &[u8]) {
+    let Some((&key_len, rest)) = bytes.split_first() else {
+        return;
+    };
+    let (key, rest) = rest.split_at(usize::from(key_len).min(rest.len()));
+    // Pages begin where the first one's first bytes come again.
+    let mut pages: Vec<Bytes> = Vec::new();
+    let mut start = 0;
+    for at in 1..=rest.len() {
+        let begins = rest
+            .get(at..)
+            .is_some_and(|tail| tail.starts_with(b"CT\x01\0"));
+        if begins || at == rest.len() {
+            let page = rest.get(start..at).unwrap_or_default();
+            pages.push(Bytes::copy_from_slice(page));
+            start = at;
+        }
+    }
+    let Some(first) = pages.first() else { return };
+    let root = ObjectId::of(Kind::Page, first);
+    let mut proof = Proof { pages };
+    if proof.verify(&root, key).is_ok() {
+        proof.pages.pop();
+        assert!(
+            proof.verify(&root, key).is_err(),
+            "a proof has a page too many"
+        );
+    }
+}
+
+/// Edits in any order and any batches give the tree that building gives.
+///
+/// # Panics
+/// They give another.
+pub fn fuzz_edits(bytes: &[u8]) {
+    crate::tree::fuzz_edits(bytes);
 }

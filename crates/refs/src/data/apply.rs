@@ -33,6 +33,9 @@ use crate::view::View;
 
 /// A batch is written when it holds about this many bytes.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Objects of a batch that are kept in memory for who reads them next. Those of a large one, as an import
+/// makes, would drive out what is read all the time.
+const KEPT_OBJECTS_MAX: usize = 4096;
 /// What an entry costs in a batch beyond its objects.
 const ENTRY_BYTES: usize = 512;
 
@@ -204,6 +207,7 @@ impl Applier {
         let Batch {
             mut writes,
             mut admitted,
+            objects,
             pages,
             membership_moved,
             ..
@@ -226,7 +230,13 @@ impl Applier {
                 data.failure
                     .set(format!("writing the data failed: {error}"));
                 io::Error::other(error)
-            })
+            })?;
+        if objects.len() <= KEPT_OBJECTS_MAX {
+            for ((kind, id), bytes) in objects {
+                data.store.keep(kind, id, &bytes);
+            }
+        }
+        Ok(())
     }
 
     /// Keeps a piece of a staged transaction.

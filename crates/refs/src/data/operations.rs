@@ -32,7 +32,7 @@ impl Place {
         out
     }
 
-    fn decode(bytes: &Bytes) -> io::Result<Self> {
+    pub(crate) fn decode(bytes: &Bytes) -> io::Result<Self> {
         let mut cursor = Cursor::new(bytes, "operation's place");
         let mut read = || {
             Ok(Self {

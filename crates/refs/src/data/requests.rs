@@ -50,7 +50,7 @@ impl Remembered {
         recent && time_ms.saturating_sub(self.committed.time_ms) <= REQUEST_REMEMBERED_MS
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
         out.extend_from_slice(&self.order.to_le_bytes());
         out.extend_from_slice(&self.body);
@@ -61,10 +61,10 @@ impl Remembered {
         out
     }
 
-    fn decode(bytes: &Bytes) -> io::Result<Self> {
+    pub(crate) fn decode(bytes: &Bytes) -> io::Result<Self> {
         let mut cursor = Cursor::new(bytes, "remembered request");
         let mut read = || {
-            Ok(Self {
+            let remembered = Self {
                 order: cursor.u64()?,
                 body: cursor.array()?,
                 committed: Committed {
@@ -73,7 +73,8 @@ impl Remembered {
                     term: cursor.u64()?,
                     time_ms: cursor.i64()?,
                 },
-            })
+            };
+            cursor.end().map(|()| remembered)
         };
         read().map_err(|error| corrupt(&error))
     }

@@ -216,15 +216,16 @@ pub(crate) fn encode(session: &Session) -> [u8; HEAD_BYTES] {
     out.try_into().unwrap_or([0; HEAD_BYTES])
 }
 
-fn decode(bytes: &Bytes) -> io::Result<Session> {
+pub(crate) fn decode(bytes: &Bytes) -> io::Result<Session> {
     let mut cursor = Cursor::new(bytes, "session");
     let mut read = || {
-        Ok(Session {
+        let session = Session {
             touched_ms: cursor.i64()?,
             parts: cursor.u32()?,
             bytes: cursor.u64()?,
             body_bytes: cursor.u64()?,
-        })
+        };
+        cursor.end().map(|()| session)
     };
     read().map_err(|error| corrupt(&error))
 }

@@ -33,12 +33,15 @@ pub(super) fn close(node: &Node) {
     };
     let raft = node.raft.clone();
     let data = Arc::clone(&node.data);
-    let failed = node.failure.get().is_some();
     let written = node.log_counters().bytes;
+    let applied = match node.failure.get() {
+        None => Some(node.view().index()),
+        Some(_) => None,
+    };
     // A runtime must not be taken down on a thread of another one; this may be called on one.
     let closing = std::thread::Builder::new()
         .name("confman-close".to_owned())
-        .spawn(move || take_down(running, raft, data, failed, written));
+        .spawn(move || take_down(running, raft, data, applied, written));
     match closing {
         Ok(closing) => {
             if closing.join().is_err() {
@@ -51,7 +54,8 @@ pub(super) fn close(node: &Node) {
     }
 }
 
-fn take_down(running: Running, raft: Raft, data: Arc<Data>, failed: bool, written: u64) {
+/// `applied` is the last index that is applied, where the node has not failed.
+fn take_down(running: Running, raft: Raft, data: Arc<Data>, applied: Option<u64>, written: u64) {
     let Running {
         runtime,
         log,
@@ -59,8 +63,8 @@ fn take_down(running: Running, raft: Raft, data: Arc<Data>, failed: bool, writte
     } = running;
     let (done, stopped) = mpsc::sync_channel(1);
     runtime.spawn(async move {
-        if !failed {
-            purge(&raft).await;
+        if let Some(applied) = applied {
+            purge(&raft, applied).await;
         }
         let _ = raft.shutdown().await;
         drop(raft);
@@ -74,7 +78,7 @@ fn take_down(running: Running, raft: Raft, data: Arc<Data>, failed: bool, writte
     if writer.join().is_err() {
         tracing::error!("the log's writer ended in a panic");
     }
-    if failed {
+    if applied.is_none() {
         return;
     }
     if let Err(error) = log.flush() {
@@ -95,8 +99,13 @@ fn take_down(running: Running, raft: Raft, data: Arc<Data>, failed: bool, writte
 }
 
 /// Makes a snapshot and removes from the log what it covers.
-async fn purge(raft: &Raft) {
+async fn purge(raft: &Raft, applied: u64) {
     let covered = async {
+        // What raft tells of itself may lag behind what it has applied.
+        raft.wait(Some(PURGE_WITHIN))
+            .applied_index_at_least(Some(applied), "all is applied")
+            .await
+            .ok()?;
         let last = raft.metrics().borrow_watched().last_applied?;
         raft.trigger().snapshot().await.ok()?;
         let snapshot = |metrics: &openraft::RaftMetrics<_>| metrics.snapshot >= Some(last);
