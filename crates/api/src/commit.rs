@@ -121,6 +121,9 @@ pub struct PublishWrite {
     /// Why it goes past review, freeze and guards; it is an emergency then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub emergency: Option<String>,
+    /// Set or change keys that a schema says are deprecated.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub acknowledge_deprecated: bool,
 }
 
 /// What a publish or roll back did.
@@ -167,6 +170,9 @@ pub struct RollbackWrite {
     /// Why it goes past freeze and guards; it is an emergency then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub emergency: Option<String>,
+    /// Set or change keys that a schema says are deprecated.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub acknowledge_deprecated: bool,
 }
 
 /// A name for a commit. `PUT …/tags/{t}`.

@@ -47,6 +47,9 @@ pub struct Changes {
     /// Publish at once and leave no draft, where rights and settings allow.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub publish: bool,
+    /// Set or change keys that a schema says are deprecated.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub acknowledge_deprecated: bool,
 }
 
 /// What a change to a draft did.
@@ -143,6 +146,6 @@ mod tests {
         insta::assert_snapshot!(refused(r#"{"changes":{"a":{"vlaue":1}}}"#), @"unknown field `vlaue`, expected one of `type`, `value`, `unset`, `description`, `tags`, `mediaType` at line 1 column 24");
         insta::assert_snapshot!(refused(r#"{"changes":{"a":["number",1]}}"#), @"invalid type: sequence, expected an object that says what the entry becomes at line 1 column 16");
         insta::assert_snapshot!(refused(r#"{"changes":{},"changes":{}}"#), @"duplicate field `changes` at line 1 column 23");
-        insta::assert_snapshot!(refused(r#"{"changes":{},"force":true}"#), @"unknown field `force`, expected one of `changes`, `expectedHead`, `message`, `publish` at line 1 column 21");
+        insta::assert_snapshot!(refused(r#"{"changes":{},"force":true}"#), @"unknown field `force`, expected one of `changes`, `expectedHead`, `message`, `publish`, `acknowledgeDeprecated` at line 1 column 21");
     }
 }

@@ -43,4 +43,19 @@ pub struct ProblemItem {
     /// Column in the line, from 1, in characters.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub column: Option<u32>,
+    /// Whose effective document breaks a schema.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub namespace: Option<String>,
+    /// The keyword of the schema that is not satisfied, as `maxLength`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub keyword: Option<String>,
+    /// The schema document that has the rule.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub schema: Option<String>,
+    /// JSON Pointer to the rule in that document.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub schema_pointer: Option<String>,
+    /// The namespace whose document attaches the schema.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attached_by: Option<String>,
 }

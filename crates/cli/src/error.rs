@@ -176,6 +176,7 @@ impl From<WorkingCopyError> for CliError {
                     pointer: None,
                     line: u32::try_from(problem.line).ok(),
                     column: u32::try_from(problem.column).ok(),
+                    ..ProblemItem::default()
                 });
                 let what = "files of the working copy are not valid";
                 Self {
@@ -227,6 +228,7 @@ pub(crate) fn problem_item(key: &str, problem: &confman_model::Problem) -> Probl
             .map(|pointer| pointer.as_str().to_owned()),
         line: u32::try_from(problem.line).ok(),
         column: u32::try_from(problem.column).ok(),
+        ..ProblemItem::default()
     }
 }
 
@@ -349,6 +351,7 @@ mod tests {
                 pointer: Some("/a".to_owned()),
                 line: Some(3),
                 column: Some(14),
+                ..ProblemItem::default()
             },
             ProblemItem {
                 detail: "too deep".to_owned(),

@@ -10,9 +10,12 @@
 pub mod decision;
 pub mod permission;
 pub mod request;
+pub mod schema;
+pub mod violation;
 
 pub use confman_model::Scope;
 pub use confman_model::document::ANYONE;
 pub use confman_model::document::RoleName as Role;
 pub use decision::{Decision, Grant, Grants, GrantsAt, Subject, decide, role_name};
 pub use permission::{Permission, least_role, permits};
+pub use violation::Violation;

@@ -141,6 +141,8 @@ pub struct ChangeDraft {
     pub expected_head: ExpectedHead,
     /// Why.
     pub message: Option<String>,
+    /// Whether deprecated keys may be set or changed, where it is published at once.
+    pub acknowledge_deprecated: bool,
 }
 
 /// What a change to a draft did.
@@ -168,7 +170,8 @@ impl ChangeDraft {
             .with(namespace.as_str())
             .with(self.draft.as_str())
             .with(self.expected_head.part())
-            .with(self.message.as_deref().unwrap_or("\0"));
+            .with(self.message.as_deref().unwrap_or("\0"))
+            .with([u8::from(self.acknowledge_deprecated)]);
         for (key, edit) in &self.changes {
             digest = digest.with(key.as_str());
             digest = match edit {
@@ -374,14 +377,17 @@ impl Session {
         let mut warnings = Vec::new();
         let (outcome, committed) = intent.carry_out(|evaluation| {
             let changed = evaluation.change(namespace, change)?;
-            warnings.clone_from(&changed.warnings);
-            evaluation.publish_change(
+            let (outcome, found) = evaluation.publish_change(
                 namespace,
                 &change.draft,
                 &changed,
                 change.changes.keys(),
                 change.message(),
-            )
+                change.acknowledge_deprecated,
+            )?;
+            warnings.clone_from(&changed.warnings);
+            warnings.extend(found);
+            Ok(outcome)
         })?;
         self.published(namespace, &outcome, committed, warnings)
     }

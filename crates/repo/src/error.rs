@@ -6,8 +6,8 @@ use confman_layout::LayoutError;
 use confman_model::{Entry, Key, Namespace, ValueError};
 use confman_object_store::pack::PackError;
 use confman_object_store::{BackendError, Kind, ObjectId, ReadError};
-use confman_policy::Permission;
 use confman_policy::request::Refusal;
+use confman_policy::{Permission, Violation};
 
 /// A sort of thing that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -190,6 +190,14 @@ pub enum Error {
         /// At least one.
         problems: Vec<Problem>,
     },
+    /// What would hold breaks a schema; every rule that is broken, in every namespace.
+    #[error("{what} breaks a schema: {}", broken(violations))]
+    Schema {
+        /// What was asked for.
+        what: String,
+        /// At least one.
+        violations: Vec<Violation>,
+    },
     /// It is there already.
     #[error("{what} `{name}` exists already")]
     Exists {
@@ -314,6 +322,20 @@ fn list(problems: &[Problem]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+fn broken(violations: &[Violation]) -> String {
+    const SHOWN_MAX: usize = 5;
+    let mut text = violations
+        .iter()
+        .take(SHOWN_MAX)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ");
+    if violations.len() > SHOWN_MAX {
+        text.push_str(&format!("; and {} more", violations.len() - SHOWN_MAX));
+    }
+    text
 }
 
 fn at(id: &Option<ObjectId>) -> String {

@@ -19,19 +19,23 @@ use crate::names;
 use crate::review::DirectChange;
 use crate::seen::{Found, Seen};
 use crate::session::Session;
+use crate::validation::{Candidate, Validated};
 
 /// Something that is allowed but worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// About which key.
-    pub key: Key,
+    /// About which key; `None` where it is about the namespace as a whole.
+    pub key: Option<Key>,
     /// What.
     pub detail: String,
 }
 
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}`: {}", self.key, self.detail)
+        match &self.key {
+            Some(key) => write!(f, "`{key}`: {}", self.detail),
+            None => f.write_str(&self.detail),
+        }
     }
 }
 
@@ -48,6 +52,8 @@ pub struct Publish {
     pub message: Option<String>,
     /// Why it goes past review, freeze and guards, where it shall.
     pub emergency: Option<String>,
+    /// Whether deprecated keys may be set or changed.
+    pub acknowledge_deprecated: bool,
 }
 
 /// What to publish again.
@@ -63,6 +69,8 @@ pub struct Rollback {
     pub message: Option<String>,
     /// Why it goes past freeze and guards, where it shall.
     pub emergency: Option<String>,
+    /// Whether deprecated keys may be set or changed.
+    pub acknowledge_deprecated: bool,
 }
 
 /// What was published.
@@ -108,6 +116,7 @@ impl Session {
                 .with(keys_part(publish.keys.as_ref()))
                 .with(publish.message.as_deref().unwrap_or("\0"))
                 .with(publish.emergency.as_deref().unwrap_or("\0"))
+                .with([u8::from(publish.acknowledge_deprecated)])
                 .finish(),
             detail: serde_json::json!({
                 "namespace": namespace,
@@ -116,6 +125,7 @@ impl Session {
             }),
             session: self,
         };
+        let mut warnings = Vec::new();
         let (outcome, committed) = intent.carry_out(|evaluation| {
             evaluation.permit(namespace, Permission::ConfigPublish)?;
             let head = evaluation.draft_head(namespace, &publish.draft)?;
@@ -134,9 +144,16 @@ impl Session {
                 keys: publish.keys.as_ref(),
                 message,
             };
-            evaluation.publish_draft(namespace, proposal, publish.emergency.as_deref())
+            let (outcome, found) = evaluation.publish_draft(
+                namespace,
+                proposal,
+                publish.emergency.as_deref(),
+                publish.acknowledge_deprecated,
+            )?;
+            warnings = found;
+            Ok(outcome)
         })?;
-        self.published(namespace, &outcome, committed, Vec::new())
+        self.published(namespace, &outcome, committed, warnings)
     }
 
     /// Publishes the content of an earlier revision again, as a new commit with the old tree.
@@ -160,6 +177,7 @@ impl Session {
                 .with(keys_part(rollback.keys.as_ref()))
                 .with(rollback.message.as_deref().unwrap_or("\0"))
                 .with(rollback.emergency.as_deref().unwrap_or("\0"))
+                .with([u8::from(rollback.acknowledge_deprecated)])
                 .finish(),
             detail: serde_json::json!({
                 "namespace": namespace,
@@ -168,6 +186,7 @@ impl Session {
             }),
             session: self,
         };
+        let mut warnings = Vec::new();
         let (outcome, committed) = intent.carry_out(|evaluation| {
             evaluation.permit(namespace, Permission::ConfigRollback)?;
             if rollback.emergency.is_some() {
@@ -210,6 +229,12 @@ impl Session {
                 old_tree: head.commit.tree,
                 new_tree: tree,
             })?;
+            let candidate = Candidate {
+                namespace: namespace.clone(),
+                old_tree: head.commit.tree,
+                new_tree: tree,
+            };
+            let validated = evaluation.validate(&[candidate], rollback.acknowledge_deprecated)?;
             let message = match &rollback.message {
                 Some(message) => message.clone(),
                 None => format!("roll back to {} ({target:?})", rollback.to),
@@ -217,6 +242,8 @@ impl Session {
             let mut commit = evaluation.new_commit(namespace.to_string(), tree, message)?;
             commit.parents = vec![head.id];
             commit.generation = head.commit.generation + 1;
+            evaluation.validated_by(namespace, &mut commit, &validated)?;
+            warnings = validated.warnings;
             let commit = evaluation.put_commit(commit)?;
             evaluation.publish(namespace, Some(&place), &commit)?;
             Ok(Outcome {
@@ -225,7 +252,7 @@ impl Session {
                 ..Outcome::default()
             })
         })?;
-        self.published(namespace, &outcome, committed, Vec::new())
+        self.published(namespace, &outcome, committed, warnings)
     }
 
     /// What was published, from what it came to.
@@ -381,7 +408,8 @@ impl Evaluation<'_> {
         changed: &Changed,
         keys: impl Iterator<Item = &'k Key>,
         message: String,
-    ) -> Result<Outcome, Error> {
+        acknowledge_deprecated: bool,
+    ) -> Result<(Outcome, Vec<Warning>), Error> {
         self.permit(namespace, Permission::ConfigPublish)?;
         if let Some(head) = &changed.draft {
             let keys = keys.cloned().collect();
@@ -392,7 +420,7 @@ impl Evaluation<'_> {
                 keys: Some(&keys),
                 message,
             };
-            return self.publish_draft(namespace, proposal, None);
+            return self.publish_draft(namespace, proposal, None, acknowledge_deprecated);
         }
         if changed.tree == changed.old_tree {
             return Err(Error::Unchanged {
@@ -409,8 +437,15 @@ impl Evaluation<'_> {
             new_tree: changed.tree,
         })?;
         let published = self.published(namespace)?;
+        let candidate = Candidate {
+            namespace: namespace.clone(),
+            old_tree: changed.old_tree,
+            new_tree: changed.tree,
+        };
+        let validated = self.validate(&[candidate], acknowledge_deprecated)?;
         let mut commit = self.new_commit(namespace.to_string(), changed.tree, message)?;
         follow(&mut commit, published.as_ref().map(|(head, _)| head));
+        self.validated_by(namespace, &mut commit, &validated)?;
         let commit = self.put_commit(commit)?;
         self.publish(
             namespace,
@@ -418,11 +453,12 @@ impl Evaluation<'_> {
             &commit,
         )?;
         let previous = published.map(|(head, _)| head.id);
-        Ok(Outcome {
+        let outcome = Outcome {
             commit: Some(commit.id),
             previous,
             ..Outcome::default()
-        })
+        };
+        Ok((outcome, validated.warnings))
     }
 
     fn publish_draft(
@@ -430,7 +466,8 @@ impl Evaluation<'_> {
         namespace: &Namespace,
         proposal: Proposal<'_>,
         emergency: Option<&str>,
-    ) -> Result<Outcome, Error> {
+        acknowledge_deprecated: bool,
+    ) -> Result<(Outcome, Vec<Warning>), Error> {
         let merged = self.merge_draft(namespace, &proposal)?;
         self.pass_directly(&DirectChange {
             namespace,
@@ -440,13 +477,20 @@ impl Evaluation<'_> {
             old_tree: merged.old_tree,
             new_tree: merged.new_tree,
         })?;
-        let commit = self.publish_merged(namespace, proposal, &merged, None)?;
-        Ok(Outcome {
+        let candidate = Candidate {
+            namespace: namespace.clone(),
+            old_tree: merged.old_tree,
+            new_tree: merged.new_tree,
+        };
+        let validated = self.validate(&[candidate], acknowledge_deprecated)?;
+        let commit = self.publish_merged(namespace, proposal, &merged, &validated, None)?;
+        let outcome = Outcome {
             commit: Some(commit),
             previous: merged.published.map(|(head, _)| head.id),
             merged: merged.moved,
             ..Outcome::default()
-        })
+        };
+        Ok((outcome, validated.warnings))
     }
 
     /// Merges a draft into what is published; nothing moves yet.
@@ -497,6 +541,7 @@ impl Evaluation<'_> {
         namespace: &Namespace,
         proposal: Proposal<'_>,
         merged: &Merged,
+        validated: &Validated,
         request: Option<u64>,
     ) -> Result<ObjectId, Error> {
         let Proposal {
@@ -516,6 +561,7 @@ impl Evaluation<'_> {
             commit.author_time = head.commit.author_time;
             commit.origin = Some(head.id);
         }
+        self.validated_by(namespace, &mut commit, validated)?;
         let commit = self.put_commit(commit)?;
         self.publish(namespace, published.map(|(_, place)| place), &commit)?;
         self.keep_rest(namespace, draft, &head, &tree, &commit, &merged.split)?;

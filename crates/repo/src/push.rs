@@ -26,6 +26,7 @@ use crate::publish::Warning;
 use crate::review::DirectChange;
 use crate::seen::Found;
 use crate::session::Session;
+use crate::validation::Candidate;
 
 /// Most commits that one push adds to a published line.
 pub const LINE_COMMITS_MAX: usize = 1000;
@@ -192,8 +193,13 @@ impl Session {
         let (outcome, committed) = intent.carry_out(|evaluation| {
             let verified = evaluation.verify(namespace, request, &pack)?;
             warnings.clone_from(&verified.warnings);
+            let mut candidates = Vec::new();
             for edit in &request.edits {
-                evaluation.push_ref(edit, &verified)?;
+                candidates.extend(evaluation.push_ref(edit, &verified)?);
+            }
+            // What comes from elsewhere was deprecated there or not; the schema here is not to stop it.
+            if !candidates.is_empty() {
+                warnings.extend(evaluation.validate(&candidates, true)?.warnings);
             }
             let record = match &request.import {
                 Some(mark) => Some(evaluation.push_mark(namespace, mark)?),
@@ -288,8 +294,12 @@ impl PushRequest {
 }
 
 impl Evaluation<'_> {
-    /// Moves a ref as the push asks for.
-    fn push_ref(&mut self, edit: &PushEdit, verified: &Verified) -> Result<(), Error> {
+    /// Moves a ref as the push asks for. Gives what becomes of the published head, where it is that.
+    fn push_ref(
+        &mut self,
+        edit: &PushEdit,
+        verified: &Verified,
+    ) -> Result<Option<Candidate>, Error> {
         let name = edit.target.name(&edit.namespace)?;
         let old = self.head(&name)?;
         let expected = edit.expect.map_or(ExpectedHead::Absent, ExpectedHead::At);
@@ -304,19 +314,25 @@ impl Evaluation<'_> {
                 reason: format!("`{name}` is at {} already", edit.new),
             });
         }
-        if edit.target == PushTarget::Published {
+        let candidate = Candidate {
+            namespace: edit.namespace.clone(),
+            old_tree: self.tree_of(old.as_ref().map(|head| &head.id))?,
+            new_tree: self.with_new().commit(&edit.new)?.tree,
+        };
+        let published = edit.target == PushTarget::Published;
+        if published {
             self.pass_directly(&DirectChange {
                 namespace: &edit.namespace,
                 way: Direct::Publish,
                 emergency: None,
                 head: Some(edit.new),
-                old_tree: self.tree_of(old.as_ref().map(|head| &head.id))?,
-                new_tree: self.with_new().commit(&edit.new)?.tree,
+                old_tree: candidate.old_tree,
+                new_tree: candidate.new_tree,
             })?;
             self.extend_line(&edit.namespace, old.as_ref(), edit.new, verified)?;
         }
         self.set_commit(name, edit.new);
-        Ok(())
+        Ok(published.then_some(candidate))
     }
 
     /// Makes the rows for the commits that a push adds to a line.

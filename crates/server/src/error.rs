@@ -104,6 +104,8 @@ codes! {
     IdempotencyKeyReused = "idempotency-key-reused", CONFLICT, "the idempotency key was used for another request";
     /// What the caller has seen has moved (stated in `If-Match`).
     PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "it has changed since you saw it";
+    /// What would hold breaks a schema; `errors` lists every rule that is broken, in every namespace.
+    SchemaViolation = "schema-violation", UNPROCESSABLE_ENTITY, "it breaks a schema";
     /// The body is larger than allowed.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "the request is too large";
     /// The body is in another media type.

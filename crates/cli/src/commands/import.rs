@@ -76,6 +76,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "git")]
     publish: bool,
 
+    /// Publish though a key that is set or changed is deprecated
+    #[arg(long, requires = "publish")]
+    acknowledge_deprecated: bool,
+
     /// Why
     #[arg(long, short, conflicts_with = "git")]
     message: Option<String>,
@@ -114,6 +118,7 @@ impl Args {
                     expected_head: None,
                     message: Some(message),
                     publish: self.publish,
+                    acknowledge_deprecated: self.acknowledge_deprecated,
                 };
                 let _progress = cx.ui.progress(&format!(
                     "importing {}",

@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Go past review, freeze and guards for this reason; everybody will see it
     #[arg(long, value_name = "REASON")]
     emergency: Option<String>,
+    /// Publish though a key that is set or changed is deprecated
+    #[arg(long)]
+    acknowledge_deprecated: bool,
 }
 
 impl Args {
@@ -80,6 +83,7 @@ impl Args {
                 .then(|| self.keys.iter().map(ToString::to_string).collect()),
             message: self.message,
             emergency: self.emergency,
+            acknowledge_deprecated: self.acknowledge_deprecated,
         };
         let published = connection.wait(connection.client.publish(&namespace, &write))?;
         published

@@ -33,6 +33,10 @@ pub(crate) struct Args {
     /// Publish the draft of each namespace afterwards
     #[arg(long)]
     publish: bool,
+
+    /// Publish though a key that is set or changed is deprecated
+    #[arg(long, requires = "publish")]
+    acknowledge_deprecated: bool,
 }
 
 /// What `--json` prints.
@@ -90,6 +94,7 @@ impl Args {
                     keys: None,
                     message: None,
                     emergency: None,
+                    acknowledge_deprecated: self.acknowledge_deprecated,
                 };
                 let published =
                     connection.wait(connection.client.publish(&namespace.namespace, &write))?;

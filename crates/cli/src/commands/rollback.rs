@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Go past freeze and guards for this reason; everybody will see it
     #[arg(long, value_name = "REASON")]
     emergency: Option<String>,
+    /// Publish though a key that is set or changed is deprecated
+    #[arg(long)]
+    acknowledge_deprecated: bool,
 
     /// Do not ask
     #[arg(long, short)]
@@ -104,6 +107,7 @@ impl Args {
             expected_head: compared.from.commit,
             message: Some(message),
             emergency: self.emergency,
+            acknowledge_deprecated: self.acknowledge_deprecated,
         };
         let published = connection.wait(connection.client.rollback(&namespace, &write))?;
         published

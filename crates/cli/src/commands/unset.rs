@@ -42,6 +42,10 @@ pub(crate) struct Args {
     #[arg(long)]
     publish: bool,
 
+    /// Publish though a key that is set or changed is deprecated
+    #[arg(long, requires = "publish")]
+    acknowledge_deprecated: bool,
+
     /// Why, for whoever reads the history
     #[arg(long, short)]
     message: Option<String>,
@@ -70,6 +74,7 @@ impl Args {
             expected_head: None,
             message: self.message,
             publish: self.publish,
+            acknowledge_deprecated: self.acknowledge_deprecated,
         };
         draft::write(cx, &connection, &namespace, &draft, &changes)
     }

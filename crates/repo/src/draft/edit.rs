@@ -54,7 +54,7 @@ impl Evaluation<'_> {
             };
             if let Some(value) = entry.value() {
                 warnings.extend(value.warnings().iter().map(|warning| Warning {
-                    key: key.clone(),
+                    key: Some(key.clone()),
                     detail: warning.what.clone(),
                 }));
             }

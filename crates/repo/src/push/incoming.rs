@@ -213,7 +213,7 @@ impl Incoming<'_> {
                         .map(|value| value.warnings())
                         .unwrap_or_default();
                     warnings.extend(told.into_iter().map(|warning| Warning {
-                        key: key.clone(),
+                        key: Some(key.clone()),
                         detail: warning.what,
                     }));
                 }

@@ -128,8 +128,9 @@ impl Evaluation<'_> {
                 keys: keys.as_ref(),
                 message: message.clone(),
             };
+            let number = Some(loaded.number);
             let commit =
-                self.publish_merged(&target.namespace, proposal, &merged, Some(loaded.number))?;
+                self.publish_merged(&target.namespace, proposal, &merged, &validated, number)?;
             let previous = merged.published.as_ref().map(|(head, _)| head.id);
             let stands = status.iter().find(|it| it.namespace == target.namespace);
             let rule = decision

@@ -84,6 +84,7 @@ fn what_is_not_said_about_an_entry_stays() {
             changes: BTreeMap::from([(key("k"), edit)]),
             expected_head: ExpectedHead::Any,
             message: None,
+            acknowledge_deprecated: false,
         }
     };
     let binary = Value::new(EntryType::Binary, vec![0, 255], &ValueLimits::default()).unwrap();

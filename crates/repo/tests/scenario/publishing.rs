@@ -126,6 +126,7 @@ fn single_keys_roll_back() {
         expected_head: ExpectedHead::Any,
         message: None,
         emergency: None,
+        acknowledge_deprecated: false,
     };
     test.admin.rollback(&ns("/a"), &rollback).unwrap();
     assert_eq!(test.show("/a", "published"), "x=1 y=2");
@@ -158,6 +159,7 @@ fn a_head_that_moved_is_stale() {
         expected_head,
         message: None,
         emergency: None,
+        acknowledge_deprecated: false,
     };
     let Err(Error::Stale {
         expected, actual, ..

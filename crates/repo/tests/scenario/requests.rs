@@ -74,6 +74,7 @@ impl Team {
             keys: None,
             message: None,
             emergency: Some("a test".to_owned()),
+            acknowledge_deprecated: false,
         };
         self.test.admin.publish(&ns(namespace), &publish).unwrap();
     }

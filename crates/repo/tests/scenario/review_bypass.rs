@@ -158,6 +158,7 @@ fn a_roll_back_needs_its_permission_and_content_that_was_published() {
         expected_head: ExpectedHead::Any,
         message: None,
         emergency: None,
+        acknowledge_deprecated: false,
     };
     insta::assert_snapshot!(said(team.ann.rollback(&ns("/a"), &back("published~1"))), @"not allowed in `/a`: config:rollback needs role publisher, the highest here is editor");
     insta::assert_snapshot!(said(team.bob.rollback(&ns("/a"), &back("draft/d"))), @"revision `draft/d` is not valid: it was never published; publish a draft instead");

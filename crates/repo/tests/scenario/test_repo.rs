@@ -97,6 +97,7 @@ impl TestRepo {
             keys: None,
             message: None,
             emergency: None,
+            acknowledge_deprecated: false,
         };
         self.admin.publish(&ns(namespace), &publish)
     }
@@ -115,6 +116,7 @@ impl TestRepo {
             keys,
             message: None,
             emergency: None,
+            acknowledge_deprecated: false,
         };
         self.admin.publish(&ns(namespace), &publish)
     }
@@ -127,6 +129,7 @@ impl TestRepo {
             expected_head: ExpectedHead::Any,
             message: None,
             emergency: None,
+            acknowledge_deprecated: false,
         };
         self.admin.rollback(&ns(namespace), &rollback)
     }
@@ -248,6 +251,7 @@ pub fn change(draft: &str, changes: &[&str]) -> ChangeDraft {
         changes,
         expected_head: ExpectedHead::Any,
         message: None,
+        acknowledge_deprecated: false,
     }
 }
 

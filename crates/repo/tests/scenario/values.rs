@@ -49,6 +49,7 @@ fn six_types_come_back_byte_for_byte() {
         changes,
         expected_head: ExpectedHead::Any,
         message: None,
+        acknowledge_deprecated: false,
     };
     let published = test.admin.change_and_publish(&ns("/a"), &change).unwrap();
     assert_eq!(

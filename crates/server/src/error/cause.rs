@@ -3,6 +3,7 @@
 
 use axum::http::{HeaderValue, header};
 use confman_api::problem::ProblemItem;
+use confman_repo::policy::Violation;
 use confman_repo::policy::request::{Blocker, Refusal};
 use confman_repo::{Error, KeyConflict, Problem};
 
@@ -20,6 +21,7 @@ impl From<Error> for ApiError {
             Error::NotAdmitted { .. } => Self::new(Code::NotAdmitted, detail),
             Error::Denied { .. } => Self::new(Code::Forbidden, detail),
             Error::Invalid { what, problems } => invalid(&what, &problems),
+            Error::Schema { what, violations } => broken(&what, &violations),
             Error::Exists { .. } => Self::new(Code::AlreadyExists, detail),
             Error::Stale {
                 what,
@@ -152,6 +154,36 @@ fn invalid(what: &str, problems: &[Problem]) -> ApiError {
     }
 }
 
+fn broken(what: &str, violations: &[Violation]) -> ApiError {
+    let detail = match violations {
+        [only] => format!("{what} breaks a schema: {only}"),
+        many => format!(
+            "{what} breaks a schema: {} rules are not satisfied, see `errors`",
+            many.len()
+        ),
+    };
+    let errors = violations.iter().map(violation).collect();
+    ApiError {
+        detail,
+        ..ApiError::listed(Code::SchemaViolation, errors)
+    }
+}
+
+/// A rule that is broken, as a problem.
+pub(crate) fn violation(violation: &Violation) -> ProblemItem {
+    ProblemItem {
+        detail: violation.detail.clone(),
+        key: violation.key.as_ref().map(ToString::to_string),
+        pointer: Some(violation.pointer.clone()),
+        namespace: Some(violation.namespace.to_string()),
+        keyword: Some(violation.keyword.clone()),
+        schema: Some(violation.schema.to_string()),
+        schema_pointer: Some(violation.schema_pointer.clone()),
+        attached_by: Some(violation.attached_by.to_string()),
+        ..ProblemItem::default()
+    }
+}
+
 fn item(problem: &Problem) -> ProblemItem {
     let place = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok());
     ProblemItem {
@@ -160,6 +192,7 @@ fn item(problem: &Problem) -> ProblemItem {
         pointer: problem.pointer.clone(),
         line: place(problem.line),
         column: place(problem.column),
+        ..ProblemItem::default()
     }
 }
 

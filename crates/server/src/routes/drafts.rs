@@ -79,6 +79,7 @@ pub(crate) async fn change(
             changes,
             expected_head,
             message: written.message,
+            acknowledge_deprecated: written.acknowledge_deprecated,
         };
         entries::apply(session, &namespace, &change, written.publish)
     })

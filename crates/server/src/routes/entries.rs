@@ -18,6 +18,7 @@ use crate::etag;
 use crate::reply::Reply;
 
 const LIST: &str = "entries";
+const ACKNOWLEDGE: &str = "acknowledgeDeprecated";
 
 /// `GET …/entries?rev=&prefix=&cursor=&limit=&values=`
 pub(crate) async fn list(call: Call, namespace: Namespace) -> Result<Reply, ApiError> {
@@ -109,10 +110,11 @@ async fn change(
     key: Key,
     write: Option<EntryWrite>,
 ) -> Result<Reply, ApiError> {
-    let mut query = call.query(&["draft", "publish", "message"]);
+    let mut query = call.query(&["draft", "publish", "message", ACKNOWLEDGE]);
     let draft: Option<DraftName> = query.parsed("draft");
     let publish = query.flag("publish", false);
     let message = query.text("message").map(str::to_owned);
+    let acknowledge_deprecated = query.flag(ACKNOWLEDGE, false);
     query.finish()?;
     let expected_head = call.seen_head()?;
     call.change(move |session| {
@@ -124,6 +126,7 @@ async fn change(
             changes,
             expected_head,
             message,
+            acknowledge_deprecated,
         };
         apply(session, &namespace, &change, publish)
     })

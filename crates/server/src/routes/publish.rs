@@ -26,6 +26,7 @@ pub(crate) async fn publish(mut call: Call, namespace: Namespace) -> Result<Repl
         keys,
         message: write.message,
         emergency: write.emergency,
+        acknowledge_deprecated: write.acknowledge_deprecated,
     };
     call.change(move |session| reply(&session.publish(&namespace, &publish)?))
         .await
@@ -44,6 +45,7 @@ pub(crate) async fn rollback(mut call: Call, namespace: Namespace) -> Result<Rep
         expected_head,
         message: write.message,
         emergency: write.emergency,
+        acknowledge_deprecated: write.acknowledge_deprecated,
     };
     call.change(move |session| reply(&session.rollback(&namespace, &rollback)?))
         .await
