@@ -543,3 +543,65 @@ fn formats_are_written_to_files_with_the_permissions_they_had() {
     let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o640);
 }
+
+/// Commands and what they print, of the `console` blocks of a document.
+fn sessions(document: &str) -> Vec<(String, String)> {
+    let mut steps: Vec<(String, String)> = Vec::new();
+    let mut inside = false;
+    for line in document.lines() {
+        match line {
+            "```console" => inside = true,
+            "```" => inside = false,
+            line if inside => match (line.strip_prefix("$ "), steps.last_mut()) {
+                (Some(command), _) => steps.push((command.to_owned(), String::new())),
+                (None, Some((_, printed))) => {
+                    printed.push_str(line);
+                    printed.push('\n');
+                }
+                (None, None) => panic!("output before a command: {line}"),
+            },
+            _ => {}
+        }
+    }
+    steps
+}
+
+#[test]
+fn the_sessions_of_the_guide_do_what_it_says() {
+    let (_server, admin) = started();
+    set(&admin, "db/url", "postgres://db/app");
+    let reference = [
+        "set",
+        "/app:db/password",
+        "env://DB_SECRET",
+        "-t",
+        "secret-ref",
+    ];
+    admin.does(&[&reference[..], &["--publish", "-m", "test"]].concat());
+    let steps = sessions(include_str!("../../docs/guides/reading.md"));
+    assert!(steps.len() > 5, "{steps:?}");
+    let bin = confman_tests::confman_bin();
+    let path = format!(
+        "{}:{}",
+        bin.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    for (command, printed) in steps {
+        let of_confman = admin.command("", &[]);
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-c", &command])
+            .current_dir(admin.home())
+            .env_clear();
+        for (name, value) in of_confman.get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        let output = shell.env("PATH", &path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            printed,
+            "{command}: {said}"
+        );
+    }
+}

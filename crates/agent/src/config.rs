@@ -351,8 +351,8 @@ mod tests {
             "#,
         )
         .unwrap();
-        insta::assert_snapshot!(check_namespaces(&config.namespaces).unwrap_err(), @"");
-        insta::assert_snapshot!(check_namespaces(&[]).unwrap_err(), @"");
+        insta::assert_snapshot!(check_namespaces(&config.namespaces).unwrap_err(), @"the agent cannot do what it is told: file x has no absolute path; namespace /a is there twice; file /y is there twice; a hook of /a has no command; a hook of /a may take 0 seconds, 1 to 3600 are allowed");
+        insta::assert_snapshot!(check_namespaces(&[]).unwrap_err(), @"the agent cannot do what it is told: there are 0 namespaces, 1 to 1000 are allowed");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod error;
 mod pack_body;
 mod transport;
 mod url;
+pub mod watch;
 
 use bytes::Bytes;
 use confman_api::Page;
@@ -35,6 +36,7 @@ pub use error::ClientError;
 pub use pack_body::FetchedPack;
 pub use transport::ClientOptions;
 pub(crate) use transport::chain;
+pub use watch::{WatchEvent, WatchStream};
 
 use transport::{Request, SLOW_TIMEOUT_FACTOR, Transport};
 

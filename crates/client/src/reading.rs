@@ -47,6 +47,7 @@ pub use selection::{KeyPattern, Selection};
 pub use servers::{Credentials, Servers};
 pub use watcher::{Event, Watcher};
 
+use crate::client::{WatchEvent, WatchStream};
 use servers::Asked;
 
 /// Whether what was kept may be used where no server answers.
@@ -83,6 +84,16 @@ pub struct Reading {
     pub mirror_problem: Option<Arc<MirrorError>>,
 }
 
+/// What a watch says.
+enum Sign {
+    /// The document that is known still holds.
+    Holds(Arc<Document>),
+    /// It may have moved.
+    Moved,
+    /// Nothing: the server has no watches.
+    None,
+}
+
 /// Reads one namespace.
 #[derive(Debug)]
 pub struct Reader {
@@ -91,6 +102,8 @@ pub struct Reader {
     mirror: Option<Mirror>,
     fallback: Fallback,
     state: Mutex<State>,
+    /// The watch that is open, where one is.
+    stream: tokio::sync::Mutex<Option<WatchStream>>,
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +131,7 @@ impl Reader {
             mirror,
             fallback,
             state: Mutex::default(),
+            stream: tokio::sync::Mutex::default(),
         }
     }
 
@@ -136,10 +150,55 @@ impl Reader {
         self.ask(None).await
     }
 
-    /// As [`Self::read`], but where the document still is the one last given, the answer waits up
-    /// to `wait` for a change.
+    /// As [`Self::read`], but where the document still is the one last given, the answer waits for a
+    /// change, or up to `wait`: by a watch where the server has them, else by a request that waits.
     pub(crate) async fn wait(&self, wait: Duration) -> Result<Reading, ReadError> {
-        self.ask(Some(wait)).await
+        match self.watched().await {
+            Sign::Holds(document) => Ok(self.confirm(document)),
+            Sign::Moved => self.ask(None).await,
+            Sign::None => self.ask(Some(wait)).await,
+        }
+    }
+
+    /// Waits for a sign of the watch, which is opened where there is none.
+    async fn watched(&self) -> Sign {
+        let known = self.lock().known.clone();
+        let Some(known) = known else {
+            return Sign::Moved;
+        };
+        let mut place = self.stream.lock().await;
+        if place.is_none() {
+            match self.servers.watch(&self.namespace).await {
+                Ok(Some(stream)) => *place = Some(stream),
+                // Where that is an outage, the request that waits says so.
+                Ok(None) | Err(_) => return Sign::None,
+            }
+        }
+        while let Some(stream) = place.as_mut() {
+            match stream.next().await {
+                Ok(Some(WatchEvent::Ready(state) | WatchEvent::Reset(state))) => {
+                    if state.basis == known.basis() && state.cluster_id == known.cluster_id() {
+                        return Sign::Holds(known);
+                    }
+                    self.servers.saw_index_of(&state.cluster_id, state.index);
+                    return Sign::Moved;
+                }
+                Ok(Some(WatchEvent::Change(change))) => {
+                    self.servers.saw_index(change.index);
+                    return Sign::Moved;
+                }
+                Ok(Some(WatchEvent::Alive)) => return Sign::Holds(known),
+                // What is behind it shows when the document is asked for.
+                Ok(Some(WatchEvent::End(_)) | None) | Err(_) => {
+                    if !stream.was_heard() {
+                        // Something on the way does not let streams through.
+                        self.servers.do_without_watches();
+                    }
+                    *place = None;
+                }
+            }
+        }
+        Sign::Moved
     }
 
     /// What was kept on the disk, whatever the servers say.

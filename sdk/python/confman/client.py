@@ -28,6 +28,10 @@ PAUSE_FIRST = 0.25
 PAUSE_MAX = 30.0
 #: Most bytes of an answer.
 ANSWER_BYTES_MAX = 256 * 1024 * 1024
+#: How long a stream of events may be silent, in which a server gives three signs of life, in seconds.
+SILENCE_MAX = 45.0
+#: Most bytes of a line of a stream.
+EVENT_BYTES_MAX = 1024 * 1024
 #: Statuses that another server, or a later time, may not have.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -91,28 +95,66 @@ class Client:
         document = self.get(namespace)
         yield document
         given, away, attempt = document.etag, document.kept, 0
-        while not self._closed.is_set():
-            began = time.monotonic()
-            try:
-                document = self._read(namespace, wait=None if away else WAIT)
-                if document.kept:
-                    raise Unavailable("no server answers")
-            except (ConfmanError, OSError) as error:
-                if not away:
-                    _log.warning("nothing new of %s can be had: %s", namespace, error)
-                away = True
-                self._closed.wait(_pause(attempt))
-                attempt += 1
-                continue
-            if away:
-                _log.info("%s is current", namespace)
-            away, attempt = False, 0
-            if document.etag != given:
-                given = document.etag
-                yield document
-            elif time.monotonic() - began < 1.0:
-                # A server that is about to end answers at once.
-                self._closed.wait(_pause(0))
+        events: _Events | None = None
+        try:
+            while not self._closed.is_set():
+                began = time.monotonic()
+                try:
+                    if not away and events is None:
+                        events = self._open(namespace)
+                    if away:
+                        document = self._read(namespace, wait=None)
+                    elif events is None:
+                        document = self._read(namespace, wait=WAIT)
+                    elif events.moved(document):
+                        if events.ended:
+                            events = None
+                        document = self._read(namespace, wait=None)
+                    else:
+                        self._confirm(namespace)
+                        continue
+                    if document.kept:
+                        raise Unavailable("no server answers")
+                except (ConfmanError, OSError, http.client.HTTPException) as error:
+                    if not away:
+                        _log.warning("nothing new of %s can be had: %s", namespace, error)
+                    away = True
+                    if events is not None:
+                        events.close()
+                        events = None
+                    self._closed.wait(_pause(attempt))
+                    attempt += 1
+                    continue
+                if away:
+                    _log.info("%s is current", namespace)
+                away, attempt = False, 0
+                if document.etag != given:
+                    given = document.etag
+                    yield document
+                elif time.monotonic() - began < 1.0:
+                    # A server that is about to end answers at once.
+                    self._closed.wait(_pause(0))
+        finally:
+            if events is not None:
+                events.close()
+
+    def _open(self, namespace: str) -> _Events | None:
+        """The stream of events of the server that answered last; ``None`` where it has none."""
+        server = self._servers[self._preferred]
+        if server.without_watches:
+            return None
+        try:
+            events = server.events(_path(namespace, "watch"), self._identity())
+        except (OSError, http.client.HTTPException):
+            # Where that is an outage, the request that waits says so.
+            events = None
+        server.without_watches = events is None
+        return events
+
+    def _confirm(self, namespace: str) -> None:
+        mirror = self._mirrors.get(namespace)
+        if mirror is not None:
+            mirror.confirm()
 
     def _read(self, namespace: str, wait: int | None) -> Document:
         known = self._look(namespace)
@@ -181,14 +223,15 @@ class Client:
             try:
                 document = self._ask(server, namespace, known, wait)
             except OtherStore as error:
-                server.identified, other = False, error
+                server.forget()
+                other = error
             except Refused as error:
                 if error.status not in _PASSING:
                     raise
-                server.identified = False
+                server.forget()
                 tried.append(f"{server.url}: {error}")
             except (OSError, http.client.HTTPException, Unavailable) as error:
-                server.identified = False
+                server.forget()
                 tried.append(f"{server.url}: {error or type(error).__name__}")
             else:
                 self._preferred = at % count
@@ -200,7 +243,7 @@ class Client:
     def _ask(self, server: _Server, namespace: str, known: Document | None, wait: int | None) -> Document | None:
         if not server.identified:
             self._identify(server)
-        path = "/v1/ns" + ("" if namespace == "/" else urllib.parse.quote(namespace)) + "/-/config?origin=true"
+        path = _path(namespace, "config?origin=true")
         headers = {"accept": "application/json"}
         if known is not None:
             headers["if-none-match"] = known.etag
@@ -264,17 +307,17 @@ class _Server:
             raise ConfmanError(f"`{url}` is not the URL of a server")
         self.url = url.rstrip("/")
         self.identified = False
+        self.without_watches = False
         self._parts = parts
         self._timeout = timeout
 
+    def forget(self) -> None:
+        """After a failure it may be another server that answers."""
+        self.identified = False
+        self.without_watches = False
+
     def get(self, path: str, headers: dict[str, str], wait: int) -> _Answer:
-        host, port = self._parts.hostname or "", self._parts.port
-        timeout = self._timeout + wait
-        connection = (
-            http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
-            if self._parts.scheme == "https"
-            else http.client.HTTPConnection(host, port, timeout=timeout)
-        )
+        connection = self._connect(self._timeout + wait)
         try:
             connection.request("GET", self._parts.path.rstrip("/") + path, headers=headers)
             response = connection.getresponse()
@@ -285,6 +328,66 @@ class _Server:
             return _Answer(response.status, fields, body)
         finally:
             connection.close()
+
+
+    def events(self, path: str, headers: dict[str, str]) -> _Events | None:
+        """An open stream of events; ``None`` where the server has none."""
+        connection = self._connect(SILENCE_MAX)
+        try:
+            headers = headers | {"accept": "text/event-stream"}
+            connection.request("GET", self._parts.path.rstrip("/") + path, headers=headers)
+            response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+        if response.status != 200:
+            connection.close()
+            return None
+        return _Events(connection, response)
+
+    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
+        return http.client.HTTPConnection(host, port, timeout=timeout)
+
+
+class _Events:
+    """A stream of events, used as a sign that a document may have moved."""
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        self._connection = connection
+        self._response = response
+        self.ended = False
+
+    def close(self) -> None:
+        self.ended = True
+        self._response.close()
+        self._connection.close()
+
+    def moved(self, document: Document) -> bool:
+        """Waits for a sign: whether it may have moved. A sign of life says that it has not."""
+        name, data = "", ""
+        while line := self._response.readline(EVENT_BYTES_MAX):
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            field, _, value = text.partition(":")
+            value = value.removeprefix(" ")
+            if text.startswith(":"):
+                return False
+            if field == "event":
+                name = value
+            elif field == "data":
+                data += value
+            elif not text and name in ("ready", "reset"):
+                return bool(json.loads(data)["basis"] != document.basis)
+            elif not text and name in ("change", "end"):
+                if name == "end":
+                    self.close()
+                return True
+            elif not text:
+                name, data = "", ""
+        self.close()
+        return True
 
 
 class _Answer:
@@ -299,6 +402,10 @@ class _Answer:
             raise Refused(self.status, str(problem["code"]), str(problem["detail"]))
         except (ValueError, KeyError, TypeError):
             raise Unavailable(f"status {self.status} came without a problem document") from None
+
+
+def _path(namespace: str, resource: str) -> str:
+    return "/v1/ns" + ("" if namespace == "/" else urllib.parse.quote(namespace)) + "/-/" + resource
 
 
 def _confirmed(document: Document) -> Document:

@@ -12,6 +12,12 @@ const PAUSE_FIRST_MS = 250;
 const PAUSE_MAX_MS = 30_000;
 /** An answer that nothing changed is not expected sooner; a server about to end gives it at once. */
 const WAIT_LEAST_MS = 1000;
+/** How long a stream of events may be silent, in which a server gives three signs of life. */
+const SILENCE_MAX_MS = 45_000;
+/** Most characters of an event. */
+const EVENT_CHARS_MAX = 1 << 20;
+/** How old a confirmation may get before it is written down again. */
+const CONFIRM_INTERVAL_MS = 30_000;
 /** Statuses that another server, or a later time, may not have. */
 const PASSING = new Set([408, 429, 500, 502, 503, 504]);
 const MAGIC = "confman mirror sha256 1";
@@ -30,12 +36,13 @@ export class Client {
   #clusterFrom;
   #index = 0;
   #known = new Map();
-  #looked = new Map();
+  #looked = new Set();
+  #keptAt = 0;
 
   constructor(servers, options = {}) {
     const urls = typeof servers === "string" ? [servers] : [...servers];
     if (urls.length === 0) throw new ConfmanError("no server is named");
-    this.#servers = urls.map((url) => ({ url: checkedUrl(url), identified: false }));
+    this.#servers = urls.map((url) => ({ url: checkedUrl(url), identified: false, withoutWatches: false }));
     this.#token = options.token;
     this.#store = options.store;
     this.#fallback = options.fallback ?? true;
@@ -55,28 +62,75 @@ export class Client {
     let given = document.etag;
     let away = document.kept;
     let attempt = 0;
-    while (!signal?.aborted) {
-      const began = Date.now();
-      try {
-        document = await this.#read(namespace, away ? undefined : WAIT_SECONDS, signal);
-        if (document.kept) throw new Unavailable("no server answers");
-      } catch (error) {
-        if (signal?.aborted) return;
-        if (!away) this.#note(`nothing new of ${namespace} can be had: ${error.message}`);
-        away = true;
-        await pause(attempt++, signal);
-        continue;
+    let events;
+    try {
+      while (!signal?.aborted) {
+        const began = Date.now();
+        try {
+          if (!away) events ??= await this.#open(namespace, signal);
+          if (away) {
+            document = await this.#read(namespace, undefined, signal);
+          } else if (events === undefined) {
+            document = await this.#read(namespace, WAIT_SECONDS, signal);
+          } else if (await events.moved(document)) {
+            if (events.ended) events = undefined;
+            document = await this.#read(namespace, undefined, signal);
+          } else {
+            if (Date.now() - this.#keptAt > CONFIRM_INTERVAL_MS) await this.#keep(document);
+            continue;
+          }
+          if (document.kept) throw new Unavailable("no server answers");
+        } catch (error) {
+          if (signal?.aborted) return;
+          if (!away) this.#note(`nothing new of ${namespace} can be had: ${error.message}`);
+          away = true;
+          events?.close();
+          events = undefined;
+          await pause(attempt++, signal);
+          continue;
+        }
+        if (away) this.#note(`${namespace} is current`);
+        away = false;
+        attempt = 0;
+        if (document.etag !== given) {
+          given = document.etag;
+          yield document;
+        } else if (Date.now() - began < WAIT_LEAST_MS) {
+          await pause(0, signal);
+        }
       }
-      if (away) this.#note(`${namespace} is current`);
-      away = false;
-      attempt = 0;
-      if (document.etag !== given) {
-        given = document.etag;
-        yield document;
-      } else if (Date.now() - began < WAIT_LEAST_MS) {
-        await pause(0, signal);
-      }
+    } finally {
+      events?.close();
     }
+  }
+
+  /** The stream of events of the server that answered last; `undefined` where it has none. */
+  async #open(namespace, signal) {
+    const server = this.#servers[this.#preferred];
+    if (server.withoutWatches) return undefined;
+    const abort = new AbortController();
+    const silence = new Silence(abort);
+    const stop = signal === undefined ? abort.signal : AbortSignal.any([abort.signal, signal]);
+    try {
+      const token = await this.#currentToken();
+      const headers = { accept: "text/event-stream" };
+      if (token !== undefined) headers.authorization = `Bearer ${token}`;
+      const response = await this.#fetch(pathOf(server, namespace, "watch"), {
+        headers,
+        redirect: "error",
+        cache: "no-store",
+        signal: stop,
+      });
+      if (response.status === 200) return new Events(response.body.getReader(), silence);
+      await response.body?.cancel();
+    } catch (error) {
+      silence.end();
+      if (signal?.aborted) throw error;
+      // Where that is an outage, the request that waits says so.
+    }
+    silence.end();
+    server.withoutWatches = true;
+    return undefined;
   }
 
   async #read(namespace, wait, signal) {
@@ -102,7 +156,7 @@ export class Client {
   /** Reads what was kept, once. */
   async #look(namespace) {
     if (this.#store === undefined || this.#looked.has(namespace)) return;
-    this.#looked.set(namespace, true);
+    this.#looked.add(namespace);
     try {
       const kept = await this.#load(namespace);
       if (kept === undefined) return;
@@ -140,6 +194,7 @@ export class Client {
       } catch (error) {
         if (signal?.aborted) throw error;
         server.identified = false;
+        server.withoutWatches = false;
         if (error instanceof OtherStore) other = error;
         else if (error instanceof Refused && !PASSING.has(error.status)) throw error;
         else tried.push(`${server.url}: ${error.cause?.message ?? error.message}`);
@@ -150,8 +205,7 @@ export class Client {
 
   async #ask(server, namespace, known, wait, signal) {
     if (!server.identified) await this.#identify(server, signal);
-    const path = namespace === "/" ? "" : namespace.split("/").map(encodeURIComponent).join("/");
-    const url = `${server.url}/v1/ns${path}/-/config?origin=true`;
+    const url = pathOf(server, namespace, "config?origin=true");
     const headers = { accept: "application/json" };
     if (known !== undefined) {
       headers["if-none-match"] = known.etag;
@@ -247,6 +301,7 @@ export class Client {
     if (this.#store === undefined) return;
     const { namespace, etag, index, clusterId, server, filtered } = document;
     const header = { namespace, etag, index, clusterId, server, filtered, time: Date.now() / 1000 };
+    this.#keptAt = Date.now();
     const content = `${JSON.stringify(header)}\n${document.body}`;
     try {
       await this.#store.save(await this.#name(namespace), `${MAGIC}\n${await sha256(content)}\n${content}`);
@@ -254,6 +309,80 @@ export class Client {
       this.#note(`nothing can be kept of ${namespace}: ${error.message}`);
     }
   }
+}
+
+/** Ends a stream that was silent for too long. */
+class Silence {
+  #abort;
+  #timer;
+
+  constructor(abort) {
+    this.#abort = abort;
+    this.heard();
+  }
+
+  heard() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#abort.abort(new Error("the stream was silent")), SILENCE_MAX_MS);
+  }
+
+  end() {
+    clearTimeout(this.#timer);
+    this.#abort.abort();
+  }
+}
+
+/** A stream of events, used as a sign that a document may have moved. */
+class Events {
+  ended = false;
+  #reader;
+  #silence;
+  #decoder = new TextDecoder();
+  #text = "";
+
+  constructor(reader, silence) {
+    this.#reader = reader;
+    this.#silence = silence;
+  }
+
+  close() {
+    this.ended = true;
+    this.#silence.end();
+  }
+
+  /** Waits for a sign: whether it may have moved. A sign of life says that it has not. */
+  async moved(document) {
+    for (;;) {
+      const end = /\r?\n\r?\n/.exec(this.#text);
+      if (end === null) {
+        const { value, done } = await this.#reader.read();
+        if (done || this.#text.length > EVENT_CHARS_MAX) {
+          this.close();
+          return true;
+        }
+        this.#silence.heard();
+        this.#text += this.#decoder.decode(value, { stream: true });
+        continue;
+      }
+      const lines = this.#text.slice(0, end.index).split(/\r?\n/);
+      this.#text = this.#text.slice(end.index + end[0].length);
+      const field = (name) =>
+        lines
+          .filter((line) => line.startsWith(`${name}:`))
+          .map((line) => line.slice(name.length + 1).trim())
+          .join("\n");
+      const event = field("event");
+      if (event === "ready" || event === "reset") return JSON.parse(field("data")).basis !== document.basis;
+      if (event === "end") this.close();
+      if (event === "change" || event === "end") return true;
+      if (lines.some((line) => line.startsWith(":"))) return false;
+    }
+  }
+}
+
+function pathOf(server, namespace, resource) {
+  const path = namespace === "/" ? "" : namespace.split("/").map(encodeURIComponent).join("/");
+  return `${server.url}/v1/ns${path}/-/${resource}`;
 }
 
 function checkedUrl(text) {

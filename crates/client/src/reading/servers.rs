@@ -17,7 +17,7 @@ use confman_model::Namespace;
 use super::backoff::random;
 use super::document::{Document, Identity};
 use super::error::ReadError;
-use crate::client::{Client, ClientError, ClientOptions, ReceivedDocument};
+use crate::client::{Client, ClientError, ClientOptions, ReceivedDocument, WatchStream};
 
 /// How long a server may take to answer, beyond what it was asked to wait.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,6 +107,8 @@ struct EndpointState {
     token: Option<String>,
     /// Which store it said it is; forgotten at every failure.
     cluster_id: Option<String>,
+    /// Whether it refused a watch; forgotten at every failure.
+    without_watches: bool,
 }
 
 /// What the servers say about a document.
@@ -148,6 +150,7 @@ impl Servers {
                         client,
                         token: token.clone(),
                         cluster_id: None,
+                        without_watches: false,
                     }),
                 })
             })
@@ -178,6 +181,17 @@ impl Servers {
     /// From now on nothing older than this will do.
     pub(super) fn saw_index(&self, index: u64) {
         self.index.fetch_max(index, Ordering::Relaxed);
+    }
+
+    /// As [`Self::saw_index`], of a store that may be another one than is meant.
+    pub(super) fn saw_index_of(&self, cluster_id: &str, index: u64) {
+        let is_meant = self
+            .lock()
+            .as_ref()
+            .is_some_and(|store| store.cluster_id == cluster_id);
+        if is_meant {
+            self.saw_index(index);
+        }
     }
 
     /// The effective document of a namespace, unless it still is the one that `etag` names.
@@ -246,6 +260,39 @@ impl Servers {
         }
     }
 
+    /// Watches a namespace at the endpoint that answered last; `None` where it has no watches.
+    pub(super) async fn watch(
+        &self,
+        namespace: &Namespace,
+    ) -> Result<Option<WatchStream>, ClientError> {
+        let at = self.preferred.load(Ordering::Relaxed);
+        let Some(endpoint) = self.endpoints.get(at) else {
+            return Ok(None);
+        };
+        match endpoint.client() {
+            (client, Some(_)) if !endpoint.lock().without_watches => {
+                match client.watch(namespace).await {
+                    Ok(stream) => Ok(Some(stream)),
+                    // An older server, an agent, or one that has enough watchers.
+                    Err(error) if error.status().is_some() => {
+                        endpoint.lock().without_watches = true;
+                        Ok(None)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Opens no more watches at the endpoint that answered last, until it fails.
+    pub(super) fn do_without_watches(&self) {
+        let at = self.preferred.load(Ordering::Relaxed);
+        if let Some(endpoint) = self.endpoints.get(at) {
+            endpoint.lock().without_watches = true;
+        }
+    }
+
     /// Asks an endpoint which store it is. Its log index is not taken over before that is known.
     async fn identify(&self, endpoint: &Endpoint, client: &Client) -> Result<String, Failure> {
         let version = client.apart().version().await.map_err(Failure::of)?;
@@ -299,7 +346,9 @@ impl Endpoint {
     }
 
     fn forget(&self) {
-        self.lock().cluster_id = None;
+        let mut state = self.lock();
+        state.cluster_id = None;
+        state.without_watches = false;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, EndpointState> {
