@@ -1,11 +1,12 @@
 //! Commits, comparisons and roll backs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::TreeEntry;
 
 /// A commit. `GET …/commits/{rev}`, items of `GET …/log`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Commit {
     /// 64 hex digits.
@@ -45,7 +46,7 @@ pub struct Commit {
 }
 
 /// Somebody.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Person {
     /// Principal of this store; empty for somebody it does not know.
@@ -60,7 +61,7 @@ pub struct Person {
 }
 
 /// What differs between two revisions. `GET …/compare?from=&to=` (`fromNamespace=` for another one).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Comparison {
     /// The old side.
@@ -75,7 +76,7 @@ pub struct Comparison {
 }
 
 /// A side of a comparison.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComparedSide {
     /// Path of the namespace.
@@ -88,7 +89,7 @@ pub struct ComparedSide {
 }
 
 /// A key that differs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryChange {
     /// Key.
@@ -104,7 +105,7 @@ pub struct EntryChange {
 }
 
 /// Publishes a draft. `POST …/publish`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublishWrite {
     /// The draft.
@@ -127,7 +128,7 @@ pub struct PublishWrite {
 }
 
 /// What a publish or roll back did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
     /// Path of the namespace.
@@ -153,7 +154,7 @@ pub struct Published {
 }
 
 /// Publishes the content of an earlier revision again. `POST …/rollback`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RollbackWrite {
     /// The revision whose content is wanted.
@@ -176,7 +177,7 @@ pub struct RollbackWrite {
 }
 
 /// A name for a commit. `PUT …/tags/{t}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TagWrite {
     /// The revision it names.
@@ -184,7 +185,7 @@ pub struct TagWrite {
 }
 
 /// A tag. `GET …/tags[/{t}]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tag {
     /// Name.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::entry::EntryWrite;
 
 /// A draft. `GET …/drafts[/{d}]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Draft {
     /// Path of the namespace.
@@ -32,7 +33,7 @@ pub struct Draft {
 }
 
 /// Several changes at once. `POST …/drafts/{d}/changes`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Changes {
     /// Key → what it becomes; `null` removes the entry. A key that is given twice is refused.
@@ -53,7 +54,7 @@ pub struct Changes {
 }
 
 /// What a change to a draft did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Drafted {
     /// Path of the namespace.

@@ -1,10 +1,11 @@
 //! Entries and their histories.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// An entry as its namespace has it. `GET …/entries/{key}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigEntry {
     /// Path of the namespace.
@@ -31,7 +32,7 @@ pub struct ConfigEntry {
 }
 
 /// A published value.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PublishedValue {
     /// The value; absent where `unset`.
@@ -52,7 +53,7 @@ pub struct PublishedValue {
 }
 
 /// A value in a draft.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DraftValue {
     /// The value; absent where `unset` or removed.
@@ -77,7 +78,7 @@ pub struct DraftValue {
 }
 
 /// Creation and tags of an entry.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryMetadata {
     /// When the key was first published (or drafted), RFC 3339.
@@ -90,7 +91,7 @@ pub struct EntryMetadata {
 }
 
 /// What a key becomes. `PUT …/entries/{key}` and the values of [`crate::draft::Changes`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EntryWrite {
     /// The type; inferred from the JSON of the value where absent (a string becomes `string`).
@@ -114,7 +115,7 @@ pub struct EntryWrite {
 }
 
 /// An entry of a tree, as lists, diffs and exports give it. `GET …/entries`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TreeEntry {
     /// Key.
@@ -148,7 +149,7 @@ pub struct TreeEntry {
 pub type EffectiveEntry = TreeEntry;
 
 /// The effective document. `GET …/config` gives `values` alone unless `?origin=true`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EffectiveDocument {
     /// Path of the namespace.
@@ -160,7 +161,7 @@ pub struct EffectiveDocument {
 }
 
 /// The history of a key, newest first. `GET …/history/{key}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
     /// Path of the namespace.
@@ -175,7 +176,7 @@ pub struct History {
 }
 
 /// One published version of a key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// From 1.
@@ -210,7 +211,7 @@ pub struct Version {
 }
 
 /// Who last changed a key. `GET …/blame`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Blame {
     /// Key.

@@ -7,8 +7,10 @@ pub mod commit;
 pub mod draft;
 pub mod entry;
 pub mod namespace;
+pub mod ofrep;
 pub mod operation;
 pub mod problem;
+pub mod spring;
 pub mod sync;
 pub mod system;
 pub mod watch;
@@ -33,7 +35,7 @@ pub const MEDIA_TYPE_PROBLEM: &str = "application/problem+json";
 pub const MEDIA_TYPE_NDJSON: &str = "application/x-ndjson";
 
 /// A page of a list. Where `next` is given, ask again with `?cursor=` it.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// The items, in order.

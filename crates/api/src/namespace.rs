@@ -1,11 +1,12 @@
 //! Namespace documents. The document itself is the model's.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use confman_model::document::NamespaceDocument;
 
 /// An item of `GET /namespaces?prefix=`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceSummary {
     /// Path.

@@ -1,9 +1,10 @@
 //! Fetch and push: what goes with the packs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Asks for a pack. `POST …/fetch`; the answer is [`Fetched`] as one line of JSON, then the pack.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FetchWrite {
     /// Revisions wanted: `published`, `draft/NAME`, `published~N`, a commit, ….
@@ -21,7 +22,7 @@ pub struct FetchWrite {
 }
 
 /// First line of the answer to a fetch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fetched {
     /// What each wanted revision is.
@@ -33,7 +34,7 @@ pub struct Fetched {
 }
 
 /// A wanted revision.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FetchedRef {
     /// As asked.
@@ -48,7 +49,7 @@ pub struct FetchedRef {
 
 /// Begins the body of `POST …/push`: one line of JSON, then the pack (self-contained: a dictionary
 /// must be in the pack itself).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PushWrite {
     /// Refs to move, together or not at all.
@@ -63,7 +64,7 @@ pub struct PushWrite {
 
 /// A ref to move by a push. The new commit must follow from the old one along first parents (for
 /// `published`), every commit's tree must be canonical and every entry valid.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PushEdit {
     /// The namespace: that of the URL or one below it.
@@ -79,7 +80,7 @@ pub struct PushEdit {
 }
 
 /// How far an import has come. Kept under a ref of the namespace; keeps the named commits alive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImportMark {
     /// Record id of the mark that the caller has seen; absent: there must be none.
@@ -94,7 +95,7 @@ pub struct ImportMark {
 }
 
 /// An imported commit that no ref leads to yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImportTip {
     /// Its namespace.
@@ -104,7 +105,7 @@ pub struct ImportTip {
 }
 
 /// What a push did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pushed {
     /// The operation.
@@ -122,7 +123,7 @@ pub struct Pushed {
 }
 
 /// `GET …/import`: the mark and its record id; 404 where there is none.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportState {
     /// Record id.

@@ -1,9 +1,10 @@
 //! What a server and a caller are.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/whoami`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Whoami {
     /// The principal.
@@ -15,7 +16,7 @@ pub struct Whoami {
 }
 
 /// `GET /version`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// Of the server program.
@@ -27,7 +28,7 @@ pub struct Version {
 }
 
 /// `GET /readyz`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Readiness {
     /// Whether requests can be served.
@@ -48,7 +49,7 @@ pub struct Readiness {
 }
 
 /// `POST /v1/fsck`, by an administrator: everything wrong that was found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FsckReport {
     /// Objects read and hashed, by kind.

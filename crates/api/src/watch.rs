@@ -3,6 +3,7 @@
 //! `GET …/watch` is a stream of server-sent events. Each has the log index as its `id`, so that
 //! `Last-Event-ID` goes on after it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Event `ready`: the stream begins here. Whoever has another basis fetches first.
@@ -17,7 +18,7 @@ pub const EVENT_END: &str = "end";
 pub const HEADER_LAST_EVENT_ID: &str = "last-event-id";
 
 /// Data of `ready` and `reset`: where the namespace is now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WatchState {
     /// Path of the namespace.
@@ -34,7 +35,7 @@ pub struct WatchState {
 }
 
 /// Data of `change`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WatchChange {
     /// Path of the namespace.
@@ -56,7 +57,7 @@ pub struct WatchChange {
 }
 
 /// Data of `end`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WatchEnd {
     /// `slow`, `not-allowed`, `gone`, `stopping` or `failed`.
@@ -66,7 +67,7 @@ pub struct WatchEnd {
 }
 
 /// What was missed: `GET …/watch?after=` with `Accept: application/json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WatchChanges {
     /// The changes, in order.

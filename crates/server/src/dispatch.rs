@@ -20,7 +20,7 @@ use crate::query::Query;
 use crate::reply::{Here, Reply};
 use crate::request_id::RequestId;
 use crate::routes::{
-    commits, config, drafts, entries, history, namespaces, operations, publish, sync, system, tags,
+    commits, config, drafts, entries, history, namespaces, ofrep, operations, publish, spring, sync, system, tags,
     watch,
 };
 use crate::url::{self, Part, PathError, Resource};
@@ -184,9 +184,17 @@ async fn answer(
 /// Every route that needs an actor.
 async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply, ApiError> {
     let (namespace, part) = match resource {
-        Resource::Health | Resource::Readiness | Resource::Version | Resource::Metrics => {
+        Resource::Health
+        | Resource::Readiness
+        | Resource::Version
+        | Resource::Metrics
+        | Resource::OpenApi
+        | Resource::Docs => {
             return open(&call.app, &resource);
         }
+        Resource::Flags => return ofrep::flags(call).await,
+        Resource::Flag(key) => return ofrep::flag(call, key).await,
+        Resource::Spring(asked) => return spring::environment(call, asked).await,
         Resource::Whoami => return system::whoami(call).await,
         Resource::Fsck => return system::fsck(call).await,
         Resource::Operations => return operations::list(call).await,
@@ -234,6 +242,8 @@ fn open(app: &App, resource: &Resource) -> Result<Reply, ApiError> {
         Resource::Readiness => system::readiness(app),
         Resource::Version => system::version(app),
         Resource::Metrics => system::metrics(app),
+        Resource::OpenApi => system::openapi(),
+        Resource::Docs => system::docs(),
         _ => Ok(system::health()),
     }
 }

@@ -180,15 +180,14 @@ impl Asking<'_> {
         if self.authenticated {
             request = request.header("authorization", format!("Bearer {}", self.server.token));
         }
-        let response = self
-            .server
-            .router
-            .clone()
-            .oneshot(request.body(body).unwrap())
-            .await
-            .unwrap();
-        let (parts, body) = response.into_parts();
+        let request = request.body(body).unwrap();
+        let (method, path) = (request.method().clone(), request.uri().to_string());
+        let answer = self.server.router.clone().oneshot(request);
+        let (parts, body) = answer.await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
+        let media_type = parts.headers.get("content-type");
+        let media_type = media_type.map_or("", |value| value.to_str().unwrap());
+        crate::openapi::tests::check(&method, &path, parts.status, media_type, &body);
         Answer {
             status: parts.status,
             headers: parts.headers,

@@ -28,6 +28,7 @@ mod harness;
 mod listener;
 mod logging;
 mod metrics;
+mod openapi;
 mod options;
 mod preference;
 mod process;

@@ -24,6 +24,16 @@ pub(crate) enum Resource {
     Version,
     /// `/metrics`
     Metrics,
+    /// `/openapi.json`
+    OpenApi,
+    /// `/docs`
+    Docs,
+    /// `/ofrep/v1/evaluate/flags`
+    Flags,
+    /// `/ofrep/v1/evaluate/flags/{key}`
+    Flag(Key),
+    /// `/spring/{application}/{profiles}[/{label}]`
+    Spring(SpringPath),
     /// `/v1/whoami`
     Whoami,
     /// `/v1/namespaces`
@@ -34,6 +44,19 @@ pub(crate) enum Resource {
     Fsck,
     /// `/v1/ns/{namespace}/-/…`
     In(Namespace, Part),
+}
+
+/// What a client of Spring Cloud Config asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SpringPath {
+    /// The name of the application, as it was sent.
+    pub(crate) application: String,
+    /// Its namespace.
+    pub(crate) namespace: Namespace,
+    /// The profiles, as they were sent, last one first in rank.
+    pub(crate) profiles: Vec<String>,
+    /// The revision.
+    pub(crate) label: Option<Revision>,
 }
 
 /// What a path names inside a namespace.
@@ -103,6 +126,12 @@ impl Resource {
             Self::Readiness => "/readyz",
             Self::Version => "/version",
             Self::Metrics => "/metrics",
+            Self::OpenApi => "/openapi.json",
+            Self::Docs => "/docs",
+            Self::Flags => "/ofrep/v1/evaluate/flags",
+            Self::Flag(_) => "/ofrep/v1/evaluate/flags/{key}",
+            Self::Spring(SpringPath { label: None, .. }) => "/spring/{application}/{profiles}",
+            Self::Spring(_) => "/spring/{application}/{profiles}/{label}",
             Self::Whoami => "/v1/whoami",
             Self::Namespaces => "/v1/namespaces",
             Self::Operations => "/v1/operations",
@@ -140,10 +169,13 @@ impl Resource {
             | Self::Readiness
             | Self::Version
             | Self::Metrics
+            | Self::OpenApi
+            | Self::Docs
+            | Self::Spring(_)
             | Self::Whoami
             | Self::Operations => GET,
             Self::Namespaces => &[Method::GET, Method::POST],
-            Self::Fsck => POST,
+            Self::Fsck | Self::Flags | Self::Flag(_) => POST,
             Self::In(_, part) => match part {
                 Part::Entry(_) | Part::Tag(_) => &[Method::GET, Method::PUT, Method::DELETE],
                 Part::Draft(_) => &[Method::GET, Method::DELETE],
@@ -171,7 +203,12 @@ impl Resource {
     pub(crate) fn is_public(&self) -> bool {
         matches!(
             self,
-            Self::Health | Self::Readiness | Self::Version | Self::Metrics
+            Self::Health
+                | Self::Readiness
+                | Self::Version
+                | Self::Metrics
+                | Self::OpenApi
+                | Self::Docs
         )
     }
 }
@@ -186,6 +223,12 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["readyz"] => Ok(Resource::Readiness),
         ["version"] => Ok(Resource::Version),
         ["metrics"] => Ok(Resource::Metrics),
+        ["openapi.json"] => Ok(Resource::OpenApi),
+        ["docs"] => Ok(Resource::Docs),
+        ["ofrep", "v1", "evaluate", "flags"] => Ok(Resource::Flags),
+        ["ofrep", "v1", "evaluate", "flags", key @ ..] => Ok(Resource::Flag(name("key", key)?)),
+        ["spring", application, profiles] => spring(application, profiles, None),
+        ["spring", application, profiles, label] => spring(application, profiles, Some(label)),
         ["v1", "whoami"] => Ok(Resource::Whoami),
         ["v1", "namespaces"] => Ok(Resource::Namespaces),
         ["v1", "operations"] => Ok(Resource::Operations),
@@ -193,6 +236,24 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["v1", "ns", inside @ ..] => in_namespace(inside),
         other => Err(nothing_at(other)),
     }
+}
+
+/// Spring's clients write `(_)` for a slash in names.
+const SPRING_SLASH: &str = "(_)";
+
+/// Reads what follows `/spring/`.
+fn spring(application: &str, profiles: &str, label: Option<&str>) -> Result<Resource, PathError> {
+    let path = format!("/{}", application.replace(SPRING_SLASH, "/"));
+    let namespace = name("application", &[path.as_str()])?;
+    let label = label
+        .map(|label| name("label", &[label.replace(SPRING_SLASH, "/").as_str()]))
+        .transpose()?;
+    Ok(Resource::Spring(SpringPath {
+        application: application.to_owned(),
+        namespace,
+        profiles: profiles.split(',').map(str::to_owned).collect(),
+        label,
+    }))
 }
 
 /// Reads what follows `/v1/ns/`.

@@ -8,6 +8,7 @@ use data_encoding::HEXLOWER;
 use crate::app::App;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::openapi;
 use crate::reply::Reply;
 
 /// The version of the HTTP contract.
@@ -59,6 +60,20 @@ pub(crate) fn metrics(app: &App) -> Result<Reply, ApiError> {
     let text = app.metrics().text()?;
     let reply = Reply::body(Body::from(text), crate::metrics::MEDIA_TYPE);
     Ok(reply.header(header::CACHE_CONTROL, "no-store"))
+}
+
+/// The contract, for programs.
+pub(crate) fn openapi() -> Result<Reply, ApiError> {
+    let reply = Reply::body(Body::from(openapi::text()?), "application/json");
+    Ok(reply.header(header::CACHE_CONTROL, "no-cache"))
+}
+
+/// The contract, for people.
+pub(crate) fn docs() -> Result<Reply, ApiError> {
+    let reply = Reply::body(Body::from(openapi::page()?), "text/html; charset=utf-8");
+    Ok(reply
+        .header(header::CACHE_CONTROL, "no-cache")
+        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
 }
 
 /// Who the caller is.
