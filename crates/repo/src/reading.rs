@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use confman_model::Namespace;
+use confman_model::namespace::NAMESPACE_BYTES_MAX;
 use confman_policy::Permission;
 use confman_refs::{RefName, Target, View};
 
@@ -36,32 +37,37 @@ const PART_OF_ALL: usize = 4;
 /// Context of the hash that a token is known by here.
 const CREDENTIAL_CONTEXT: &str = "confman 2026 credential v1";
 
+/// Bytes of a hash.
+const CREDENTIAL_BYTES: usize = 32;
+
 /// A token that was shown, as a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Credential([u8; 32]);
 
 impl Credential {
     pub fn of(token: &str) -> Self {
-        let mut hasher = context();
-        hasher.update(token.as_bytes());
-        Self(*hasher.finalize().as_bytes())
+        Self(*blake3::keyed_hash(context(), token.as_bytes()).as_bytes())
     }
 
     /// Under which its decision about a namespace is remembered.
     fn about(self, namespace: &Namespace) -> DecisionKey {
-        let mut hasher = context();
-        hasher.update(&self.0);
-        hasher.update(namespace.as_str().as_bytes());
-        DecisionKey(*hasher.finalize().as_bytes())
+        // The token's hash has one length, so that no two pairs run into each other.
+        let mut pair = [0; CREDENTIAL_BYTES + NAMESPACE_BYTES_MAX];
+        let name = namespace.as_str().as_bytes();
+        let (first, second) = pair.split_at_mut(CREDENTIAL_BYTES);
+        first.copy_from_slice(&self.0);
+        for (place, byte) in second.iter_mut().zip(name) {
+            *place = *byte;
+        }
+        let used = pair.get(..CREDENTIAL_BYTES + name.len()).unwrap_or(&pair);
+        DecisionKey(*blake3::keyed_hash(context(), used).as_bytes())
     }
 }
 
-/// A hasher in its context; deriving it from the text each time would cost as much as hashing.
-fn context() -> blake3::Hasher {
-    static CONTEXT: OnceLock<blake3::Hasher> = OnceLock::new();
-    CONTEXT
-        .get_or_init(|| blake3::Hasher::new_derive_key(CREDENTIAL_CONTEXT))
-        .clone()
+/// The key of the hashes, derived once.
+fn context() -> &'static [u8; CREDENTIAL_BYTES] {
+    static CONTEXT: OnceLock<[u8; CREDENTIAL_BYTES]> = OnceLock::new();
+    CONTEXT.get_or_init(|| blake3::derive_key(CREDENTIAL_CONTEXT, &[]))
 }
 
 /// A token and a namespace, as a hash.

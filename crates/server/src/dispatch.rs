@@ -20,8 +20,8 @@ use crate::query::Query;
 use crate::reply::{Here, Reply};
 use crate::request_id::RequestId;
 use crate::routes::{
-    commits, config, drafts, entries, history, namespaces, ofrep, operations, publish, spring, sync, system, tags,
-    watch,
+    commits, config, drafts, entries, history, namespaces, ofrep, operations, publish, spring,
+    sync, system, tags, watch,
 };
 use crate::url::{self, Part, PathError, Resource};
 

@@ -187,7 +187,9 @@ impl Asking<'_> {
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         let media_type = parts.headers.get("content-type");
         let media_type = media_type.map_or("", |value| value.to_str().unwrap());
-        crate::openapi::tests::check(&method, &path, parts.status, media_type, &body);
+        if !parts.headers.contains_key("content-encoding") {
+            crate::openapi::tests::check(&method, &path, parts.status, media_type, &body);
+        }
         Answer {
             status: parts.status,
             headers: parts.headers,

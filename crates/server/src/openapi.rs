@@ -61,7 +61,10 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 /// The schema of a namespace document, which is the data model's.
 fn namespace_document(_: &mut SchemaGenerator) -> Schema {
     let mut schema = Schema::default();
-    schema.insert("$ref".to_owned(), format!("#{SCHEMAS}/NamespaceDocument").into());
+    schema.insert(
+        "$ref".to_owned(),
+        format!("#{SCHEMAS}/NamespaceDocument").into(),
+    );
     schema
 }
 
@@ -70,7 +73,10 @@ fn values(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({ "type": "object", "additionalProperties": true })
 }
 
-const REV: (&str, &str) = ("rev", "a revision: `published`, `published~N`, `draft/NAME`, a commit, a tag, `{TIME}`");
+const REV: (&str, &str) = (
+    "rev",
+    "a revision: `published`, `published~N`, `draft/NAME`, a commit, a tag, `{TIME}`",
+);
 const CURSOR: (&str, &str) = ("cursor", "where the page begins: `next` of the page before");
 const LIMIT: (&str, &str) = ("limit", "most items of the page, from 1 to 1000");
 const PREFIX: (&str, &str) = ("prefix", "only what begins with this");
@@ -104,66 +110,289 @@ fn operations() -> Vec<Operation> {
     };
     vec![
         get("/healthz", "The process answers", &[], Other("text/plain")),
-        get("/readyz", "Whether requests can be served, and why not", &[], Json(200, of::<system::Readiness>)),
-        get("/version", "What the server is", &[], Json(200, of::<system::Version>)),
-        get("/metrics", "Figures for Prometheus", &[], Other(crate::metrics::MEDIA_TYPE)),
+        get(
+            "/readyz",
+            "Whether requests can be served, and why not",
+            &[],
+            Json(200, of::<system::Readiness>),
+        ),
+        get(
+            "/version",
+            "What the server is",
+            &[],
+            Json(200, of::<system::Version>),
+        ),
+        get(
+            "/metrics",
+            "Figures for Prometheus",
+            &[],
+            Other(crate::metrics::MEDIA_TYPE),
+        ),
         get("/openapi.json", "This document", &[], Json(200, values)),
         get("/docs", "This document as a page", &[], Other("text/html")),
-        get("/v1/whoami", "Who the caller is", &[], Json(200, of::<system::Whoami>)),
+        get(
+            "/v1/whoami",
+            "Who the caller is",
+            &[],
+            Json(200, of::<system::Whoami>),
+        ),
         get(
             "/v1/operations",
             "The audit log, newest first",
-            &[("namespace", "only about this namespace and those below"), ("actor", "only by this principal"), ("action", "only of this kind"), CURSOR, LIMIT],
+            &[
+                ("namespace", "only about this namespace and those below"),
+                ("actor", "only by this principal"),
+                ("action", "only of this kind"),
+                CURSOR,
+                LIMIT,
+            ],
             Either(of::<Page<operation::Operation>>, &[MEDIA_TYPE_NDJSON]),
         ),
-        operation("/v1/fsck", Method::POST, "Read and check everything that is stored", &[], None, Json(200, of::<system::FsckReport>)),
-        get("/v1/namespaces", "The namespaces that the caller may read", &[PREFIX, CURSOR, LIMIT], Json(200, of::<Page<namespace::NamespaceSummary>>)),
-        post("/v1/namespaces", "Make a namespace", &[], namespace_document, Json(201, namespace_document)),
-        get("/v1/ns/{namespace}/-/namespace", "The document of a namespace", &[], Json(200, namespace_document)),
+        operation(
+            "/v1/fsck",
+            Method::POST,
+            "Read and check everything that is stored",
+            &[],
+            None,
+            Json(200, of::<system::FsckReport>),
+        ),
+        get(
+            "/v1/namespaces",
+            "The namespaces that the caller may read",
+            &[PREFIX, CURSOR, LIMIT],
+            Json(200, of::<Page<namespace::NamespaceSummary>>),
+        ),
+        post(
+            "/v1/namespaces",
+            "Make a namespace",
+            &[],
+            namespace_document,
+            Json(201, namespace_document),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/namespace",
+            "The document of a namespace",
+            &[],
+            Json(200, namespace_document),
+        ),
         get(
             "/v1/ns/{namespace}/-/config",
             "The effective document",
-            &[AT[0], AT[1], AT[2], PREFIX, ("format", "`json`, `yaml`, `toml`, `properties`, `env`, `dotenv` or `flat`"), ("origin", "`true`: with where each value comes from")],
-            Either(values, &["application/yaml", "application/toml", "text/plain"]),
+            &[
+                AT[0],
+                AT[1],
+                AT[2],
+                PREFIX,
+                (
+                    "format",
+                    "`json`, `yaml`, `toml`, `properties`, `env`, `dotenv` or `flat`",
+                ),
+                ("origin", "`true`: with where each value comes from"),
+            ],
+            Either(
+                values,
+                &["application/yaml", "application/toml", "text/plain"],
+            ),
         ),
-        get("/v1/ns/{namespace}/-/config/{key}", "One effective value", &AT, Either(of::<entry::EffectiveEntry>, &["application/octet-stream", "text/plain"])),
+        get(
+            "/v1/ns/{namespace}/-/config/{key}",
+            "One effective value",
+            &AT,
+            Either(
+                of::<entry::EffectiveEntry>,
+                &["application/octet-stream", "text/plain"],
+            ),
+        ),
         get(
             "/v1/ns/{namespace}/-/watch",
             "Be told when the effective document moves",
-            &[("after", "an index: tell everything since"), PREFIX, ("keys", "only these, with commas between")],
+            &[
+                ("after", "an index: tell everything since"),
+                PREFIX,
+                ("keys", "only these, with commas between"),
+            ],
             Either(of::<watch::WatchChanges>, &["text/event-stream"]),
         ),
-        get("/v1/ns/{namespace}/-/entries", "The entries of a revision", &[REV, PREFIX, ("values", "`false`: without values"), CURSOR, LIMIT], Json(200, of::<Page<entry::TreeEntry>>)),
-        get("/v1/ns/{namespace}/-/entries/{key}", "One entry, published and as drafted", &[DRAFT], Json(200, of::<entry::ConfigEntry>)),
-        operation("/v1/ns/{namespace}/-/entries/{key}", Method::PUT, "Write an entry into a draft", &[DRAFT, MESSAGE, PUBLISH], Some(of::<entry::EntryWrite>), Json(200, values)),
-        delete("/v1/ns/{namespace}/-/entries/{key}", "Remove an entry in a draft", &[DRAFT, MESSAGE, PUBLISH], Json(200, values)),
-        get("/v1/ns/{namespace}/-/drafts", "The drafts", &[], Json(200, values)),
-        get("/v1/ns/{namespace}/-/drafts/{draft}", "One draft", &[], Json(200, of::<draft::Draft>)),
-        delete("/v1/ns/{namespace}/-/drafts/{draft}", "Remove a draft", &[], Nothing),
-        post("/v1/ns/{namespace}/-/drafts/{draft}/changes", "Change many entries at once", &[], of::<draft::Changes>, Json(200, values)),
-        post("/v1/ns/{namespace}/-/publish", "Publish a draft", &[], of::<commit::PublishWrite>, Json(200, of::<commit::Published>)),
-        post("/v1/ns/{namespace}/-/rollback", "Publish an earlier state again", &[], of::<commit::RollbackWrite>, Json(200, of::<commit::Published>)),
-        get("/v1/ns/{namespace}/-/history/{key}", "The published versions of a key", &[CURSOR, LIMIT], Json(200, of::<entry::History>)),
-        get("/v1/ns/{namespace}/-/log", "Commits along first parents", &[REV, ("key", "only those that changed it"), CURSOR, LIMIT], Json(200, of::<Page<commit::Commit>>)),
-        get("/v1/ns/{namespace}/-/blame", "Which commit gave each key its value", &[REV, PREFIX, CURSOR, LIMIT], Json(200, of::<Page<entry::Blame>>)),
+        get(
+            "/v1/ns/{namespace}/-/entries",
+            "The entries of a revision",
+            &[
+                REV,
+                PREFIX,
+                ("values", "`false`: without values"),
+                CURSOR,
+                LIMIT,
+            ],
+            Json(200, of::<Page<entry::TreeEntry>>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/entries/{key}",
+            "One entry, published and as drafted",
+            &[DRAFT],
+            Json(200, of::<entry::ConfigEntry>),
+        ),
+        operation(
+            "/v1/ns/{namespace}/-/entries/{key}",
+            Method::PUT,
+            "Write an entry into a draft",
+            &[DRAFT, MESSAGE, PUBLISH],
+            Some(of::<entry::EntryWrite>),
+            Json(200, values),
+        ),
+        delete(
+            "/v1/ns/{namespace}/-/entries/{key}",
+            "Remove an entry in a draft",
+            &[DRAFT, MESSAGE, PUBLISH],
+            Json(200, values),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/drafts",
+            "The drafts",
+            &[],
+            Json(200, values),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/drafts/{draft}",
+            "One draft",
+            &[],
+            Json(200, of::<draft::Draft>),
+        ),
+        delete(
+            "/v1/ns/{namespace}/-/drafts/{draft}",
+            "Remove a draft",
+            &[],
+            Nothing,
+        ),
+        post(
+            "/v1/ns/{namespace}/-/drafts/{draft}/changes",
+            "Change many entries at once",
+            &[],
+            of::<draft::Changes>,
+            Json(200, values),
+        ),
+        post(
+            "/v1/ns/{namespace}/-/publish",
+            "Publish a draft",
+            &[],
+            of::<commit::PublishWrite>,
+            Json(200, of::<commit::Published>),
+        ),
+        post(
+            "/v1/ns/{namespace}/-/rollback",
+            "Publish an earlier state again",
+            &[],
+            of::<commit::RollbackWrite>,
+            Json(200, of::<commit::Published>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/history/{key}",
+            "The published versions of a key",
+            &[CURSOR, LIMIT],
+            Json(200, of::<entry::History>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/log",
+            "Commits along first parents",
+            &[REV, ("key", "only those that changed it"), CURSOR, LIMIT],
+            Json(200, of::<Page<commit::Commit>>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/blame",
+            "Which commit gave each key its value",
+            &[REV, PREFIX, CURSOR, LIMIT],
+            Json(200, of::<Page<entry::Blame>>),
+        ),
         get(
             "/v1/ns/{namespace}/-/compare",
             "What differs between two revisions",
-            &[("from", "the old side"), ("to", "the new side"), ("fromNamespace", "where the old side is, if elsewhere"), CURSOR, LIMIT],
+            &[
+                ("from", "the old side"),
+                ("to", "the new side"),
+                ("fromNamespace", "where the old side is, if elsewhere"),
+                CURSOR,
+                LIMIT,
+            ],
             Json(200, of::<commit::Comparison>),
         ),
-        get("/v1/ns/{namespace}/-/commits/{rev}", "One commit", &[], Json(200, of::<commit::Commit>)),
-        get("/v1/ns/{namespace}/-/tags", "The tags", &[CURSOR, LIMIT], Json(200, values)),
-        get("/v1/ns/{namespace}/-/tags/{tag}", "One tag", &[], Json(200, of::<commit::Tag>)),
-        operation("/v1/ns/{namespace}/-/tags/{tag}", Method::PUT, "Name a published commit for good", &[], Some(of::<commit::TagWrite>), Json(200, of::<commit::Tag>)),
-        delete("/v1/ns/{namespace}/-/tags/{tag}", "Remove a name", &[], Nothing),
-        post("/v1/ns/{namespace}/-/fetch", "Get a pack: one line of JSON, then the pack", &[], of::<sync::FetchWrite>, Other(MEDIA_TYPE_PACK)),
-        operation("/v1/ns/{namespace}/-/push", Method::POST, "Send a pack: one line of JSON, then the pack", &[], None, Json(200, of::<sync::Pushed>)),
-        get("/v1/ns/{namespace}/-/import", "How far an import has come", &[], Json(200, of::<sync::ImportState>)),
-        post("/ofrep/v1/evaluate/flags", "All effective values as flags (OFREP)", &[], of::<ofrep::EvaluationRequest>, Json(200, of::<ofrep::BulkEvaluation>)),
-        post("/ofrep/v1/evaluate/flags/{key}", "One effective value as a flag (OFREP)", &[], of::<ofrep::EvaluationRequest>, Json(200, of::<ofrep::Evaluation>)),
-        get("/spring/{application}/{profiles}", "The environment of a Spring application", &[], Json(200, of::<spring::Environment>)),
-        get("/spring/{application}/{profiles}/{label}", "The same, at a revision", &[], Json(200, of::<spring::Environment>)),
+        get(
+            "/v1/ns/{namespace}/-/commits/{rev}",
+            "One commit",
+            &[],
+            Json(200, of::<commit::Commit>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/tags",
+            "The tags",
+            &[CURSOR, LIMIT],
+            Json(200, values),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/tags/{tag}",
+            "One tag",
+            &[],
+            Json(200, of::<commit::Tag>),
+        ),
+        operation(
+            "/v1/ns/{namespace}/-/tags/{tag}",
+            Method::PUT,
+            "Name a published commit for good",
+            &[],
+            Some(of::<commit::TagWrite>),
+            Json(200, of::<commit::Tag>),
+        ),
+        delete(
+            "/v1/ns/{namespace}/-/tags/{tag}",
+            "Remove a name",
+            &[],
+            Nothing,
+        ),
+        post(
+            "/v1/ns/{namespace}/-/fetch",
+            "Get a pack: one line of JSON, then the pack",
+            &[],
+            of::<sync::FetchWrite>,
+            Other(MEDIA_TYPE_PACK),
+        ),
+        operation(
+            "/v1/ns/{namespace}/-/push",
+            Method::POST,
+            "Send a pack: one line of JSON, then the pack",
+            &[],
+            None,
+            Json(200, of::<sync::Pushed>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/import",
+            "How far an import has come",
+            &[],
+            Json(200, of::<sync::ImportState>),
+        ),
+        post(
+            "/ofrep/v1/evaluate/flags",
+            "All effective values as flags (OFREP)",
+            &[],
+            of::<ofrep::EvaluationRequest>,
+            Json(200, of::<ofrep::BulkEvaluation>),
+        ),
+        post(
+            "/ofrep/v1/evaluate/flags/{key}",
+            "One effective value as a flag (OFREP)",
+            &[],
+            of::<ofrep::EvaluationRequest>,
+            Json(200, of::<ofrep::Evaluation>),
+        ),
+        get(
+            "/spring/{application}/{profiles}",
+            "The environment of a Spring application",
+            &[],
+            Json(200, of::<spring::Environment>),
+        ),
+        get(
+            "/spring/{application}/{profiles}/{label}",
+            "The same, at a revision",
+            &[],
+            Json(200, of::<spring::Environment>),
+        ),
     ]
 }
 
@@ -266,7 +495,10 @@ fn content(schema: &Schema, others: &[&str]) -> Value {
 
 /// The parameters in a path.
 fn parameters(template: &str) -> Map<String, Value> {
-    let names = template.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let names = template
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split('}').next());
     let parameters: Vec<Value> = names
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
@@ -280,8 +512,14 @@ fn parameters(template: &str) -> Map<String, Value> {
 /// `getNsConfigKey`: the method and the words of the path.
 fn operation_id(operation: &Operation) -> String {
     let mut id = operation.method.as_str().to_ascii_lowercase();
-    let path = operation.template.trim_start_matches("/v1").replace("{namespace}/-/", "");
-    for word in path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+    let path = operation
+        .template
+        .trim_start_matches("/v1")
+        .replace("{namespace}/-/", "");
+    for word in path
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
         let (first, rest) = word.split_at(1);
         id.push_str(&first.to_ascii_uppercase());
         id.push_str(rest);

@@ -38,9 +38,15 @@ fn write(document: &Value) -> String {
         }
     }
     out.push_str("<h2>Documents</h2>");
-    let schemas = document["components"]["schemas"].as_object().unwrap_or(&nothing);
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .unwrap_or(&nothing);
     for (name, schema) in schemas {
-        let _ = write!(out, "<details id=\"{0}\"><summary><code>{0}</code></summary>", escaped(name));
+        let _ = write!(
+            out,
+            "<details id=\"{0}\"><summary><code>{0}</code></summary>",
+            escaped(name)
+        );
         json(schema, &mut out);
         out.push_str("</details>");
     }
@@ -59,9 +65,17 @@ fn one(path: &str, method: &str, operation: &Value, out: &mut String) {
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         let name = parameter["name"].as_str().unwrap_or_default();
         let says = parameter["description"].as_str().unwrap_or_default();
-        let _ = write!(out, "<p><code>{}</code>: {}</p>", escaped(name), escaped(says));
+        let _ = write!(
+            out,
+            "<p><code>{}</code>: {}</p>",
+            escaped(name),
+            escaped(says)
+        );
     }
-    for (title, part) in [("Reads", &operation["requestBody"]["content"]), ("Answers", &operation["responses"])] {
+    for (title, part) in [
+        ("Reads", &operation["requestBody"]["content"]),
+        ("Answers", &operation["responses"]),
+    ] {
         if !part.is_null() {
             let _ = write!(out, "<details><summary>{title}</summary>");
             json(part, out);
@@ -77,5 +91,7 @@ fn json(value: &Value, out: &mut String) {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;")
 }

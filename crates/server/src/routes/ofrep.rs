@@ -69,18 +69,19 @@ pub(crate) async fn flags(mut call: Call) -> Result<Reply, ApiError> {
     .await
 }
 
-fn evaluation(
-    document: &CompiledDocument,
-    found: &CompiledEntry,
-) -> Result<Evaluation, ApiError> {
+fn evaluation(document: &CompiledDocument, found: &CompiledEntry) -> Result<Evaluation, ApiError> {
     let origin = document.origin(found);
     Ok(Evaluation {
         key: found.key.to_string(),
         reason: REASON.to_owned(),
         value: entry::json(&found.value)?,
         metadata: EvaluationMetadata {
-            namespace: origin.map(|link| link.namespace.to_string()).unwrap_or_default(),
-            commit: origin.and_then(|link| link.commit).map(|commit| commit.to_string()),
+            namespace: origin
+                .map(|link| link.namespace.to_string())
+                .unwrap_or_default(),
+            commit: origin
+                .and_then(|link| link.commit)
+                .map(|commit| commit.to_string()),
             value_type: found.value.entry_type().name().to_owned(),
         },
     })
@@ -113,11 +114,17 @@ async fn namespace(
     };
     let header = match call.headers.get(HEADER_NAMESPACE) {
         Some(value) => Some(value.to_str().map_err(|_| {
-            ApiError::header(HEADER_NAMESPACE, "it is a namespace, as in `/teams/payments`")
+            ApiError::header(
+                HEADER_NAMESPACE,
+                "it is a namespace, as in `/teams/payments`",
+            )
         })?),
         None => None,
     };
-    let in_context = request.context.get("namespace").and_then(|value| value.as_str());
+    let in_context = request
+        .context
+        .get("namespace")
+        .and_then(|value| value.as_str());
     let Some(text) = header.or(in_context) else {
         let details = "say which namespace is meant: in the header `Confman-Namespace`, or as `namespace` in the context";
         return refuse("INVALID_CONTEXT", details.to_owned());
@@ -149,31 +156,107 @@ mod tests {
         server.publish("/", json!({ "new/checkout": true })).await;
         server.publish("/a", json!({ "limit": 1.5 })).await;
         let flags = "/ofrep/v1/evaluate/flags";
-        let ask = |path: String| server.ask(Method::POST, Box::leak(path.into_boxed_str())).header("confman-namespace", "/a");
-        let one = ask(format!("{flags}/new%2Fcheckout")).json(&json!({ "context": { "targetingKey": "u" } })).await;
-        insta::assert_snapshot!(one.redacted(), @"");
+        let ask = |path: String| {
+            server
+                .ask(Method::POST, Box::leak(path.into_boxed_str()))
+                .header("confman-namespace", "/a")
+        };
+        let one = ask(format!("{flags}/new%2Fcheckout"))
+            .json(&json!({ "context": { "targetingKey": "u" } }))
+            .await;
+        insta::assert_snapshot!(one.redacted(), @r#"
+        {
+          "key": "new/checkout",
+          "reason": "STATIC",
+          "value": true,
+          "metadata": {
+            "namespace": "/",
+            "commit": "[id]",
+            "type": "boolean"
+          }
+        }
+        "#);
         let all = ask(flags.to_owned()).json(&json!({})).await;
-        insta::assert_snapshot!(all.redacted(), @"");
-        let known = ask(flags.to_owned()).header("if-none-match", all.header("etag")).send().await;
+        insta::assert_snapshot!(all.redacted(), @r#"
+        {
+          "flags": [
+            {
+              "key": "limit",
+              "reason": "STATIC",
+              "value": 1.5,
+              "metadata": {
+                "namespace": "/a",
+                "commit": "[id]",
+                "type": "number"
+              }
+            },
+            {
+              "key": "new/checkout",
+              "reason": "STATIC",
+              "value": true,
+              "metadata": {
+                "namespace": "/",
+                "commit": "[id]",
+                "type": "boolean"
+              }
+            }
+          ]
+        }
+        "#);
+        let known = ask(flags.to_owned())
+            .header("if-none-match", all.header("etag"))
+            .send()
+            .await;
         assert_eq!(known.status, StatusCode::NOT_MODIFIED);
         let missing = ask(format!("{flags}/other")).json(&json!({})).await;
         assert_eq!(missing.status, StatusCode::NOT_FOUND);
-        insta::assert_snapshot!(missing.redacted(), @"");
+        insta::assert_snapshot!(missing.redacted(), @r#"
+        {
+          "key": "other",
+          "errorCode": "FLAG_NOT_FOUND",
+          "errorDetails": "`/a:other` has no value"
+        }
+        "#);
     }
 
     #[tokio::test]
     async fn what_is_asked_wrongly_is_answered_in_the_form_of_the_protocol() {
         let server = TestServer::new().await;
         let path = "/ofrep/v1/evaluate/flags/x";
-        let by_context = server.ask(Method::POST, path).json(&json!({ "context": { "namespace": "/" } })).await;
-        assert_eq!((by_context.status, by_context.document()["errorCode"].as_str()), (StatusCode::NOT_FOUND, Some("FLAG_NOT_FOUND")));
-        for (body, code) in [("{}", "INVALID_CONTEXT"), (r#"{"context": {"namespace": "x"}}"#, "INVALID_CONTEXT"), ("{", "PARSE_ERROR")] {
+        let by_context = server
+            .ask(Method::POST, path)
+            .json(&json!({ "context": { "namespace": "/" } }))
+            .await;
+        assert_eq!(
+            (
+                by_context.status,
+                by_context.document()["errorCode"].as_str()
+            ),
+            (StatusCode::NOT_FOUND, Some("FLAG_NOT_FOUND"))
+        );
+        for (body, code) in [
+            ("{}", "INVALID_CONTEXT"),
+            (r#"{"context": {"namespace": "x"}}"#, "INVALID_CONTEXT"),
+            ("{", "PARSE_ERROR"),
+        ] {
             let answer = server.ask(Method::POST, path).body(body.into()).await;
-            assert_eq!((answer.status, answer.document()["errorCode"].as_str()), (StatusCode::BAD_REQUEST, Some(code)), "{body}");
+            assert_eq!(
+                (answer.status, answer.document()["errorCode"].as_str()),
+                (StatusCode::BAD_REQUEST, Some(code)),
+                "{body}"
+            );
         }
-        let stranger = server.ask(Method::POST, path).without_token().json(&json!({})).await;
+        let stranger = server
+            .ask(Method::POST, path)
+            .without_token()
+            .json(&json!({}))
+            .await;
         assert_eq!(stranger.outcome(), "401 unauthenticated");
-        let nowhere = server.ask(Method::POST, path).header("confman-namespace", "/nowhere").json(&json!({})).await;
+        let nowhere = server
+            .ask(Method::POST, path)
+            .header("confman-namespace", "/nowhere")
+            .json(&json!({}))
+            .await;
         assert_eq!(nowhere.outcome(), "404 not-found");
     }
 }

@@ -92,11 +92,15 @@ fn source(document: &CompiledDocument) -> Result<PropertySource, ApiError> {
     let mut wrong = Vec::new();
     for entry in &document.entries {
         for (name, scalar) in properties(&entry.key, &entry.value) {
-            let raw = RawValue::from_string(scalar.to_compact())
-                .map_err(|error| ApiError::internal(format!("a value has no JSON form: {error}")))?;
+            let raw = RawValue::from_string(scalar.to_compact()).map_err(|error| {
+                ApiError::internal(format!("a value has no JSON form: {error}"))
+            })?;
             if source.insert(name.clone(), raw).is_some() {
                 wrong.push(ProblemItem {
-                    detail: format!("`{}` comes to the property `{name}`, and so does another key", entry.key),
+                    detail: format!(
+                        "`{}` comes to the property `{name}`, and so does another key",
+                        entry.key
+                    ),
                     key: Some(entry.key.to_string()),
                     ..ProblemItem::default()
                 });
@@ -157,19 +161,85 @@ mod tests {
         for namespace in ["/teams", "/teams/pay", "/teams/pay/prod"] {
             server.namespace(namespace).await;
         }
-        server.publish("/teams", json!({ "region": "eu", "stripe/key": "k" })).await;
         server
-            .publish("/teams/pay", json!({ "limits": { "daily": 10.50, "hosts": ["a", { "b": null }], "none": {} } }))
+            .publish("/teams", json!({ "region": "eu", "stripe/key": "k" }))
             .await;
-        server.publish("/teams/pay/prod", json!({ "region": "us" })).await;
+        server
+            .publish(
+                "/teams/pay",
+                json!({ "limits": { "daily": 10.50, "hosts": ["a", { "b": null }], "none": {} } }),
+            )
+            .await;
+        server
+            .publish("/teams/pay/prod", json!({ "region": "us" }))
+            .await;
         let answer = server.get("/spring/teams(_)pay/prod,nowhere").send().await;
-        insta::assert_snapshot!(answer.redacted(), @"");
-        let labelled = server.get("/spring/teams(_)pay/default/published~0").send().await;
+        insta::assert_snapshot!(answer.redacted(), @r#"
+        {
+          "name": "teams(_)pay",
+          "profiles": [
+            "prod",
+            "nowhere"
+          ],
+          "label": null,
+          "version": "[id]",
+          "state": null,
+          "propertySources": [
+            {
+              "name": "confman:/teams/pay/prod",
+              "source": {
+                "limits.daily": 10.5,
+                "limits.hosts[0]": "a",
+                "limits.hosts[1].b": null,
+                "limits.none": "",
+                "region": "us",
+                "stripe.key": "k"
+              }
+            },
+            {
+              "name": "confman:/teams/pay",
+              "source": {
+                "limits.daily": 10.5,
+                "limits.hosts[0]": "a",
+                "limits.hosts[1].b": null,
+                "limits.none": "",
+                "region": "eu",
+                "stripe.key": "k"
+              }
+            }
+          ]
+        }
+        "#);
+        let labelled = server
+            .get("/spring/teams(_)pay/default/published~0")
+            .send()
+            .await;
         assert_eq!(labelled.document()["label"], "published~0");
-        assert_eq!(labelled.document()["propertySources"].as_array().unwrap().len(), 1);
-        server.publish("/teams/pay", json!({ "region.x": 1, "region": { "x": 2 } })).await;
-        assert_eq!(server.get("/spring/teams(_)pay/default").send().await.outcome(), "422 inexpressible");
-        assert_eq!(server.get("/spring/nowhere/default").send().await.outcome(), "404 not-found");
-        assert_eq!(server.get("/spring/teams/A").send().await.outcome(), "400 invalid-path");
+        assert_eq!(
+            labelled.document()["propertySources"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+        server
+            .publish("/teams/pay", json!({ "region.x": 1, "region": { "x": 2 } }))
+            .await;
+        assert_eq!(
+            server
+                .get("/spring/teams(_)pay/default")
+                .send()
+                .await
+                .outcome(),
+            "422 inexpressible"
+        );
+        assert_eq!(
+            server.get("/spring/nowhere/default").send().await.outcome(),
+            "404 not-found"
+        );
+        assert_eq!(
+            server.get("/spring/teams/A").send().await.outcome(),
+            "400 invalid-path"
+        );
     }
 }

@@ -71,9 +71,10 @@ pub(crate) fn openapi() -> Result<Reply, ApiError> {
 /// The contract, for people.
 pub(crate) fn docs() -> Result<Reply, ApiError> {
     let reply = Reply::body(Body::from(openapi::page()?), "text/html; charset=utf-8");
-    Ok(reply
-        .header(header::CACHE_CONTROL, "no-cache")
-        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
+    Ok(reply.header(header::CACHE_CONTROL, "no-cache").header(
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'",
+    ))
 }
 
 /// Who the caller is.

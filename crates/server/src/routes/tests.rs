@@ -836,3 +836,39 @@ async fn figures_tell_of_routes_and_of_the_store_and_name_nobody() {
     }
     assert!(!text.contains("secret"), "{text}");
 }
+
+/// The dashboard, the rules and the list of figures speak of figures that there are.
+#[tokio::test]
+async fn what_operators_are_given_names_figures_that_there_are() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    server.app.metrics().watch_ended("slow");
+    let figures = server.get("/metrics").send().await.text();
+    let known: std::collections::BTreeSet<&str> = figures
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    for file in [
+        include_str!("../../../../docs/operations/grafana.json"),
+        include_str!("../../../../docs/operations/alerts.yaml"),
+        include_str!("../../../../docs/operations/README.md"),
+    ] {
+        let mut named = 0;
+        for (at, _) in file.match_indices("confman_") {
+            let rest = &file[at..];
+            let end = rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap();
+            let name = rest[..end]
+                .trim_end_matches("_bucket")
+                .trim_end_matches("_total");
+            let is_group = rest[end..].starts_with('*') || name == "confman_server";
+            assert!(
+                is_group || known.contains(name),
+                "there is no figure {name}"
+            );
+            named += 1;
+        }
+        assert!(named > 5);
+    }
+}

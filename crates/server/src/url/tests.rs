@@ -79,12 +79,19 @@ fn every_resource_has_one_path() {
             .iter()
             .map(|path| {
                 path.replace("stripe/api-version", "{key}")
-                    .replace("/payments/default/published", "/{application}/{profiles}/{label}")
+                    .replace(
+                        "/payments/default/published",
+                        "/{application}/{profiles}/{label}",
+                    )
                     .replace("/payments/default", "/{application}/{profiles}")
             })
             .collect::<Vec<_>>()
     );
-    insta::assert_snapshot!(table(&["/spring/teams(_)payments/prod,eu/draft(_)next", "/spring/a/", "/spring/A/x"]), @"");
+    insta::assert_snapshot!(table(&["/spring/teams(_)payments/prod,eu/draft(_)next", "/spring/a/", "/spring/A/x"]), @"
+    /spring/teams(_)payments/prod,eu/draft(_)next  =>  /spring/{application}/{profiles}/{label}
+    /spring/a/  =>  /spring/{application}/{profiles}
+    /spring/A/x  =>  malformed: the application in the path is not valid: segment 1 of namespace `/A` is not valid: `A` has `A` at character 1; allowed are a-z, 0-9, `.`, `_` and `-`
+    ");
     let paths: Vec<String> = IN_NAMESPACE
         .iter()
         .map(|part| format!("/v1/ns/teams/payments/-/{part}"))

@@ -8,12 +8,16 @@ mod confman;
 mod git;
 mod history;
 mod import;
+mod load;
 mod machine;
+mod peers;
+mod reading;
 mod table;
 mod transactions;
 mod tree;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use table::Table;
 
@@ -30,6 +34,14 @@ pub struct Scale {
     pub transactions: usize,
     /// The real history, or a small made one.
     pub real_history: bool,
+    /// How long each measurement of reading takes.
+    pub reading: Duration,
+    /// Watchers of one namespace.
+    pub watchers: usize,
+    /// Namespaces below a root that is published.
+    pub namespaces: usize,
+    /// Namespaces that share the keys of a large store.
+    pub stored_namespaces: usize,
 }
 
 const FULL: Scale = Scale {
@@ -38,6 +50,10 @@ const FULL: Scale = Scale {
     commits: 10_000,
     transactions: 60_000,
     real_history: true,
+    reading: Duration::from_secs(5),
+    watchers: 10_000,
+    namespaces: 10_000,
+    stored_namespaces: 1_000,
 };
 
 /// Small enough for a smoke run; its figures mean nothing.
@@ -47,6 +63,10 @@ const QUICK: Scale = Scale {
     commits: 200,
     transactions: 3_000,
     real_history: false,
+    reading: Duration::from_secs(1),
+    watchers: 200,
+    namespaces: 100,
+    stored_namespaces: 20,
 };
 
 type Benchmark = (&'static str, fn(Scale, &mut Table) -> Result<(), Failure>);
@@ -60,6 +80,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("history", history::run),
     ("import", import::run),
     ("clone", clone::run),
+    ("reading", reading::run),
 ];
 
 #[expect(
@@ -67,6 +88,12 @@ const BENCHMARKS: &[Benchmark] = &[
     reason = "a program that prints what it measured"
 )]
 fn main() -> Result<(), Failure> {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, address, file] = given.as_slice()
+        && first == peers::BARE
+    {
+        return peers::serve_bare(address, file.as_ref());
+    }
     let mut names = Vec::new();
     let mut out = None;
     let mut scale = FULL;

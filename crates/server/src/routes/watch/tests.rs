@@ -29,9 +29,18 @@ struct Seen {
 
 impl Events {
     async fn of(server: &TestServer, query: &str, headers: &[(&str, &str)]) -> Self {
+        Self::shown(server, &server.token, query, headers).await
+    }
+
+    async fn shown(
+        server: &TestServer,
+        token: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Self {
         let mut request = Request::builder()
             .uri(format!("/v1/ns/a/-/watch{query}"))
-            .header("authorization", format!("Bearer {}", server.token));
+            .header("authorization", format!("Bearer {token}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -297,4 +306,69 @@ async fn a_namespace_that_one_may_not_read_cannot_be_watched() {
     assert_eq!(missing.outcome(), "404 not-found");
     let method = server.ask(Method::POST, "/v1/ns/a/-/watch").send().await;
     assert_eq!(method.outcome(), "405 method-not-allowed");
+}
+
+/// Does something as the administrator, below HTTP.
+async fn as_admin<T: Send + 'static>(
+    server: &TestServer,
+    act: impl FnOnce(&confman_repo::Session) -> T + Send + 'static,
+) -> T {
+    let (repo, token) = (server.app.repo().clone(), server.token.clone());
+    let acting = move || act(&repo.session(repo.authenticate(&token).unwrap()));
+    tokio::task::spawn_blocking(acting).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_token_that_is_revoked_ends_its_streams_and_its_reads_at_once() {
+    let server = server().await;
+    let (token, id) = as_admin(&server, |session| {
+        let new = confman_repo::NewToken::unlimited("admin".parse().unwrap());
+        let (token, info, _) = session.create_token(&new).unwrap();
+        (token.as_str().to_owned(), info.id)
+    })
+    .await;
+    let shown = format!("Bearer {token}");
+    let read = || {
+        let asking = server.get("/v1/ns/a/-/config").without_token();
+        asking.header("authorization", &shown).send()
+    };
+    let mut other = Events::of(&server, "", &[]).await;
+    let mut events = Events::shown(&server, &token, "", &[]).await;
+    assert_eq!(events.next().await.unwrap().event, "ready");
+    assert_eq!(other.next().await.unwrap().event, "ready");
+    // Twice, so that the second is answered from what is remembered.
+    for _ in 0..2 {
+        assert_eq!(read().await.status, StatusCode::OK);
+    }
+    as_admin(&server, move |session| session.revoke_token(&id).unwrap()).await;
+    assert_eq!(read().await.outcome(), "401 unauthenticated");
+    let end = events.next().await.unwrap();
+    assert_eq!(
+        (end.event.as_str(), &end.data["code"]),
+        ("end", &json!("not-allowed"))
+    );
+    assert_eq!(events.next().await, None);
+    server.publish("/a", json!({ "x": 77 })).await;
+    assert_eq!(other.keys().await, "x");
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_deleted_ends_its_streams() {
+    let server = server().await;
+    let mut events = Events::of(&server, "", &[]).await;
+    assert_eq!(events.next().await.unwrap().event, "ready");
+    as_admin(&server, |session| {
+        let namespace = "/a".parse().unwrap();
+        let any = confman_repo::ExpectedHead::Any;
+        session.delete_namespace(&namespace, false, any).unwrap();
+    })
+    .await;
+    let change = events.next().await.unwrap();
+    assert_eq!(
+        (change.event.as_str(), &change.data["basis"]),
+        ("change", &Value::Null)
+    );
+    let end = events.next().await.unwrap();
+    assert_eq!(end.data["code"], "gone");
+    assert_eq!(events.next().await, None);
 }
