@@ -36,8 +36,23 @@ pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
 /// A server and how to speak with it.
 struct Speaking {
     server: Server,
+    speaker: Speaker,
+}
+
+/// How to speak with a server.
+#[derive(Clone)]
+struct Speaker {
+    url: String,
     client: reqwest::Client,
     token: String,
+}
+
+impl std::ops::Deref for Speaking {
+    type Target = Speaker;
+
+    fn deref(&self) -> &Speaker {
+        &self.speaker
+    }
 }
 
 impl Speaking {
@@ -46,20 +61,30 @@ impl Speaking {
     }
 
     fn with(server: Server) -> Self {
-        let token = server.admin_token();
-        Self {
-            server,
+        let speaker = Speaker {
+            url: server.url().to_owned(),
             client: reqwest::Client::new(),
-            token,
-        }
+            token: server.admin_token(),
+        };
+        Self { server, speaker }
     }
 
+    /// Memory of the process, in bytes.
+    fn memory(&self) -> Result<u64, Failure> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        Ok(kib.ok_or("no memory")?.parse::<u64>()? * 1024)
+    }
+}
+
+impl Speaker {
     fn address(&self) -> Result<SocketAddr, Failure> {
-        Ok(self.server.url().trim_start_matches("http://").parse()?)
+        Ok(self.url.trim_start_matches("http://").parse()?)
     }
 
     async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let url = format!("{}{path}", self.server.url());
+        let url = format!("{}{path}", self.url);
         let asking = self.client.post(url).bearer_auth(&self.token).json(body);
         let answer = asking.send().await?;
         let status = answer.status();
@@ -95,14 +120,6 @@ impl Speaking {
             self.token
         )
         .into_bytes()
-    }
-
-    /// Memory of the process, in bytes.
-    fn memory(&self) -> Result<u64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.ok_or("no memory")?.parse::<u64>()? * 1024)
     }
 }
 
@@ -399,11 +416,11 @@ async fn watcher(mut stream: TcpStream, seen: Arc<Seen>) {
 }
 
 async fn root_publish(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    let confman = Arc::new(Speaking::new());
+    let confman = Speaking::new();
     let next = Arc::new(AtomicUsize::new(0));
     let makers: Vec<_> = (0..16)
         .map(|_| {
-            let (confman, next) = (Arc::clone(&confman), Arc::clone(&next));
+            let (confman, next) = (confman.speaker.clone(), Arc::clone(&next));
             tokio::spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -436,7 +453,7 @@ async fn root_publish(scale: Scale, table: &mut Table) -> Result<(), Failure> {
     let quiet = load::ask(&asked, 2 * scale.reading).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let publishing = tokio::spawn({
-        let (confman, stop) = (Arc::clone(&confman), Arc::clone(&stop));
+        let (confman, stop) = (confman.speaker.clone(), Arc::clone(&stop));
         async move {
             let mut published = 0_u64;
             while !stop.load(Ordering::Acquire) {
