@@ -6,6 +6,7 @@
 pub mod commit;
 pub mod draft;
 pub mod entry;
+pub mod identity;
 pub mod namespace;
 pub mod ofrep;
 pub mod operation;

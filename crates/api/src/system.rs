@@ -1,7 +1,10 @@
 //! What a server and a caller are.
 
+use confman_model::identity::{PrincipalKind, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::identity::ScopeFields;
 
 /// `GET /v1/whoami`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -9,10 +12,41 @@ use serde::{Deserialize, Serialize};
 pub struct Whoami {
     /// The principal.
     pub principal: String,
+    /// Whether it is a person or a program.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub kind: PrincipalKind,
     /// Name for people.
     pub name: String,
+    /// Mail address, where one is known.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub email: String,
+    /// The groups it is in.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// The token in use; absent for whoever sends none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub token: Option<WhoamiToken>,
     /// Default name of the caller's draft.
     pub draft: String,
+}
+
+/// The token in use.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WhoamiToken {
+    /// What it is called where the token itself must not appear.
+    pub id: String,
+    /// What it is for.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub name: String,
+    /// What it leaves of the principal's rights; absent: everything.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<ScopeFields>")]
+    pub scope: Option<Scope>,
+    /// When it ends; absent: when it is revoked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires: Option<String>,
 }
 
 /// `GET /version`.

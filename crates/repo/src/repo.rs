@@ -222,6 +222,18 @@ impl Repo {
         Ok(actor)
     }
 
+    /// What time it is.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Whoever is about to come in and may therefore do nothing yet but what anyone may.
+    #[must_use]
+    pub fn visitor(&self) -> Actor {
+        Actor::anyone()
+    }
+
     /// Whoever sends no token, where the namespace is open to anyone.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{ApiError, Code};
 use crate::metrics::Metrics;
+use crate::oidc::Oidc;
 use crate::watches::{self, Watches};
 
 /// Most calls of `repo` at once. Writes spend most of their time waiting for the disk, together.
@@ -29,6 +30,7 @@ pub(crate) struct App {
     stopping: CancellationToken,
     watches: Arc<Watches>,
     metrics: Arc<Metrics>,
+    oidc: Arc<Oidc>,
 }
 
 impl App {
@@ -49,6 +51,7 @@ impl App {
             calls: Arc::new(Semaphore::new(CALLS_MAX)),
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             stopping,
+            oidc: Arc::default(),
         }
     }
 
@@ -70,6 +73,11 @@ impl App {
     /// Whether the server was told to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled()
+    }
+
+    /// The issuers of identities.
+    pub(crate) fn oidc(&self) -> &Oidc {
+        &self.oidc
     }
 
     /// Ends when the server is told to stop.

@@ -28,7 +28,7 @@ pub(crate) struct Call {
     pub(crate) app: App,
     /// What the caller can do.
     pub(crate) session: Session,
-    /// The token that it showed.
+    /// The token that it showed; empty for anyone.
     pub(crate) token: Arc<str>,
     /// Its headers.
     pub(crate) headers: HeaderMap,

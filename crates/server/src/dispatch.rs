@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 use confman_api::{HEADER_INDEX, HEADER_MIN_INDEX, HEADER_REQUEST_ID};
+use confman_repo::Actor;
 use futures::FutureExt;
 use tracing::Instrument;
 
@@ -20,8 +21,8 @@ use crate::query::Query;
 use crate::reply::{Here, Reply};
 use crate::request_id::RequestId;
 use crate::routes::{
-    commits, config, drafts, entries, history, namespaces, ofrep, operations, publish, spring,
-    sync, system, tags, watch,
+    commits, config, drafts, entries, history, identity, namespaces, ofrep, operations, publish,
+    spring, sync, system, tags, watch,
 };
 use crate::url::{self, Part, PathError, Resource};
 
@@ -160,8 +161,7 @@ async fn answer(
         return open(app, &resource);
     }
     let (parts, body) = request.into_parts();
-    let token = preference::bearer(&parts.headers)?;
-    let actor = app.authenticate(token).await?;
+    let (actor, token) = caller(app, &resource, &parts.headers).await?;
     if let Some(index) = preference::min_index(&parts.headers)? {
         app.wait_for_index(index).await?;
     }
@@ -177,8 +177,39 @@ async fn answer(
     if let Some(key) = preference::idempotency_key(&parts.headers)? {
         session = session.idempotent(&key);
     }
+    let is_anyone = session.actor().is_anyone();
     let call = Call::new(app.clone(), session, token, parts.headers, here, body);
-    route(call, resource, &method).await
+    match route(call, resource, &method).await {
+        // Whoever says who it is may be allowed.
+        Err(error) if is_anyone && error.code == Code::Forbidden => Err(preference::no_token()),
+        answered => answered,
+    }
+}
+
+/// Who asks: the holder of the token, or with an empty token anyone, where nobody has to say who it is.
+async fn caller<'h>(
+    app: &App,
+    resource: &Resource,
+    headers: &'h HeaderMap,
+) -> Result<(Actor, &'h str), ApiError> {
+    if resource.is_a_door() {
+        return Ok((app.repo().visitor(), ""));
+    }
+    match resource {
+        Resource::In(namespace, _) if !headers.contains_key(header::AUTHORIZATION) => {
+            let namespace = namespace.clone();
+            let anyone = app.blocking(move |repo| Ok(repo.anyone(&namespace)?)).await;
+            match anyone {
+                Ok(anyone) => Ok((anyone, "")),
+                Err(error) if error.code == Code::Unauthenticated => Err(preference::no_token()),
+                Err(error) => Err(error),
+            }
+        }
+        _ => {
+            let token = preference::bearer(headers)?;
+            Ok((app.authenticate(token).await?, token))
+        }
+    }
 }
 
 /// Every route that needs an actor.
@@ -195,7 +226,7 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
         Resource::Flags => return ofrep::flags(call).await,
         Resource::Flag(key) => return ofrep::flag(call, key).await,
         Resource::Spring(asked) => return spring::environment(call, asked).await,
-        Resource::Whoami => return system::whoami(call).await,
+        Resource::Identity(identity) => return identity::route(call, identity, method).await,
         Resource::Fsck => return system::fsck(call).await,
         Resource::Operations => return operations::list(call).await,
         Resource::Namespaces => {

@@ -4,6 +4,7 @@ pub(crate) mod commit;
 pub(crate) mod draft;
 pub(crate) mod entry;
 pub(crate) mod history;
+pub(crate) mod identity;
 pub(crate) mod operation;
 pub(crate) mod sync;
 pub(crate) mod time;

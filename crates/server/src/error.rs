@@ -60,6 +60,8 @@ codes! {
     LimitExceeded = "limit-exceeded", BAD_REQUEST, "a limit is exceeded";
     /// There is no token, or it is not known.
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "a valid token is needed";
+    /// What an issuer gave, or the answer to a login, is not valid.
+    InvalidAssertion = "invalid-assertion", UNAUTHORIZED, "what the issuer gave is not valid";
     /// The caller may not do this.
     Forbidden = "forbidden", FORBIDDEN, "you are not allowed to do this";
     /// An issuer vouches for somebody who may not come in all the same.
@@ -114,6 +116,8 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "the server has a fault";
     /// What is stored is damaged, and is therefore not served.
     Corrupt = "corrupt", INTERNAL_SERVER_ERROR, "stored data is damaged";
+    /// An issuer of identities does not answer as it must.
+    IssuerUnavailable = "issuer-unavailable", BAD_GATEWAY, "the issuer is not available";
     /// Too much is waiting.
     Busy = "busy", SERVICE_UNAVAILABLE, "the server is busy";
     /// The store cannot do this now.

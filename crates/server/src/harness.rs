@@ -26,7 +26,7 @@ pub(crate) struct TestServer {
     pub(crate) router: Router,
     pub(crate) app: App,
     pub(crate) token: String,
-    repo: Arc<confman_repo::Repo>,
+    pub(crate) repo: Arc<confman_repo::Repo>,
     _data: TempDir,
 }
 
@@ -239,7 +239,7 @@ impl Answer {
 fn redact(value: &mut Value) {
     match value {
         Value::String(text) => {
-            let is_hex = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let is_hex = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             let is_time = text.len() >= 20 && text.as_bytes()[10] == b'T' && text.ends_with('Z');
             if is_hex {
                 *text = "[id]".to_owned();

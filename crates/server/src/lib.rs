@@ -4,8 +4,8 @@
 //! [`dispatch`] authenticates and finds its handler, the handler in [`routes`] asks the session and
 //! [`document`] turns the answer into the contract's types. [`error`] gives every failure a code.
 //!
-//! INVARIANT: nothing of the store is reached without an actor, except health, readiness, version and
-//! figures that name nothing.
+//! INVARIANT: nothing of the store is reached without an actor, except health, readiness, version,
+//! figures that name nothing, and the issuers by which somebody can become one.
 //! INVARIANT: no request holds a thread of the runtime while it reads or writes the disk: all of
 //! `repo` is called through one bridge with bounded concurrency.
 //! INVARIANT: logs and problems never contain a token, a value or a body.
@@ -28,6 +28,7 @@ mod harness;
 mod listener;
 mod logging;
 mod metrics;
+mod oidc;
 mod openapi;
 mod options;
 mod preference;

@@ -4,6 +4,7 @@
 //! read and answer. A test holds it against the routes, and every answer in the tests of routes
 //! against the schema that stands here.
 
+mod identity;
 mod page;
 
 use std::sync::OnceLock;
@@ -130,12 +131,6 @@ fn operations() -> Vec<Operation> {
         ),
         get("/openapi.json", "This document", &[], Json(200, values)),
         get("/docs", "This document as a page", &[], Other("text/html")),
-        get(
-            "/v1/whoami",
-            "Who the caller is",
-            &[],
-            Json(200, of::<system::Whoami>),
-        ),
         get(
             "/v1/operations",
             "The audit log, newest first",
@@ -404,7 +399,7 @@ pub(crate) fn document() -> Value {
     let mut generator = settings.into_generator();
     let problem = generator.subschema_for::<problem::Problem>();
     let mut paths = Map::new();
-    for operation in operations() {
+    for operation in operations().into_iter().chain(identity::operations()) {
         let described = describe(&operation, &mut generator);
         let path = paths
             .entry(operation.template)

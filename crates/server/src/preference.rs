@@ -16,10 +16,7 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 /// The token of `Authorization: Bearer …`.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Err(unauthenticated(
-            "Bearer realm=\"confman\"",
-            "send a token: `Authorization: Bearer cfm_pat_…`",
-        ));
+        return Err(no_token());
     };
     let text = value.to_str().unwrap_or_default();
     match text.split_once(' ') {
@@ -29,6 +26,14 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
             "the only authentication is `Authorization: Bearer cfm_pat_…`",
         )),
     }
+}
+
+/// The answer to whoever sends no token where one is needed.
+pub(crate) fn no_token() -> ApiError {
+    unauthenticated(
+        "Bearer realm=\"confman\"",
+        "send a token: `Authorization: Bearer cfm_pat_…`",
+    )
 }
 
 /// The answer to a token that is not known.

@@ -8,10 +8,14 @@
 //! part that is wrong, never repaired: two spellings of one path would be two entries in a cache or
 //! in a rule of a proxy.
 
+mod identity;
+
 use std::str::FromStr;
 
 use axum::http::Method;
 use confman_repo::model::{DraftName, Key, Namespace, Revision, TagName};
+
+pub(crate) use identity::Identity;
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +38,8 @@ pub(crate) enum Resource {
     Flag(Key),
     /// `/spring/{application}/{profiles}[/{label}]`
     Spring(SpringPath),
-    /// `/v1/whoami`
-    Whoami,
+    /// Who somebody is, and coming in: `/v1/whoami`, `/v1/tokens`, `/v1/auth/…`, …
+    Identity(Identity),
     /// `/v1/namespaces`
     Namespaces,
     /// `/v1/operations`
@@ -132,7 +136,7 @@ impl Resource {
             Self::Flag(_) => "/ofrep/v1/evaluate/flags/{key}",
             Self::Spring(SpringPath { label: None, .. }) => "/spring/{application}/{profiles}",
             Self::Spring(_) => "/spring/{application}/{profiles}/{label}",
-            Self::Whoami => "/v1/whoami",
+            Self::Identity(identity) => identity.template(),
             Self::Namespaces => "/v1/namespaces",
             Self::Operations => "/v1/operations",
             Self::Fsck => "/v1/fsck",
@@ -172,8 +176,8 @@ impl Resource {
             | Self::OpenApi
             | Self::Docs
             | Self::Spring(_)
-            | Self::Whoami
             | Self::Operations => GET,
+            Self::Identity(identity) => identity.methods(),
             Self::Namespaces => &[Method::GET, Method::POST],
             Self::Fsck | Self::Flags | Self::Flag(_) => POST,
             Self::In(_, part) => match part {
@@ -197,6 +201,11 @@ impl Resource {
                 | Part::Import => GET,
             },
         }
+    }
+
+    /// Whether it is for whoever is about to come in, and therefore is nobody yet.
+    pub(crate) fn is_a_door(&self) -> bool {
+        matches!(self, Self::Identity(identity) if identity.is_a_door())
     }
 
     /// Whether it is answered without a token.
@@ -229,11 +238,14 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["ofrep", "v1", "evaluate", "flags", key @ ..] => Ok(Resource::Flag(name("key", key)?)),
         ["spring", application, profiles] => spring(application, profiles, None),
         ["spring", application, profiles, label] => spring(application, profiles, Some(label)),
-        ["v1", "whoami"] => Ok(Resource::Whoami),
         ["v1", "namespaces"] => Ok(Resource::Namespaces),
         ["v1", "operations"] => Ok(Resource::Operations),
         ["v1", "fsck"] => Ok(Resource::Fsck),
         ["v1", "ns", inside @ ..] => in_namespace(inside),
+        ["v1", rest @ ..] => match identity::parse(rest) {
+            Some(found) => found.map(Resource::Identity),
+            None => Err(nothing_at(&segments)),
+        },
         other => Err(nothing_at(other)),
     }
 }

@@ -2,11 +2,12 @@
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
-use confman_api::system::{FsckReport, Readiness, Version, Whoami};
+use confman_api::system::{FsckReport, Readiness, Version};
 use data_encoding::HEXLOWER;
 
 use crate::app::App;
 use crate::call::Call;
+use crate::document::identity;
 use crate::error::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
@@ -80,15 +81,8 @@ pub(crate) fn docs() -> Result<Reply, ApiError> {
 /// Who the caller is.
 pub(crate) async fn whoami(call: Call) -> Result<Reply, ApiError> {
     call.no_query()?;
-    call.run(|session| {
-        let found = session.whoami()?;
-        Reply::json(&Whoami {
-            principal: found.principal,
-            name: found.display_name,
-            draft: found.draft.to_string(),
-        })
-    })
-    .await
+    call.run(|session| Reply::json(&identity::whoami(session.whoami()?)))
+        .await
 }
 
 /// Checks everything that is stored.

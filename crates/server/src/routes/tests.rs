@@ -774,7 +774,13 @@ async fn the_system_tells_what_it_is_and_that_all_is_well() {
     insta::assert_snapshot!(server.get("/v1/whoami").send().await.redacted(), @r#"
     {
       "principal": "admin",
+      "kind": "user",
       "name": "Administrator",
+      "groups": [],
+      "token": {
+        "id": "[id]",
+        "name": "made with the store"
+      },
       "draft": "admin"
     }
     "#);

@@ -308,7 +308,10 @@ impl Watcher {
         let (token, namespace) = (Arc::clone(&self.token), self.namespace.clone());
         self.app
             .blocking(move |repo| {
-                let actor = repo.authenticate(&token)?;
+                let actor = match token.is_empty() {
+                    true => repo.anyone(&namespace)?,
+                    false => repo.authenticate(&token)?,
+                };
                 Ok(repo.session(actor).shown(&token).may_read(&namespace)?)
             })
             .await

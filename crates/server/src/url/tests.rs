@@ -66,6 +66,17 @@ pub(crate) const FIXED: &[&str] = &[
     "/spring/payments/default",
     "/spring/payments/default/published",
     "/v1/whoami",
+    "/v1/tokens",
+    "/v1/tokens/0123456789abcdef",
+    "/v1/principals",
+    "/v1/principals/ann",
+    "/v1/groups",
+    "/v1/groups/dev",
+    "/v1/issuers",
+    "/v1/issuers/corp",
+    "/v1/auth/oidc/corp/login",
+    "/v1/auth/oidc/corp/callback",
+    "/v1/auth/exchange",
     "/v1/namespaces",
     "/v1/operations",
     "/v1/fsck",
@@ -84,6 +95,10 @@ fn every_resource_has_one_path() {
                         "/{application}/{profiles}/{label}",
                     )
                     .replace("/payments/default", "/{application}/{profiles}")
+                    .replace("/0123456789abcdef", "/{id}")
+                    .replace("/ann", "/{principal}")
+                    .replace("/dev", "/{group}")
+                    .replace("/corp", "/{issuer}")
             })
             .collect::<Vec<_>>()
     );
