@@ -31,6 +31,8 @@ pub struct Principal {
     pub identity: Option<ExternalIdentity>,
     /// The groups it is in, also through others and by what its issuer said last.
     pub groups: Vec<String>,
+    /// The record that says all this, as in `ETag`; give it back in `If-Match`.
+    pub record: String,
     /// When it was changed last.
     pub updated_at: String,
     /// By whom.
@@ -86,6 +88,8 @@ pub struct Group {
     pub description: String,
     /// Principals, and other groups as `group:NAME`.
     pub members: Vec<String>,
+    /// The record that says all this, as in `ETag`; give it back in `If-Match`.
+    pub record: String,
     /// When it was changed last.
     pub updated_at: String,
     /// By whom.
@@ -167,6 +171,8 @@ pub struct Issuer {
     /// What is said about it.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub document: IssuerDocument,
+    /// The record that says all this, as in `ETag`; give it back in `If-Match`.
+    pub record: String,
     /// When it was changed last.
     pub updated_at: String,
     /// By whom.

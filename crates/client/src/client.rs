@@ -5,6 +5,7 @@
 
 mod effective;
 mod error;
+mod identity;
 mod pack_body;
 mod transport;
 mod url;
@@ -33,6 +34,7 @@ use serde_json::value::RawValue;
 
 pub use effective::ReceivedDocument;
 pub use error::ClientError;
+pub use identity::TokensOf;
 pub use pack_body::FetchedPack;
 pub use transport::ClientOptions;
 pub(crate) use transport::chain;

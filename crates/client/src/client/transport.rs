@@ -64,6 +64,17 @@ pub(crate) struct Request {
     pub(crate) stream: bool,
     /// Whether 503 is an answer like any other, with a document of its own.
     pub(crate) unavailable_is_answer: bool,
+    /// What a write takes the place of; `None`: whatever is there.
+    pub(crate) seen: Option<Seen>,
+}
+
+/// What a write takes the place of.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    /// Nothing.
+    Absent,
+    /// This.
+    At(String),
 }
 
 impl Request {
@@ -80,6 +91,7 @@ impl Request {
             patience: Duration::ZERO,
             stream: false,
             unavailable_is_answer: false,
+            seen: None,
         }
     }
 
@@ -214,6 +226,11 @@ impl Transport {
             .header(header::ACCEPT, request.accept);
         if let Some(token) = &self.token {
             builder = builder.header(header::AUTHORIZATION, token.clone());
+        }
+        match &request.seen {
+            None => {}
+            Some(Seen::Absent) => builder = builder.header(header::IF_NONE_MATCH, "*"),
+            Some(Seen::At(tag)) => builder = builder.header(header::IF_MATCH, format!("\"{tag}\"")),
         }
         if let Some(key) = idempotency_key {
             builder = builder.header(confman_api::HEADER_IDEMPOTENCY_KEY, key);

@@ -31,6 +31,13 @@ pub(crate) fn in_namespace(namespace: &Namespace, rest: &[&str]) -> String {
     path
 }
 
+/// The path of something with a name in a collection: `/v1/groups/dev`.
+pub(crate) fn named(collection: &str, name: &str) -> String {
+    let mut path = format!("{collection}/");
+    encode(name, false, &mut path);
+    path
+}
+
 /// A query string with its `?`, empty where no parameter has a value.
 pub(crate) fn query(parameters: &[(&str, Option<String>)]) -> String {
     let mut text = String::new();

@@ -16,6 +16,7 @@ pub(crate) fn principal(info: &PrincipalInfo) -> Principal {
         disabled: info.disabled,
         identity: info.identity.clone(),
         groups: info.groups.clone(),
+        record: info.record.to_string(),
         updated_at: time::utc(info.updated.at_ms),
         updated_by: info.updated.by.clone(),
     }
@@ -32,6 +33,7 @@ pub(crate) fn group(info: &GroupInfo) -> Group {
             .iter()
             .map(ToString::to_string)
             .collect(),
+        record: info.record.to_string(),
         updated_at: time::utc(info.updated.at_ms),
         updated_by: info.updated.by.clone(),
     }
@@ -64,6 +66,7 @@ pub(crate) fn issuer(info: &IssuerInfo) -> Issuer {
     Issuer {
         name: info.name.to_string(),
         document: info.document.clone(),
+        record: info.record.to_string(),
         updated_at: time::utc(info.updated.at_ms),
         updated_by: info.updated.by.clone(),
     }

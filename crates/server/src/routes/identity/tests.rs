@@ -130,6 +130,7 @@ async fn principals_are_made_changed_and_shut_out() {
       "email": "ci@company.com",
       "disabled": false,
       "groups": [],
+      "record": "[id]",
       "updatedAt": "[time]",
       "updatedBy": "admin"
     }
@@ -209,6 +210,7 @@ async fn groups_are_made_changed_and_removed() {
           "members": [
             "group:dev"
           ],
+          "record": "[id]",
           "updatedAt": "[time]",
           "updatedBy": "admin"
         },
@@ -217,6 +219,7 @@ async fn groups_are_made_changed_and_removed() {
           "members": [
             "ann"
           ],
+          "record": "[id]",
           "updatedAt": "[time]",
           "updatedBy": "admin"
         }
@@ -268,6 +271,7 @@ async fn issuers_are_trusted_and_trusted_no_more() {
             "createPrincipals": true,
             "tokenSeconds": 3600
           },
+          "record": "[id]",
           "updatedAt": "[time]",
           "updatedBy": "admin"
         }
