@@ -12,14 +12,17 @@ pub(crate) mod draft;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod get;
+pub(crate) mod group;
 pub(crate) mod help_markdown;
 pub(crate) mod history;
 pub(crate) mod import;
+pub(crate) mod issuer;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
 pub(crate) mod ns;
+pub(crate) mod principal;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -33,6 +36,7 @@ pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod tag;
+pub(crate) mod token;
 pub(crate) mod tree;
 pub(crate) mod unset;
 pub(crate) mod version;
@@ -78,6 +82,10 @@ impl Command {
             Self::Login(args) => args.run(cx),
             Self::Logout(args) => args.run(cx),
             Self::Whoami(args) => args.run(cx),
+            Self::Token(args) => args.run(cx),
+            Self::Principal(args) => args.run(cx),
+            Self::Group(args) => args.run(cx),
+            Self::Issuer(args) => args.run(cx),
             Self::Audit(args) => args.run(cx),
             #[cfg(feature = "server")]
             Self::Serve(args) => args.run(cx),

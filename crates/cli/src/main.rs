@@ -11,6 +11,7 @@
 //! Deliberately absent: rules about configuration. Those are the server's.
 
 mod args;
+mod browser;
 mod commands;
 mod comparison;
 mod context;

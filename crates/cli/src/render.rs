@@ -7,6 +7,7 @@ pub(crate) mod draft;
 pub(crate) mod entry;
 pub(crate) mod fsck;
 pub(crate) mod history;
+pub(crate) mod identity;
 pub(crate) mod namespace;
 pub(crate) mod operation;
 pub(crate) mod publication;

@@ -14,15 +14,15 @@
 
 pub mod client;
 pub mod git;
+pub mod login;
 pub mod reading;
 pub mod secret;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod login;
 pub mod working_copy;
 
 pub use client::{Client, ClientError, ClientOptions};
-pub use login::LoginListener;
 /// What a working copy says about commits, for callers that do not know objects otherwise.
 pub use confman_object_store::{Commit, Moment, ObjectId, Person};
+pub use login::LoginListener;
 pub use working_copy::{WorkingCopy, WorkingCopyError};

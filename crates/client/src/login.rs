@@ -127,7 +127,11 @@ fn read_answer(request: &[u8], state: &str) -> Option<Answer> {
         .flatten()
         .collect::<Vec<_>>()
         .join(": ");
-    let reason: String = reason.chars().take(200).flat_map(char::escape_debug).collect();
+    let reason: String = reason
+        .chars()
+        .take(200)
+        .flat_map(char::escape_debug)
+        .collect();
     Some(Err(ClientError::Invalid(format!(
         "the issuer did not log you in: {reason}"
     ))))
@@ -165,7 +169,11 @@ mod tests {
         assert_eq!(code.unwrap(), "a b");
         assert_eq!(
             seen,
-            ["HTTP/1.1 404 Not Found", "HTTP/1.1 404 Not Found", "HTTP/1.1 200 OK"]
+            [
+                "HTTP/1.1 404 Not Found",
+                "HTTP/1.1 404 Not Found",
+                "HTTP/1.1 200 OK"
+            ]
         );
     }
 

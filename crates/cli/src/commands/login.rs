@@ -1,10 +1,16 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
+use confman_api::identity::{IssuerName, LoginAnswer};
+use confman_client::LoginListener;
+
+use crate::browser;
 use crate::context::{Connection, Context};
 use crate::error::CliError;
 use crate::interrupt;
+use crate::place::name;
 use crate::profile::{PROFILE_DEFAULT, Profile, Profiles};
+use crate::render;
 use crate::report::Report;
 use crate::settings::{Chosen, check_token};
 use crate::text::Text;
@@ -15,15 +21,28 @@ use crate::text::Text;
 ///   confman login --server https://config.company.com < token
 ///   confman login --server https://config.company.com --profile prod
 ///   confman login --server http://127.0.0.1:7420 --token-file data/admin.token
+///   confman login --server https://config.company.com --oidc corp
 ///
 /// Reads the token from stdin, asks the server who it belongs to, and writes it to a file
 /// that only you can read (`confman config show` names it). With --token-file the profile
-/// keeps the path of the file and reads it at each use. The profile becomes the active one.
+/// keeps the path of the file and reads it at each use. With --oidc the page of an issuer that
+/// the server trusts opens in your browser, and the token is one that lives for a while. The
+/// profile becomes the active one.
 ///
 /// Undo: `confman logout`.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Read the token from stdin, which is what happens anyway where nothing else is said
+    #[arg(long, conflicts_with = "oidc")]
+    token_stdin: bool,
+    /// Log in with a browser, by this issuer
+    #[arg(long, value_name = "ISSUER", value_parser = name::<IssuerName>)]
+    oidc: Option<IssuerName>,
+    /// Only print where to go; open no browser
+    #[arg(long, requires = "oidc")]
+    no_browser: bool,
+}
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
@@ -31,25 +50,31 @@ impl Args {
         let environment = Chosen::from_environment();
         let path = Profiles::path()?;
         let mut profiles = Profiles::load(&path)?;
-        let name = flags
+        let profile_name = flags
             .profile
             .clone()
             .or(environment.profile)
             .unwrap_or_else(|| PROFILE_DEFAULT.to_owned());
         let known = profiles
             .profiles
-            .get(&name)
+            .get(&profile_name)
             .map(|profile| profile.server.clone());
         let Some(server) = flags.server.or(environment.server).or(known) else {
             return Err(CliError::usage("no server is named").next("confman login --server URL"));
         };
-        let profile = match flags.token_file {
-            Some(file) => Profile {
+        let file = flags.token_file.filter(|_| !self.token_stdin);
+        let profile = match (self.oidc, file) {
+            (Some(issuer), _) => Profile {
+                token: Some(by_browser(cx, &server, &issuer, !self.no_browser)?),
+                server,
+                token_file: None,
+            },
+            (None, Some(file)) => Profile {
                 server,
                 token: None,
                 token_file: Some(absolute(&file)?),
             },
-            None => Profile {
+            (None, None) => Profile {
                 token: Some(read_token(cx, &server)?),
                 server,
                 token_file: None,
@@ -71,12 +96,12 @@ impl Args {
         let connection = Connection::new(&profile.server, Some(&token))?;
         let whoami = connection.wait(connection.client.whoami())?;
         let server = profile.server.clone();
-        profiles.profiles.insert(name.clone(), profile);
-        profiles.active = Some(name.clone());
+        profiles.profiles.insert(profile_name.clone(), profile);
+        profiles.active = Some(profile_name.clone());
         profiles.save(&path)?;
         Ok(Report::one(whoami, move |whoami| {
             Text::line(&format!(
-                "logged in to {server} as {}; profile `{name}` is active",
+                "logged in to {server} as {}; profile `{profile_name}` is active",
                 whoami.principal
             ))
         }))
@@ -86,6 +111,36 @@ impl Args {
 fn absolute(file: &Path) -> Result<PathBuf, CliError> {
     std::path::absolute(file)
         .map_err(|error| CliError::io(format!("cannot find {}", file.display()), &error))
+}
+
+/// Lets a person log in at an issuer and gives the token that the server makes then.
+fn by_browser(
+    cx: &Context,
+    server: &str,
+    issuer: &IssuerName,
+    open: bool,
+) -> Result<String, CliError> {
+    let connection = Connection::new(server, None)?;
+    let client = &connection.client;
+    let made = connection.wait(async {
+        let listener = LoginListener::bind().await?;
+        let begun = client.begin_login(issuer, &listener.redirect_uri()).await?;
+        cx.ui.note(&format!(
+            "Log in here, in a browser on this machine:\n{}",
+            begun.authorization_url
+        ));
+        if open {
+            browser::open(&begun.authorization_url);
+        }
+        let answer = LoginAnswer {
+            code: listener.code(&begun.state).await?,
+            state: begun.state,
+            binding: begun.binding,
+        };
+        client.finish_login(issuer, &answer).await
+    })?;
+    cx.ui.say(&render::identity::token_made(&made.token));
+    Ok(made.secret)
 }
 
 /// Reads the token from stdin; from a person without showing it.
