@@ -158,6 +158,8 @@ pub(crate) enum Command {
     Principal(commands::principal::Args),
     Group(commands::group::Args),
     Issuer(commands::issuer::Args),
+    Schema(commands::schema::Args),
+    Rotations(commands::rotations::Args),
     Audit(commands::audit::Args),
     #[cfg(feature = "server")]
     Serve(commands::serve::Args),

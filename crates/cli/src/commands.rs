@@ -28,8 +28,10 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod restore;
 pub(crate) mod rollback;
+pub(crate) mod rotations;
 #[cfg(unix)]
 pub(crate) mod run;
+pub(crate) mod schema;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
 pub(crate) mod set;
@@ -86,6 +88,8 @@ impl Command {
             Self::Principal(args) => args.run(cx),
             Self::Group(args) => args.run(cx),
             Self::Issuer(args) => args.run(cx),
+            Self::Schema(args) => args.run(cx),
+            Self::Rotations(args) => args.run(cx),
             Self::Audit(args) => args.run(cx),
             #[cfg(feature = "server")]
             Self::Serve(args) => args.run(cx),

@@ -7,9 +7,12 @@ mod effective;
 mod error;
 mod identity;
 mod pack_body;
+mod schemas;
 mod transport;
 mod url;
 pub mod watch;
+
+pub use schemas::PutSchema;
 
 use bytes::Bytes;
 use confman_api::Page;

@@ -21,7 +21,7 @@ pub mod secret;
 pub mod testing;
 pub mod working_copy;
 
-pub use client::{Client, ClientError, ClientOptions};
+pub use client::{Client, ClientError, ClientOptions, PutSchema};
 /// What a working copy says about commits, for callers that do not know objects otherwise.
 pub use confman_object_store::{Commit, Moment, ObjectId, Person};
 pub use login::LoginListener;

@@ -14,7 +14,9 @@
 mod document;
 mod effective;
 mod graph;
+pub mod infer;
 mod keyword;
+pub mod narrowing;
 mod rules;
 mod validate;
 
@@ -27,6 +29,8 @@ use serde_json::Value;
 
 pub use document::{SchemaDocument, SchemaError, SchemaProblem};
 pub use effective::{EffectiveDocument, to_json};
+pub use infer::infer;
+pub use narrowing::{Direction, SchemaChange, compare};
 pub use rules::{KeyRule, Rule};
 pub use validate::{KeyChange, Place};
 

@@ -369,6 +369,7 @@ impl Evaluation<'_> {
             self.get(name);
             self.set(name.clone(), Some(*target));
         }
+        self.note_new_namespace()?;
         let name = names::deleted(&deleted.namespace, &deleted.deletion)?;
         self.get(&name);
         self.set(name, None);

@@ -330,6 +330,7 @@ impl Session {
                     reason: "it is so already".to_owned(),
                 });
             }
+            warnings.extend(evaluation.validate_draft(namespace, changed.tree)?);
             let commit = evaluation.draft_commit(namespace, &changed, change.message())?;
             evaluation.set_commit(intent.about.clone(), commit.id);
             Ok(Outcome {

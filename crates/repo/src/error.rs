@@ -3,7 +3,7 @@
 use std::fmt;
 
 use confman_layout::LayoutError;
-use confman_model::{Entry, Key, Namespace, ValueError};
+use confman_model::{Entry, Key, Namespace, SchemaPath, ValueError};
 use confman_object_store::pack::PackError;
 use confman_object_store::{BackendError, Kind, ObjectId, ReadError};
 use confman_policy::request::Refusal;
@@ -40,6 +40,8 @@ pub enum What {
     Published,
     /// A publish request.
     Request,
+    /// A schema.
+    Schema,
 }
 
 impl fmt::Display for What {
@@ -59,6 +61,7 @@ impl fmt::Display for What {
             Self::Issuer => "issuer",
             Self::Published => "published head of",
             Self::Request => "publish request",
+            Self::Schema => "schema",
         })
     }
 }
@@ -197,6 +200,14 @@ pub enum Error {
         what: String,
         /// At least one.
         violations: Vec<Violation>,
+    },
+    /// A schema is still used, so it cannot go.
+    #[error("schema `{schema}` is used by {}", users.join(", "))]
+    SchemaInUse {
+        /// Which.
+        schema: SchemaPath,
+        /// The namespaces and schemas that use it.
+        users: Vec<String>,
     },
     /// It is there already.
     #[error("{what} `{name}` exists already")]

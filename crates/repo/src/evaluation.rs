@@ -274,6 +274,25 @@ impl Intent<'_> {
     }
 }
 
+impl Session {
+    /// Evaluates something of which nothing is proposed.
+    pub(crate) fn dry_run<T>(
+        &self,
+        evaluate: impl FnOnce(&mut Evaluation<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let seen = self.look()?;
+        let now_ms = self.repo.clock.now_ms().max(seen.view.time_ms());
+        evaluate(&mut Evaluation {
+            seen,
+            now_ms,
+            stage: Stage::new(self.repo.node.store().clone()),
+            edits: BTreeMap::new(),
+            rows: Vec::new(),
+            detail: serde_json::Map::new(),
+        })
+    }
+}
+
 impl Evaluation<'_> {
     /// Reads new objects and those that are there.
     pub fn with_new(&self) -> Stack<'_> {
@@ -425,6 +444,7 @@ impl Evaluation<'_> {
     ) -> Result<Found, Error> {
         let name = names::policy(&document.path)?;
         let head = self.head(&name)?;
+        self.check_attached_schema(document, head.as_ref().map(|head| head.id))?;
         let commit = self.put_document(document, head.as_ref(), message)?;
         let line_name = LineName {
             ref_name: name.clone(),

@@ -18,6 +18,7 @@ pub mod compiled;
 pub mod deletion;
 pub mod directory;
 pub mod draft;
+pub mod editor;
 pub mod effective;
 pub mod entry;
 pub mod error;
@@ -34,6 +35,7 @@ pub mod log;
 pub mod names;
 pub mod namespace;
 pub mod operation;
+pub mod preview;
 pub mod principal;
 pub mod publish;
 pub mod push;
@@ -43,7 +45,9 @@ pub mod repo;
 pub mod request;
 mod review;
 pub mod revision;
+pub mod rotation;
 mod row;
+pub mod schema;
 mod seen;
 pub mod session;
 mod settings;
@@ -76,19 +80,27 @@ pub use namespace::{
     DocumentChange, DocumentHistory, DocumentVersion, NamespaceInfo, Namespaces, UpdatedNamespace,
 };
 pub use operation::{LoggedOperation, OperationFilter, Operations};
+pub use preview::{EffectiveKeyChange, NamespaceChanges, Preview, Proposed, VoidChange};
 pub use principal::{NewPrincipal, PrincipalChange, PrincipalInfo};
 pub use publish::{Publish, Published, Rollback, Warning};
 pub use push::{ImportMark, ImportState, PushEdit, PushRequest, PushTarget, Pushed};
 pub use reading::{DOCUMENTS_BYTES_MAX_DEFAULT, DocumentsStatus, Reader};
 pub use repo::{Repo, RepoOptions};
 pub use revision::ResolvedRevision;
+pub use rotation::{Rotation, Rotations};
+pub use schema::{
+    PutSchema, SchemaCheck, SchemaHistory, SchemaInfo, SchemaSummary, SchemaVersion, SchemaWritten,
+    SchemasPage,
+};
 pub use session::{Session, Whoami, WhoamiToken};
 pub use sign_in::{Purpose, SignIn, SignedIn};
 pub use tag::Tag;
 pub use token::{NewToken, Token, TokenInfo};
 
 // What the signatures here are made of, for callers that may not depend on those crates themselves.
-pub use confman_model::{DraftName, Key, Namespace, NamespaceDocument, Revision, TagName};
+pub use confman_model::{
+    DraftName, Key, Namespace, NamespaceDocument, Revision, SchemaPath, TagName,
+};
 
 pub use confman_layout as layout;
 pub use confman_model as model;

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: neither a namespace nor a draft's or tag's name has an `@`, so a name reads one way.
 
-use confman_model::{DraftName, Namespace, TagName};
+use confman_model::{DraftName, Namespace, SchemaPath, TagName};
 use confman_refs::RefName;
 
 use crate::error::Error;
@@ -109,6 +109,29 @@ pub fn lives_with(namespace: &Namespace, name: &str) -> bool {
         .strip_prefix(namespace.as_str())
         .filter(|kind| kind.starts_with('@'));
     kind.is_some_and(|kind| kind != SCHEMA && !kind.starts_with(DELETED))
+}
+
+/// A schema document: a commit whose tree has the one key `schema`.
+///
+/// # Errors
+/// As [`published`].
+pub fn schema(path: &SchemaPath) -> Result<RefName, Error> {
+    name(&format!("{path}{SCHEMA}"))
+}
+
+/// The schema whose document this ref is.
+#[must_use]
+pub fn schema_of(name: &str) -> Option<SchemaPath> {
+    name.strip_suffix(SCHEMA)?.parse().ok()
+}
+
+/// Moves when a namespace comes to be that brings a schema or settings of its own: a record. Whoever
+/// looks at all namespaces below one reads it.
+///
+/// # Errors
+/// As [`published`].
+pub fn namespaces() -> Result<RefName, Error> {
+    name("counter/namespace")
 }
 
 /// A principal: a record.

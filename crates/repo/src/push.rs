@@ -331,6 +331,9 @@ impl Evaluation<'_> {
             })?;
             self.extend_line(&edit.namespace, old.as_ref(), edit.new, verified)?;
         }
+        if !published {
+            self.validate_draft(&edit.namespace, candidate.new_tree)?;
+        }
         self.set_commit(name, edit.new);
         Ok(published.then_some(candidate))
     }

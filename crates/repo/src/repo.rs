@@ -22,9 +22,11 @@ use crate::names;
 use crate::principal::PrincipalRecord;
 use crate::reading::{DOCUMENTS_BYTES_MAX_DEFAULT, Reading};
 use crate::record::Decoded;
+use crate::schema::CompiledSchemas;
 use crate::seen::DOCUMENT_KEY;
 use crate::session::Session;
 use crate::token::{Token, TokenRecord};
+use crate::validation::layer::Layers;
 
 /// Locks that changes to different refs share out among them.
 const LOCKS: usize = 1024;
@@ -70,6 +72,8 @@ pub struct Repo {
     pub(crate) issuers: Decoded<IssuerDocument>,
     pub(crate) directory: Mutex<Option<Arc<Directory>>>,
     pub(crate) reading: Reading,
+    pub(crate) layers: Layers,
+    pub(crate) schemas: CompiledSchemas,
     publishes: AtomicU64,
 }
 
@@ -84,6 +88,8 @@ impl Repo {
         Arc::new(Self {
             reading: Reading::new(options.documents_bytes_max),
             publishes: AtomicU64::new(0),
+            layers: Layers::default(),
+            schemas: CompiledSchemas::default(),
             node,
             clock,
             options,

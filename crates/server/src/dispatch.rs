@@ -22,7 +22,7 @@ use crate::reply::{Here, Reply};
 use crate::request_id::RequestId;
 use crate::routes::{
     commits, config, drafts, entries, history, identity, namespaces, ofrep, operations, publish,
-    spring, sync, system, tags, watch,
+    schemas, spring, sync, system, tags, watch,
 };
 use crate::url::{self, Part, PathError, Resource};
 
@@ -229,6 +229,17 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
         Resource::Identity(identity) => return identity::route(call, identity, method).await,
         Resource::Fsck => return system::fsck(call).await,
         Resource::Operations => return operations::list(call).await,
+        Resource::Rotations => return schemas::rotations(call).await,
+        Resource::Schemas => return schemas::list(call).await,
+        Resource::Schema(path) => {
+            return match *method {
+                Method::PUT => schemas::put(call, path).await,
+                Method::DELETE => schemas::remove(call, path).await,
+                _ => schemas::get(call, path).await,
+            };
+        }
+        Resource::SchemaHistory(path) => return schemas::history(call, path).await,
+        Resource::SchemaCheck(path) => return schemas::check(call, path).await,
         Resource::Namespaces => {
             return match *method {
                 Method::POST => namespaces::create(call).await,
@@ -252,6 +263,10 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
         (Part::Changes(draft), _) => drafts::change(call, namespace, draft).await,
         (Part::Publish, _) => publish::publish(call, namespace).await,
         (Part::Rollback, _) => publish::rollback(call, namespace).await,
+        (Part::Validate, _) => schemas::validate(call, namespace).await,
+        (Part::Preview, _) => schemas::preview(call, namespace).await,
+        (Part::EditorSchema, _) => schemas::editor(call, namespace).await,
+        (Part::InferredSchema, _) => schemas::infer(call, namespace).await,
         (Part::History(key), _) => history::of_key(call, namespace, key).await,
         (Part::Blame, _) => history::blame(call, namespace).await,
         (Part::Log, _) => commits::log(call, namespace).await,

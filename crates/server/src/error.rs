@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use confman_api::problem::{Problem, ProblemItem};
 
-mod cause;
+pub(crate) mod cause;
 
 /// Declares the codes with their status and title, so that there is one list of them.
 macro_rules! codes {
@@ -96,6 +96,8 @@ codes! {
     NotReviewer = "not-reviewer", CONFLICT, "you cannot review this";
     /// The state of the publish request does not allow it.
     RequestState = "request-state", CONFLICT, "the state of the publish request does not allow it";
+    /// A schema is still used.
+    InUse = "in-use", CONFLICT, "it is still used";
     /// It would change nothing.
     Unchanged = "unchanged", CONFLICT, "there is nothing to do";
     /// Others moved the same refs again and again.

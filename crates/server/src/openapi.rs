@@ -13,7 +13,7 @@ use axum::http::Method;
 use bytes::Bytes;
 use confman_api::{
     MEDIA_TYPE_NDJSON, MEDIA_TYPE_PACK, Page, commit, draft, entry, namespace, ofrep, operation,
-    problem, spring, sync, system, watch,
+    problem, schema, spring, sync, system, watch,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -84,6 +84,10 @@ const PREFIX: (&str, &str) = ("prefix", "only what begins with this");
 const DRAFT: (&str, &str) = ("draft", "name of the draft; your own where absent");
 const MESSAGE: (&str, &str) = ("message", "why, for the history");
 const PUBLISH: (&str, &str) = ("publish", "`true`: publish at once");
+const ACKNOWLEDGE: (&str, &str) = (
+    "acknowledgeDeprecated",
+    "`true`: though a key is deprecated",
+);
 const AT: [(&str, &str); 3] = [
     ("at", "a revision"),
     ("rev", "the same as `at`"),
@@ -230,14 +234,14 @@ fn operations() -> Vec<Operation> {
             "/v1/ns/{namespace}/-/entries/{key}",
             Method::PUT,
             "Write an entry into a draft",
-            &[DRAFT, MESSAGE, PUBLISH],
+            &[DRAFT, MESSAGE, PUBLISH, ACKNOWLEDGE],
             Some(of::<entry::EntryWrite>),
             Json(200, values),
         ),
         delete(
             "/v1/ns/{namespace}/-/entries/{key}",
             "Remove an entry in a draft",
-            &[DRAFT, MESSAGE, PUBLISH],
+            &[DRAFT, MESSAGE, PUBLISH, ACKNOWLEDGE],
             Json(200, values),
         ),
         get(
@@ -278,6 +282,32 @@ fn operations() -> Vec<Operation> {
             &[],
             of::<commit::RollbackWrite>,
             Json(200, of::<commit::Published>),
+        ),
+        post(
+            "/v1/ns/{namespace}/-/validate",
+            "What schemas say to what is proposed",
+            &[],
+            of::<schema::Proposal>,
+            Json(200, of::<schema::Validation>),
+        ),
+        post(
+            "/v1/ns/{namespace}/-/preview",
+            "What publishing would do here and below",
+            &[],
+            of::<schema::Proposal>,
+            Json(200, of::<schema::Preview>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/editor.schema.json",
+            "A schema for `entries.json` of a working copy",
+            &[],
+            Json(200, values),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/inferred.schema.json",
+            "A schema that accepts what is published",
+            &[],
+            Json(200, values),
         ),
         get(
             "/v1/ns/{namespace}/-/history/{key}",
@@ -361,6 +391,49 @@ fn operations() -> Vec<Operation> {
             "How far an import has come",
             &[],
             Json(200, of::<sync::ImportState>),
+        ),
+        get(
+            "/v1/schemas",
+            "The schemas",
+            &[PREFIX, CURSOR, LIMIT],
+            Json(200, of::<Page<schema::SchemaSummary>>),
+        ),
+        get(
+            "/v1/schemas/{path}",
+            "One schema",
+            &[],
+            Json(200, of::<schema::Schema>),
+        ),
+        operation(
+            "/v1/schemas/{path}",
+            Method::PUT,
+            "Write a schema: the body is the document",
+            &[
+                MESSAGE,
+                ("force", "`true`: though what is published breaks it"),
+            ],
+            Some(values),
+            Json(200, of::<schema::SchemaWritten>),
+        ),
+        delete("/v1/schemas/{path}", "Delete a schema", &[], Nothing),
+        get(
+            "/v1/schemas/{path}/-/history",
+            "The versions of a schema",
+            &[CURSOR, LIMIT],
+            Json(200, of::<Page<schema::SchemaVersion>>),
+        ),
+        post(
+            "/v1/schemas/{path}/-/check",
+            "What writing a schema would come to",
+            &[],
+            values,
+            Json(200, of::<schema::SchemaCheck>),
+        ),
+        get(
+            "/v1/rotations",
+            "Secrets that are to be replaced",
+            &[PREFIX],
+            Json(200, of::<Page<schema::Rotation>>),
         ),
         post(
             "/ofrep/v1/evaluate/flags",

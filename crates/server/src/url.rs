@@ -13,7 +13,7 @@ mod identity;
 use std::str::FromStr;
 
 use axum::http::Method;
-use confman_repo::model::{DraftName, Key, Namespace, Revision, TagName};
+use confman_repo::model::{DraftName, Key, Namespace, Revision, SchemaPath, TagName};
 
 pub(crate) use identity::Identity;
 
@@ -42,6 +42,16 @@ pub(crate) enum Resource {
     Identity(Identity),
     /// `/v1/namespaces`
     Namespaces,
+    /// `/v1/schemas`
+    Schemas,
+    /// `/v1/schemas/{path}`
+    Schema(SchemaPath),
+    /// `/v1/schemas/{path}/-/history`
+    SchemaHistory(SchemaPath),
+    /// `/v1/schemas/{path}/-/check`
+    SchemaCheck(SchemaPath),
+    /// `/v1/rotations`
+    Rotations,
     /// `/v1/operations`
     Operations,
     /// `/v1/fsck`
@@ -88,6 +98,14 @@ pub(crate) enum Part {
     Publish,
     /// `rollback`
     Rollback,
+    /// `validate`
+    Validate,
+    /// `preview`
+    Preview,
+    /// `editor.schema.json`
+    EditorSchema,
+    /// `inferred.schema.json`
+    InferredSchema,
     /// `history/{key}`
     History(Key),
     /// `log`
@@ -138,6 +156,11 @@ impl Resource {
             Self::Spring(_) => "/spring/{application}/{profiles}/{label}",
             Self::Identity(identity) => identity.template(),
             Self::Namespaces => "/v1/namespaces",
+            Self::Schemas => "/v1/schemas",
+            Self::Schema(_) => "/v1/schemas/{path}",
+            Self::SchemaHistory(_) => "/v1/schemas/{path}/-/history",
+            Self::SchemaCheck(_) => "/v1/schemas/{path}/-/check",
+            Self::Rotations => "/v1/rotations",
             Self::Operations => "/v1/operations",
             Self::Fsck => "/v1/fsck",
             Self::In(_, part) => match part {
@@ -152,6 +175,10 @@ impl Resource {
                 Part::Changes(_) => "/v1/ns/{namespace}/-/drafts/{draft}/changes",
                 Part::Publish => "/v1/ns/{namespace}/-/publish",
                 Part::Rollback => "/v1/ns/{namespace}/-/rollback",
+                Part::Validate => "/v1/ns/{namespace}/-/validate",
+                Part::Preview => "/v1/ns/{namespace}/-/preview",
+                Part::EditorSchema => "/v1/ns/{namespace}/-/editor.schema.json",
+                Part::InferredSchema => "/v1/ns/{namespace}/-/inferred.schema.json",
                 Part::History(_) => "/v1/ns/{namespace}/-/history/{key}",
                 Part::Log => "/v1/ns/{namespace}/-/log",
                 Part::Blame => "/v1/ns/{namespace}/-/blame",
@@ -176,16 +203,24 @@ impl Resource {
             | Self::OpenApi
             | Self::Docs
             | Self::Spring(_)
+            | Self::Schemas
+            | Self::SchemaHistory(_)
+            | Self::Rotations
             | Self::Operations => GET,
             Self::Identity(identity) => identity.methods(),
+            Self::Schema(_) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Namespaces => &[Method::GET, Method::POST],
-            Self::Fsck | Self::Flags | Self::Flag(_) => POST,
+            Self::Fsck | Self::Flags | Self::Flag(_) | Self::SchemaCheck(_) => POST,
             Self::In(_, part) => match part {
                 Part::Entry(_) | Part::Tag(_) => &[Method::GET, Method::PUT, Method::DELETE],
                 Part::Draft(_) => &[Method::GET, Method::DELETE],
-                Part::Changes(_) | Part::Publish | Part::Rollback | Part::Fetch | Part::Push => {
-                    POST
-                }
+                Part::Changes(_)
+                | Part::Publish
+                | Part::Rollback
+                | Part::Validate
+                | Part::Preview
+                | Part::Fetch
+                | Part::Push => POST,
                 Part::Document
                 | Part::Config
                 | Part::ConfigKey(_)
@@ -198,6 +233,8 @@ impl Resource {
                 | Part::Compare
                 | Part::Commit(_)
                 | Part::Tags
+                | Part::EditorSchema
+                | Part::InferredSchema
                 | Part::Import => GET,
             },
         }
@@ -240,6 +277,9 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["spring", application, profiles, label] => spring(application, profiles, Some(label)),
         ["v1", "namespaces"] => Ok(Resource::Namespaces),
         ["v1", "operations"] => Ok(Resource::Operations),
+        ["v1", "rotations"] => Ok(Resource::Rotations),
+        ["v1", "schemas"] => Ok(Resource::Schemas),
+        ["v1", "schemas", inside @ ..] => schema(inside),
         ["v1", "fsck"] => Ok(Resource::Fsck),
         ["v1", "ns", inside @ ..] => in_namespace(inside),
         ["v1", rest @ ..] => match identity::parse(rest) {
@@ -289,6 +329,20 @@ fn in_namespace(segments: &[&str]) -> Result<Resource, PathError> {
     }
 }
 
+/// Reads what follows `/v1/schemas/`.
+fn schema(segments: &[&str]) -> Result<Resource, PathError> {
+    let end = segments.iter().position(|segment| *segment == "-");
+    let (path, rest) = segments.split_at(end.unwrap_or(segments.len()));
+    let path = SchemaPath::from_str(&format!("/schemas/{}", path.join("/")))
+        .map_err(|error| PathError::Malformed(vec![in_path("schema", &error)]))?;
+    match rest {
+        [] => Ok(Resource::Schema(path)),
+        ["-", "history"] => Ok(Resource::SchemaHistory(path)),
+        ["-", "check"] => Ok(Resource::SchemaCheck(path)),
+        _ => Err(PathError::Unknown),
+    }
+}
+
 /// Reads what follows `/-/`.
 fn part(segments: &[&str]) -> Result<Part, PathError> {
     let Some((collection, names)) = segments.split_first() else {
@@ -306,6 +360,10 @@ fn part(segments: &[&str]) -> Result<Part, PathError> {
         ("drafts", [draft, "changes"]) => Ok(Part::Changes(name("draft", &[draft])?)),
         ("publish", []) => Ok(Part::Publish),
         ("rollback", []) => Ok(Part::Rollback),
+        ("validate", []) => Ok(Part::Validate),
+        ("preview", []) => Ok(Part::Preview),
+        ("editor.schema.json", []) => Ok(Part::EditorSchema),
+        ("inferred.schema.json", []) => Ok(Part::InferredSchema),
         ("history", key @ [_, ..]) => Ok(Part::History(name("key", key)?)),
         ("log", []) => Ok(Part::Log),
         ("blame", []) => Ok(Part::Blame),

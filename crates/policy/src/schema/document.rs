@@ -1,5 +1,6 @@
 //! One schema document: its text, read strictly.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ const PROBLEMS_MAX: usize = 100;
 const DETAIL_CHARS_MAX: usize = 300;
 
 /// A schema document that was read strictly and keeps to the dialect.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaDocument {
     text: Arc<str>,
     prepared: Value,
@@ -50,6 +51,17 @@ pub struct SchemaError {
 }
 
 impl SchemaError {
+    /// There is no such document.
+    #[must_use]
+    pub fn missing(schema: &SchemaPath) -> Self {
+        Self {
+            problems: vec![SchemaProblem {
+                schema: None,
+                problem: Problem::whole(format!("there is no schema `{schema}`")),
+            }],
+        }
+    }
+
     /// One problem in a document.
     pub(super) fn one(schema: &SchemaPath, text: &str, pointer: &str, what: String) -> Self {
         Self {
@@ -118,6 +130,31 @@ impl SchemaDocument {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What references name it by, where it is part of a larger document.
+    #[must_use]
+    pub fn resource_name(&self, path: &SchemaPath) -> String {
+        super::graph::own_name(path, self).unwrap_or_else(|| super::uri_of(path))
+    }
+
+    /// The schema as a part of a larger document, under its own name.
+    #[must_use]
+    pub fn as_resource(&self, path: &SchemaPath) -> Value {
+        let mut schema = self.prepared.clone();
+        if let Some(object) = schema.as_object_mut() {
+            object.insert("$id".to_owned(), Value::from(self.resource_name(path)));
+        }
+        schema
+    }
+
+    /// The names under `properties`.
+    #[must_use]
+    pub fn property_names(&self) -> BTreeSet<String> {
+        let properties = self.prepared.get("properties").and_then(Value::as_object);
+        properties
+            .map(|map| map.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The schema as the validator reads it.

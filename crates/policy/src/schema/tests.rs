@@ -399,3 +399,132 @@ fn hostile_schemas_are_refused_or_bounded() {
         "0 violations"
     );
 }
+
+/// Values as they may stand in documents.
+fn json() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-20_i64..20).prop_map(Value::from),
+        prop::sample::select(vec!["0.5", "1.0", "1e2", "-3.25"])
+            .prop_map(|text| serde_json::from_str(text).unwrap()),
+        "[a-c]{0,3}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::btree_map("[a-c]", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn effective(members: &BTreeMap<String, Value>) -> EffectiveDocument {
+    let mut document = EffectiveDocument::default();
+    for (name, value) in members {
+        let entry_type = match value {
+            Value::String(_) => confman_model::EntryType::String,
+            _ => confman_model::EntryType::Json,
+        };
+        document.insert(&key(name), entry_type, value.clone(), 1);
+    }
+    document
+}
+
+/// Schemas of the keywords that people change most.
+fn schema() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        Just(serde_json::json!({})),
+        prop::sample::select(vec!["string", "integer", "number", "boolean", "null"])
+            .prop_map(|name| serde_json::json!({ "type": name })),
+        (-5_i64..5, 0_i64..5).prop_map(|(low, more)| {
+            serde_json::json!({ "type": "integer", "minimum": low, "maximum": low + more })
+        }),
+        (0_u64..3, 0_u64..3).prop_map(|(low, more)| {
+            serde_json::json!({ "type": "string", "minLength": low, "maxLength": low + more })
+        }),
+        prop::sample::subsequence(vec!["a", "b", "c"], 1..3)
+            .prop_map(|texts| serde_json::json!({ "enum": texts })),
+        (1_u64..4).prop_map(|step| serde_json::json!({ "multipleOf": step })),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            (
+                prop::collection::btree_map("[a-c]", inner.clone(), 0..3),
+                prop::sample::subsequence(vec!["a", "b", "c"], 0..2),
+                any::<bool>(),
+            )
+                .prop_map(|(properties, required, open)| {
+                    let mut schema =
+                        serde_json::json!({ "properties": properties, "required": required });
+                    if !open {
+                        schema["additionalProperties"] = Value::Bool(false);
+                    }
+                    schema
+                }),
+            (inner.clone(), 0_u64..3)
+                .prop_map(|(items, max)| serde_json::json!({ "items": items, "maxItems": max })),
+            prop::collection::vec(inner.clone(), 1..3)
+                .prop_map(|of| serde_json::json!({ "anyOf": of })),
+            prop::collection::vec(inner, 1..3).prop_map(|of| serde_json::json!({ "allOf": of })),
+        ]
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_inferred_schema_accepts_what_it_was_inferred_from(
+        documents in proptest::collection::vec(proptest::collection::btree_map("[a-e]", json(), 0..5), 1..4),
+    ) {
+        let documents: Vec<EffectiveDocument> = documents.iter().map(effective).collect();
+        let text = infer(&documents).to_string();
+        let document = Arc::new(SchemaDocument::parse(&text).unwrap());
+        let schema = CompiledSchema::alone(&path("/schemas/a"), &document).unwrap();
+        for document in &documents {
+            proptest::prop_assert!(schema.accepts(document.value()), "{} {}", text, document.value());
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_widen_rejects_nothing_that_was_accepted(
+        old in schema(),
+        new in schema(),
+        values in proptest::collection::vec(json(), 1..20),
+    ) {
+        let read = |json: &Value| Arc::new(SchemaDocument::parse(&json.to_string()).unwrap());
+        let (old, new) = (read(&old), read(&new));
+        let change = compare(&path("/schemas/a"), &old, &new);
+        let compiled = |document| CompiledSchema::alone(&path("/schemas/a"), document).unwrap();
+        let (before, after) = (compiled(&old), compiled(&new));
+        for value in &values {
+            let (was, is) = (before.accepts(value), after.accepts(value));
+            match change.whole {
+                Direction::Same => proptest::prop_assert_eq!(was, is),
+                Direction::Widens => proptest::prop_assert!(is || !was, "{}", value),
+                Direction::Narrows => proptest::prop_assert!(was || !is, "{}", value),
+                Direction::Both | Direction::Unknown => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_change_is_told_place_by_place() {
+    let compared = |old: &str, new: &str| {
+        let read = |text: &str| SchemaDocument::parse(text).unwrap();
+        let change = compare(&path("/schemas/a"), &read(old), &read(new));
+        let mut text = format!("as a whole: {}\n", change.whole.name());
+        for (pointer, direction) in change.places {
+            writeln!(text, "{} {pointer}", direction.name()).unwrap();
+        }
+        text
+    };
+    let old = r##"{"properties": {"a": {"type": "integer", "maximum": 10}, "b": {"type": "string"}, "c": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"maxLength": 3}}}"##;
+    assert_snapshot!(compared(old, &old.replace("10", "20")), @"");
+    assert_snapshot!(compared(old, &old.replace("10", "5").replace("\"string\"", "[\"string\", \"null\"]")), @"");
+    assert_snapshot!(compared(old, &old.replace("\"maxLength\": 3", "\"maxLength\": 2")), @"");
+    assert_snapshot!(compared(old, &old.replacen('{', "{\"title\": \"words\", ", 1)), @"");
+    assert_snapshot!(compared(old, &old.replacen('{', "{\"required\": [\"a\"], ", 1)), @"");
+}

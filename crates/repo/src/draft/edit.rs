@@ -15,7 +15,7 @@ use crate::publish::Warning;
 
 impl Evaluation<'_> {
     /// Stages what a tree becomes by these edits, and says everything that is wrong with them.
-    pub(super) fn edit_entries(
+    pub(crate) fn edit_entries(
         &mut self,
         namespace: &Namespace,
         tree: &ObjectId,

@@ -21,6 +21,7 @@ mod requests;
 mod review_bypass;
 mod revisions;
 mod scheduling;
+mod schemas;
 mod sync;
 mod test_repo;
 mod values;

@@ -22,6 +22,16 @@ impl From<Error> for ApiError {
             Error::Denied { .. } => Self::new(Code::Forbidden, detail),
             Error::Invalid { what, problems } => invalid(&what, &problems),
             Error::Schema { what, violations } => broken(&what, &violations),
+            Error::SchemaInUse { users, .. } => {
+                let errors = users.into_iter().map(|user| ProblemItem {
+                    detail: user,
+                    ..ProblemItem::default()
+                });
+                Self {
+                    detail,
+                    ..Self::listed(Code::InUse, errors.collect())
+                }
+            }
             Error::Exists { .. } => Self::new(Code::AlreadyExists, detail),
             Error::Stale {
                 what,
@@ -184,7 +194,7 @@ pub(crate) fn violation(violation: &Violation) -> ProblemItem {
     }
 }
 
-fn item(problem: &Problem) -> ProblemItem {
+pub(crate) fn item(problem: &Problem) -> ProblemItem {
     let place = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok());
     ProblemItem {
         detail: problem.detail.clone(),

@@ -57,7 +57,7 @@ fn reply(done: &Published) -> Result<Reply, ApiError> {
 }
 
 /// Reads a name in a body.
-pub(super) fn named<T: std::str::FromStr<Err: std::error::Error>>(
+pub(crate) fn named<T: std::str::FromStr<Err: std::error::Error>>(
     what: &str,
     pointer: &str,
     text: &str,

@@ -41,6 +41,10 @@ pub(crate) const IN_NAMESPACE: &[&str] = &[
     "drafts/mine/changes",
     "publish",
     "rollback",
+    "validate",
+    "preview",
+    "editor.schema.json",
+    "inferred.schema.json",
     "history/a/b/c",
     "log",
     "blame",
@@ -80,6 +84,8 @@ pub(crate) const FIXED: &[&str] = &[
     "/v1/namespaces",
     "/v1/operations",
     "/v1/fsck",
+    "/v1/schemas",
+    "/v1/rotations",
 ];
 
 #[test]
@@ -124,6 +130,10 @@ fn every_resource_has_one_path() {
     /v1/ns/teams/payments/-/drafts/mine/changes  =>  /teams/payments drafts/{draft}/changes DraftName("mine")
     /v1/ns/teams/payments/-/publish  =>  /teams/payments publish
     /v1/ns/teams/payments/-/rollback  =>  /teams/payments rollback
+    /v1/ns/teams/payments/-/validate  =>  /teams/payments validate
+    /v1/ns/teams/payments/-/preview  =>  /teams/payments preview
+    /v1/ns/teams/payments/-/editor.schema.json  =>  /teams/payments editor.schema.json
+    /v1/ns/teams/payments/-/inferred.schema.json  =>  /teams/payments inferred.schema.json
     /v1/ns/teams/payments/-/history/a/b/c  =>  /teams/payments history/{key} Key("a/b/c")
     /v1/ns/teams/payments/-/log  =>  /teams/payments log
     /v1/ns/teams/payments/-/blame  =>  /teams/payments blame
