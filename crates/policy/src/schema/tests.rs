@@ -522,9 +522,25 @@ fn a_change_is_told_place_by_place() {
         text
     };
     let old = r##"{"properties": {"a": {"type": "integer", "maximum": 10}, "b": {"type": "string"}, "c": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"maxLength": 3}}}"##;
-    assert_snapshot!(compared(old, &old.replace("10", "20")), @"");
-    assert_snapshot!(compared(old, &old.replace("10", "5").replace("\"string\"", "[\"string\", \"null\"]")), @"");
-    assert_snapshot!(compared(old, &old.replace("\"maxLength\": 3", "\"maxLength\": 2")), @"");
-    assert_snapshot!(compared(old, &old.replacen('{', "{\"title\": \"words\", ", 1)), @"");
-    assert_snapshot!(compared(old, &old.replacen('{', "{\"required\": [\"a\"], ", 1)), @"");
+    assert_snapshot!(compared(old, &old.replace("10", "20")), @"
+    as a whole: widens
+    widens /properties/a
+    ");
+    assert_snapshot!(compared(old, &old.replace("10", "5").replace("\"string\"", "[\"string\", \"null\"]")), @"
+    as a whole: both
+    narrows /properties/a
+    widens /properties/b
+    ");
+    assert_snapshot!(compared(old, &old.replace("\"maxLength\": 3", "\"maxLength\": 2")), @"
+    as a whole: narrows
+    narrows /$defs/x
+    ");
+    assert_snapshot!(compared(old, &old.replacen('{', "{\"title\": \"words\", ", 1)), @"
+    as a whole: same
+    same
+    ");
+    assert_snapshot!(compared(old, &old.replacen('{', "{\"required\": [\"a\"], ", 1)), @"
+    as a whole: narrows
+    narrows
+    ");
 }
