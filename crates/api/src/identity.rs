@@ -183,7 +183,7 @@ pub struct Issuer {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoginWrite {
-    /// Where it waits: `http://127.0.0.1:PORT/callback`.
+    /// Where it waits: `/callback` at a port of 127.0.0.1, by http.
     pub redirect_uri: String,
 }
 

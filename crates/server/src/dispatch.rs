@@ -348,4 +348,6 @@ fn is_linearizable(query: Option<&str>) -> Result<bool, ApiError> {
 }
 
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod tests;
