@@ -11,6 +11,7 @@ pub mod namespace;
 pub mod ofrep;
 pub mod operation;
 pub mod problem;
+pub mod request;
 pub mod schema;
 pub mod spring;
 pub mod sync;

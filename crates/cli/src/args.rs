@@ -139,6 +139,7 @@ pub(crate) enum Command {
     // From draft to published, and back.
     Draft(commands::draft::Args),
     Publish(commands::publish::Args),
+    Request(commands::request::Args),
     Rollback(commands::rollback::Args),
     Tag(commands::tag::Args),
     Import(commands::import::Args),

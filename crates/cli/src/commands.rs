@@ -26,6 +26,7 @@ pub(crate) mod principal;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod request;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod rotations;
@@ -71,6 +72,7 @@ impl Command {
             Self::History(args) => args.run(cx),
             Self::Draft(args) => args.run(cx),
             Self::Publish(args) => args.run(cx),
+            Self::Request(args) => args.run(cx),
             Self::Rollback(args) => args.run(cx),
             Self::Tag(args) => args.run(cx),
             Self::Import(args) => args.run(cx),

@@ -15,8 +15,13 @@ use crate::error::{CliError, chain};
 
 /// The differences of a comparison, by meaning.
 pub(crate) fn diffs(comparison: &Comparison) -> Result<Vec<EntryDiff>, CliError> {
-    let mut diffs = Vec::with_capacity(comparison.changes.len());
-    for change in &comparison.changes {
+    diffs_of(&comparison.changes)
+}
+
+/// The differences of keys that differ, by meaning.
+pub(crate) fn diffs_of(changes: &[EntryChange]) -> Result<Vec<EntryDiff>, CliError> {
+    let mut diffs = Vec::with_capacity(changes.len());
+    for change in changes {
         let key: Key = change
             .key
             .parse()

@@ -284,12 +284,16 @@ pub(crate) fn item_line(item: &ProblemItem) -> Text {
 /// The code of a problem that says that stored data is damaged.
 const CODE_CORRUPT: &str = "corrupt";
 
+/// Codes with which the rules of publishing refuse: nothing moved, and asking again changes nothing.
+const CODES_OF_RULES: [&str; 4] = ["needs-review", "not-reviewer", "frozen", "guarded"];
+
 /// How a run ends that met a problem with this HTTP status and code.
 pub(crate) fn exit_of_problem(status: u16, code: &str) -> Exit {
     match status {
         500 if code == CODE_CORRUPT => Exit::Invalid,
         404 | 410 => Exit::NotFound,
         401 | 403 => Exit::NotAllowed,
+        409 if CODES_OF_RULES.contains(&code) => Exit::NotAllowed,
         409 | 412 => Exit::Conflict,
         400 | 405 | 406 | 411 | 413 | 414 | 415 | 422 | 431 => Exit::Invalid,
         428 => Exit::Confirmation,

@@ -11,6 +11,7 @@ pub(crate) mod identity;
 pub(crate) mod namespace;
 pub(crate) mod operation;
 pub(crate) mod publication;
+pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod value;
 

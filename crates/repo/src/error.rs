@@ -252,6 +252,8 @@ pub enum Error {
     Refused {
         /// What was to be done, as in `publish request #42`.
         what: String,
+        /// The request that it is about, where it is about one.
+        request: Option<u64>,
         /// Why not.
         refusal: Refusal,
     },

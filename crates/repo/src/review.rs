@@ -72,6 +72,7 @@ impl Evaluation<'_> {
             Ok(_) => Ok(()),
             Err(refusal) => Err(self.refused(
                 format!("publishing in `{}` directly", change.namespace),
+                None,
                 refusal,
             )),
         }
@@ -86,7 +87,7 @@ pub(crate) fn looks_at_changes(settings: &Settings) -> bool {
 
 impl Seen<'_> {
     /// A refusal as an error. A missing permission is told as everywhere else.
-    pub(crate) fn refused(&self, what: String, refusal: Refusal) -> Error {
+    pub(crate) fn refused(&self, what: String, request: Option<u64>, refusal: Refusal) -> Error {
         if let Refusal::Permission {
             namespace,
             permission,
@@ -95,7 +96,11 @@ impl Seen<'_> {
         {
             return error;
         }
-        Error::Refused { what, refusal }
+        Error::Refused {
+            what,
+            request,
+            refusal,
+        }
     }
 
     /// The principals who made the commits of a draft that are not on the published line.

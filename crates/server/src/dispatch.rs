@@ -22,7 +22,7 @@ use crate::reply::{Here, Reply};
 use crate::request_id::RequestId;
 use crate::routes::{
     commits, config, drafts, entries, history, identity, namespaces, ofrep, operations, publish,
-    schemas, spring, sync, system, tags, watch,
+    requests, schemas, spring, sync, system, tags, watch,
 };
 use crate::url::{self, Part, PathError, Resource};
 
@@ -245,6 +245,15 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
                 Method::POST => namespaces::create(call).await,
                 _ => namespaces::list(call).await,
             };
+        }
+        Resource::Requests => {
+            return match *method {
+                Method::POST => requests::create(call).await,
+                _ => requests::list(call).await,
+            };
+        }
+        Resource::Request(number, part) => {
+            return requests::part(call, number, part, method).await;
         }
         Resource::In(namespace, part) => (namespace, part),
     };

@@ -6,6 +6,7 @@ pub(crate) mod entry;
 pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod operation;
+pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod sync;
 pub(crate) mod time;

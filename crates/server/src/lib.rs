@@ -39,6 +39,7 @@ mod rendering;
 mod reply;
 mod request_id;
 mod routes;
+mod scheduler;
 mod server;
 mod transfer;
 mod url;

@@ -6,6 +6,7 @@
 
 mod identity;
 mod page;
+mod requests;
 
 use std::sync::OnceLock;
 
@@ -472,7 +473,10 @@ pub(crate) fn document() -> Value {
     let mut generator = settings.into_generator();
     let problem = generator.subschema_for::<problem::Problem>();
     let mut paths = Map::new();
-    for operation in operations().into_iter().chain(identity::operations()) {
+    let of_features = identity::operations()
+        .into_iter()
+        .chain(requests::operations());
+    for operation in operations().into_iter().chain(of_features) {
         let described = describe(&operation, &mut generator);
         let path = paths
             .entry(operation.template)

@@ -14,6 +14,7 @@ pub(crate) mod operations;
 pub(crate) mod page;
 pub(crate) mod principals;
 pub(crate) mod publish;
+pub(crate) mod requests;
 pub(crate) mod schemas;
 pub(crate) mod sign_in;
 pub(crate) mod spring;

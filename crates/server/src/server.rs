@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::error::chain;
 use crate::listener;
 use crate::options::{DataDirectory, Ready, ServeError, ServeOptions};
+use crate::scheduler;
 
 /// How often the node is asked whether its disk still takes writes.
 const LOOK_AT_DISK: Duration = Duration::from_millis(500);
@@ -126,12 +127,16 @@ async fn serve(
     throw_away: Option<TempDir>,
 ) -> Result<(), ServeError> {
     let repo = Arc::clone(app.repo());
+    let scheduling = tokio::spawn(scheduler::run(app.clone()));
     let failed = tokio::select! {
         () = listener::run(listener, app, stop.clone()) => None,
         reason = disk_failure(&repo) => Some(reason),
     };
     // Waiting requests end, whatever the reason.
     stop.cancel();
+    if let Err(error) = scheduling.await {
+        tracing::error!("the scheduler panicked: {error}");
+    }
     on_thread(move || {
         repo.node().close();
         drop(throw_away);

@@ -56,6 +56,10 @@ pub(crate) enum Resource {
     Operations,
     /// `/v1/fsck`
     Fsck,
+    /// `/v1/requests`
+    Requests,
+    /// `/v1/requests/{n}/…`
+    Request(u64, RequestPart),
     /// `/v1/ns/{namespace}/-/…`
     In(Namespace, Part),
 }
@@ -128,6 +132,27 @@ pub(crate) enum Part {
     Import,
 }
 
+/// What a path names of a publish request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestPart {
+    /// The request itself.
+    Whole,
+    /// `diff`
+    Diff,
+    /// `comments`
+    Comments,
+    /// `reviews`
+    Reviews,
+    /// `publish`
+    Publish,
+    /// `schedule`
+    Schedule,
+    /// `withdraw`
+    Withdraw,
+    /// `acknowledge`
+    Acknowledge,
+}
+
 /// Why a path names nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PathError {
@@ -163,6 +188,17 @@ impl Resource {
             Self::Rotations => "/v1/rotations",
             Self::Operations => "/v1/operations",
             Self::Fsck => "/v1/fsck",
+            Self::Requests => "/v1/requests",
+            Self::Request(_, part) => match part {
+                RequestPart::Whole => "/v1/requests/{n}",
+                RequestPart::Diff => "/v1/requests/{n}/diff",
+                RequestPart::Comments => "/v1/requests/{n}/comments",
+                RequestPart::Reviews => "/v1/requests/{n}/reviews",
+                RequestPart::Publish => "/v1/requests/{n}/publish",
+                RequestPart::Schedule => "/v1/requests/{n}/schedule",
+                RequestPart::Withdraw => "/v1/requests/{n}/withdraw",
+                RequestPart::Acknowledge => "/v1/requests/{n}/acknowledge",
+            },
             Self::In(_, part) => match part {
                 Part::Document => "/v1/ns/{namespace}/-/namespace",
                 Part::Config => "/v1/ns/{namespace}/-/config",
@@ -211,6 +247,17 @@ impl Resource {
             Self::Schema(_) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Namespaces => &[Method::GET, Method::POST],
             Self::Fsck | Self::Flags | Self::Flag(_) | Self::SchemaCheck(_) => POST,
+            Self::Requests => &[Method::GET, Method::POST],
+            Self::Request(_, part) => match part {
+                RequestPart::Whole => &[Method::GET, Method::PATCH],
+                RequestPart::Diff => GET,
+                RequestPart::Schedule => &[Method::POST, Method::DELETE],
+                RequestPart::Comments
+                | RequestPart::Reviews
+                | RequestPart::Publish
+                | RequestPart::Withdraw
+                | RequestPart::Acknowledge => POST,
+            },
             Self::In(_, part) => match part {
                 Part::Entry(_) | Part::Tag(_) => &[Method::GET, Method::PUT, Method::DELETE],
                 Part::Draft(_) => &[Method::GET, Method::DELETE],
@@ -281,6 +328,8 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["v1", "schemas"] => Ok(Resource::Schemas),
         ["v1", "schemas", inside @ ..] => schema(inside),
         ["v1", "fsck"] => Ok(Resource::Fsck),
+        ["v1", "requests"] => Ok(Resource::Requests),
+        ["v1", "requests", number, part @ ..] => request(number, part),
         ["v1", "ns", inside @ ..] => in_namespace(inside),
         ["v1", rest @ ..] => match identity::parse(rest) {
             Some(found) => found.map(Resource::Identity),
@@ -306,6 +355,29 @@ fn spring(application: &str, profiles: &str, label: Option<&str>) -> Result<Reso
         profiles: profiles.split(',').map(str::to_owned).collect(),
         label,
     }))
+}
+
+/// Reads what follows `/v1/requests/`.
+fn request(number: &str, part: &[&str]) -> Result<Resource, PathError> {
+    let part = match part {
+        [] => RequestPart::Whole,
+        ["diff"] => RequestPart::Diff,
+        ["comments"] => RequestPart::Comments,
+        ["reviews"] => RequestPart::Reviews,
+        ["publish"] => RequestPart::Publish,
+        ["schedule"] => RequestPart::Schedule,
+        ["withdraw"] => RequestPart::Withdraw,
+        ["acknowledge"] => RequestPart::Acknowledge,
+        other => return Err(nothing_at(other)),
+    };
+    // The revision knows how a number is written, and that there is one way to write it.
+    match format!("#{number}").parse() {
+        Ok(Revision::Request(number)) => Ok(Resource::Request(number, part)),
+        _ => {
+            let wrong = "the number of a publish request in the path is a whole number from 1, without sign or leading zeros";
+            Err(PathError::Malformed(vec![wrong.to_owned()]))
+        }
+    }
 }
 
 /// Reads what follows `/v1/ns/`.

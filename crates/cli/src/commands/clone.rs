@@ -66,6 +66,28 @@ struct ClonedNamespace {
 }
 
 impl Args {
+    /// A clone with a draft checked out.
+    pub(crate) fn of_draft(
+        namespace: &str,
+        draft: &str,
+        directory: Option<PathBuf>,
+    ) -> Result<Self, CliError> {
+        let as_agreed = |what: &str| CliError::bug(format!("the server names {what}"));
+        Ok(Self {
+            namespace: namespace
+                .parse()
+                .map_err(|_| as_agreed("a namespace that is none"))?,
+            directory,
+            recursive: false,
+            draft: Some(
+                draft
+                    .parse()
+                    .map_err(|_| as_agreed("a draft that is none"))?,
+            ),
+            full_history: false,
+        })
+    }
+
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         let directory = match (self.directory, self.namespace.name()) {
             (Some(directory), _) => directory,

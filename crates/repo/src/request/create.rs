@@ -280,7 +280,7 @@ impl Evaluation<'_> {
         }
         let facts = self.request_facts(&record, &now, self.now_ms)?;
         let state = submit(&facts)
-            .map_err(|refusal| self.refused("publish request".to_owned(), refusal))?;
+            .map_err(|refusal| self.refused("publish request".to_owned(), None, refusal))?;
         record.state = Stated(state);
         let number = self.next_request()?;
         let id = self.put_request(number, None, &record)?;

@@ -49,7 +49,8 @@ pub(super) struct TargetNow {
 impl Loaded {
     /// A refusal about this request.
     pub fn refused(&self, seen: &Seen<'_>, refusal: Refusal) -> Error {
-        seen.refused(format!("publish request #{}", self.number), refusal)
+        let what = format!("publish request #{}", self.number);
+        seen.refused(what, Some(self.number), refusal)
     }
 
     /// The proposal that it is now.
@@ -57,6 +58,7 @@ impl Loaded {
         let text = self.facts.proposal.as_deref();
         text.ok_or_else(|| Error::Refused {
             what: format!("publish request #{}", self.number),
+            request: Some(self.number),
             refusal: Refusal::DraftGone,
         })?
         .parse()

@@ -175,7 +175,7 @@ impl Repo {
             };
             let decision =
                 decide(&record.as_policy(), &Command::Suspend, &facts).map_err(|refusal| {
-                    evaluation.refused(format!("publish request #{number}"), refusal)
+                    evaluation.refused(format!("publish request #{number}"), Some(number), refusal)
                 })?;
             record.state = Stated(decision.state);
             record.reason = Some(shortened(reason));

@@ -32,7 +32,10 @@ async fn what_says_nothing_of_the_store_is_open_and_all_others_want_a_token() {
         .iter()
         .map(|path| (*path).to_owned())
         .filter(|path| !url::parse(path).unwrap().is_public());
-    for path in in_namespace.chain(fixed) {
+    let of_request = url::tests::OF_REQUEST
+        .iter()
+        .map(|part| format!("/v1/requests/1{part}"));
+    for path in in_namespace.chain(fixed).chain(of_request) {
         if url::parse(&path).unwrap().is_a_door() {
             continue;
         }
@@ -415,7 +418,11 @@ fn the_reference_names_every_route_and_code() {
     let in_namespace = url::tests::IN_NAMESPACE
         .iter()
         .map(|part| format!("/v1/ns/a/-/{part}"));
-    for path in in_namespace.chain(url::tests::FIXED.iter().map(|path| (*path).to_owned())) {
+    let of_request = url::tests::OF_REQUEST
+        .iter()
+        .map(|part| format!("/v1/requests/1{part}"));
+    let fixed = url::tests::FIXED.iter().map(|path| (*path).to_owned());
+    for path in in_namespace.chain(fixed).chain(of_request) {
         let resource = url::parse(&path).unwrap();
         let template = resource.template();
         let short = template

@@ -71,16 +71,21 @@ fn side(resolved: &ResolvedRevision) -> ComparedSide {
     }
 }
 
-fn change(change: &repo::EntryChange) -> Result<EntryChange, ApiError> {
-    let kind = match change.kind {
+/// The public name of a sort of difference.
+pub(crate) const fn kind(kind: DiffKind) -> &'static str {
+    match kind {
         DiffKind::Added => "added",
         DiffKind::Removed => "removed",
         DiffKind::Changed => "changed",
         DiffKind::FormatOnly => "format-only",
-    };
+    }
+}
+
+/// A key that differs.
+pub(crate) fn change(change: &repo::EntryChange) -> Result<EntryChange, ApiError> {
     Ok(EntryChange {
         key: change.key.to_string(),
-        kind: kind.to_owned(),
+        kind: kind(change.kind).to_owned(),
         old: change.old.as_ref().map(entry::tree_entry).transpose()?,
         new: change.new.as_ref().map(entry::tree_entry).transpose()?,
     })

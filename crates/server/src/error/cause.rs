@@ -67,7 +67,9 @@ impl From<Error> for ApiError {
                     ..Self::listed(Code::HasChildren, errors)
                 }
             }
-            Error::Refused { refusal, .. } => refused(&detail, &refusal),
+            Error::Refused {
+                request, refusal, ..
+            } => refused(&detail, request.is_some(), &refusal),
             Error::Unchanged { .. } => Self::new(Code::Unchanged, detail),
             Error::AmbiguousPrefix { candidates, .. } => {
                 let errors = candidates
@@ -107,7 +109,7 @@ impl From<Error> for ApiError {
 }
 
 /// What the rules of publishing refuse, with everything that is in the way and what to do next.
-fn refused(detail: &str, refusal: &Refusal) -> ApiError {
+fn refused(detail: &str, has_request: bool, refusal: &Refusal) -> ApiError {
     let (code, next) = match refusal {
         Refusal::Permission { .. } => (Code::Forbidden, ""),
         Refusal::State { .. }
@@ -127,6 +129,10 @@ fn refused(detail: &str, refusal: &Refusal) -> ApiError {
             Some(Blocker::Frozen { .. }) => (
                 Code::Frozen,
                 "; wait, schedule a request for later, or state an `emergency`",
+            ),
+            _ if has_request => (
+                Code::NeedsReview,
+                "; ask somebody who may approve it, or state an `emergency`",
             ),
             _ => (
                 Code::NeedsReview,

@@ -88,7 +88,10 @@ pub(crate) fn check(
 }
 
 fn all_operations() -> impl Iterator<Item = Operation> {
-    operations().into_iter().chain(identity::operations())
+    operations()
+        .into_iter()
+        .chain(identity::operations())
+        .chain(requests::operations())
 }
 
 /// Every route is in the contract with its methods, and nothing else is.
@@ -99,7 +102,10 @@ fn the_contract_has_every_route_and_no_other() {
         .map(|part| format!("/v1/ns/a/-/{part}"));
     let fixed = url::tests::FIXED.iter().map(|path| (*path).to_owned());
     let mut routes = BTreeSet::new();
-    for path in in_namespace.chain(fixed) {
+    let of_request = url::tests::OF_REQUEST
+        .iter()
+        .map(|part| format!("/v1/requests/1{part}"));
+    for path in in_namespace.chain(fixed).chain(of_request) {
         let resource: Resource = url::parse(&path).unwrap();
         for method in resource.methods() {
             routes.insert(format!("{method} {}", resource.template()));

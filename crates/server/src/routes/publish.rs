@@ -74,7 +74,8 @@ pub(crate) fn named<T: std::str::FromStr<Err: std::error::Error>>(
     })
 }
 
-fn keys(what: &str, texts: Option<&[String]>) -> Result<Option<BTreeSet<Key>>, Error> {
+/// Reads the keys in a body.
+pub(super) fn keys(what: &str, texts: Option<&[String]>) -> Result<Option<BTreeSet<Key>>, Error> {
     let Some(texts) = texts else { return Ok(None) };
     let mut keys = BTreeSet::new();
     let mut problems = Vec::new();

@@ -86,6 +86,19 @@ pub(crate) const FIXED: &[&str] = &[
     "/v1/fsck",
     "/v1/schemas",
     "/v1/rotations",
+    "/v1/requests",
+];
+
+/// What a request has.
+pub(crate) const OF_REQUEST: &[&str] = &[
+    "",
+    "/diff",
+    "/comments",
+    "/reviews",
+    "/publish",
+    "/schedule",
+    "/withdraw",
+    "/acknowledge",
 ];
 
 #[test]
@@ -145,6 +158,31 @@ fn every_resource_has_one_path() {
     /v1/ns/teams/payments/-/push  =>  /teams/payments push
     /v1/ns/teams/payments/-/import  =>  /teams/payments import
     "#);
+}
+
+#[test]
+fn a_request_is_named_by_its_number_in_one_way() {
+    for part in OF_REQUEST {
+        let path = format!("/v1/requests/42{part}");
+        assert_eq!(read(&path), format!("/v1/requests/{{n}}{part}"));
+    }
+    insta::assert_snapshot!(table(&[
+        "/v1/requests/0",
+        "/v1/requests/042",
+        "/v1/requests/pr-42",
+        "/v1/requests/18446744073709551616",
+        "/v1/requests/",
+        "/v1/requests/42/",
+        "/v1/requests/42/approve",
+    ]), @"
+    /v1/requests/0  =>  malformed: the number of a publish request in the path is a whole number from 1, without sign or leading zeros
+    /v1/requests/042  =>  malformed: the number of a publish request in the path is a whole number from 1, without sign or leading zeros
+    /v1/requests/pr-42  =>  malformed: the number of a publish request in the path is a whole number from 1, without sign or leading zeros
+    /v1/requests/18446744073709551616  =>  malformed: the number of a publish request in the path is a whole number from 1, without sign or leading zeros
+    /v1/requests/  =>  malformed: the number of a publish request in the path is a whole number from 1, without sign or leading zeros
+    /v1/requests/42/  =>  nothing
+    /v1/requests/42/approve  =>  nothing
+    ");
 }
 
 #[test]
