@@ -344,6 +344,92 @@ fn a_unix_socket_is_for_its_owner_and_one_that_was_left_behind_is_taken_over() {
 }
 
 #[test]
+fn secrets_are_given_over_a_unix_socket_where_the_namespace_allows_it() {
+    const CANARY: &str = "canary-90c2";
+    let folder = tempfile::tempdir().unwrap();
+    let (server, admin) = started(&folder.path().join("data"));
+    admin.does(&[
+        "set",
+        "/app:db/password",
+        "env://DB_SECRET",
+        "-t",
+        "secret-ref",
+        "--publish",
+        "-m",
+        "x",
+    ]);
+    let socket = admin.path("agent.sock");
+    let config = |resolve: bool| format!("[[namespace]]\npath = \"/app\"\nresolve = {resolve}\n");
+    let listen = format!("unix:{}", socket.display());
+    let ask = |resolve: bool, path: &str| {
+        admin.write("agent.toml", config(resolve));
+        let arguments = ["agent", "--config", "agent.toml", "--listen", &listen];
+        let mut command = admin.command("", &arguments);
+        let _agent = Agent::of(command.env("DB_SECRET", CANARY));
+        let get = |path: &str| {
+            let mut stream = UnixStream::connect(&socket).unwrap();
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nhost: x\r\naccept: text/plain, */*\r\nconnection: close\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        until("it is current", || get("/readyz").contains("\"current\""));
+        get(path)
+    };
+    let whole = ask(true, "/v1/ns/app/-/config?resolve=true");
+    assert!(
+        whole.ends_with(&format!(
+            "{{\"db/password\":\"{CANARY}\",\"greeting\":\"hello\"}}"
+        )),
+        "{whole}"
+    );
+    assert!(!whole.to_ascii_lowercase().contains("etag"), "{whole}");
+    let one = ask(true, "/v1/ns/app/-/config/db/password?resolve=true");
+    assert!(one.ends_with(&format!("\r\n\r\n{CANARY}")), "{one}");
+    let plain = ask(true, "/v1/ns/app/-/config/db/password");
+    assert!(plain.ends_with("env://DB_SECRET"), "{plain}");
+    let refused = ask(false, "/v1/ns/app/-/config?resolve=true");
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+
+    admin.write("agent.toml", config(true));
+    let over_network = admin.runs(&["agent", "--config", "agent.toml", "--listen", "127.0.0.1:0"]);
+    assert_eq!(over_network.code, 2, "{}", over_network.stderr);
+    assert!(
+        over_network.stderr.contains("needs a unix socket"),
+        "{}",
+        over_network.stderr
+    );
+    for path in files_below(admin.home())
+        .iter()
+        .chain(&files_below(server.data()))
+    {
+        let Ok(bytes) = std::fs::read(path) else {
+            continue;
+        };
+        let found = bytes
+            .windows(CANARY.len())
+            .any(|it| it == CANARY.as_bytes());
+        assert!(!found, "the secret is in {}", path.display());
+    }
+}
+
+fn files_below(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(files_below(&entry.path()));
+        } else if kind.is_file() {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+#[test]
 fn a_browser_that_was_tricked_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, admin) = started(&folder.path().join("data"));

@@ -65,6 +65,10 @@ pub struct Config {
 pub struct NamespaceConfig {
     /// Which.
     pub path: Namespace,
+    /// Whether callers may ask for secrets in place of references (`?resolve=true`). Only over a unix
+    /// socket, which is its owner's alone.
+    #[serde(default)]
+    pub resolve: bool,
     /// Files to keep current.
     #[serde(default, rename = "file")]
     pub files: Vec<FileConfig>,
@@ -79,6 +83,7 @@ impl NamespaceConfig {
     pub fn of(path: Namespace) -> Self {
         Self {
             path,
+            resolve: false,
             files: Vec::new(),
             hooks: Vec::new(),
         }
@@ -224,7 +229,10 @@ impl Config {
 ///
 /// # Errors
 /// Names everything that is wrong.
-pub(crate) fn check_namespaces(namespaces: &[NamespaceConfig]) -> Result<(), ConfigError> {
+pub(crate) fn check_namespaces(
+    namespaces: &[NamespaceConfig],
+    listen: &Listen,
+) -> Result<(), ConfigError> {
     let mut wrong = Vec::new();
     if namespaces.is_empty() || namespaces.len() > NAMESPACES_MAX {
         wrong.push(format!(
@@ -237,6 +245,12 @@ pub(crate) fn check_namespaces(namespaces: &[NamespaceConfig]) -> Result<(), Con
     for namespace in namespaces {
         if !paths.insert(&namespace.path) {
             wrong.push(format!("namespace {} is there twice", namespace.path));
+        }
+        if namespace.resolve && !matches!(listen, Listen::Unix(_)) {
+            wrong.push(format!(
+                "secrets of {} would be given to everybody on this machine; `resolve` needs a unix socket",
+                namespace.path
+            ));
         }
         for file in &namespace.files {
             if !file.path.is_absolute() {
@@ -297,6 +311,10 @@ where
 mod tests {
     use super::*;
 
+    fn loopback() -> Listen {
+        LISTEN_DEFAULT.parse().unwrap()
+    }
+
     #[test]
     fn the_file_of_the_documentation_is_understood() {
         let source = include_str!("config.rs");
@@ -312,7 +330,7 @@ mod tests {
         let config: Config = toml::from_str(&example).unwrap();
         assert_eq!(config.servers.len(), 2);
         assert_eq!(config.namespaces[0].hooks[0].command.len(), 3);
-        check_namespaces(&config.namespaces).unwrap();
+        check_namespaces(&config.namespaces, &loopback()).unwrap();
     }
 
     #[test]
@@ -346,13 +364,14 @@ mod tests {
             file = [{path = "x", format = "yaml"}, {path = "/y", format = "json"}]
             [[namespace]]
             path = "/a"
+            resolve = true
             file = [{path = "/y", format = "json"}]
             hook = [{command = []}, {command = ["x"], timeout_seconds = 0}]
             "#,
         )
         .unwrap();
-        insta::assert_snapshot!(check_namespaces(&config.namespaces).unwrap_err(), @"the agent cannot do what it is told: file x has no absolute path; namespace /a is there twice; file /y is there twice; a hook of /a has no command; a hook of /a may take 0 seconds, 1 to 3600 are allowed");
-        insta::assert_snapshot!(check_namespaces(&[]).unwrap_err(), @"the agent cannot do what it is told: there are 0 namespaces, 1 to 1000 are allowed");
+        insta::assert_snapshot!(check_namespaces(&config.namespaces, &loopback()).unwrap_err(), @"the agent cannot do what it is told: file x has no absolute path; namespace /a is there twice; secrets of /a would be given to everybody on this machine; `resolve` needs a unix socket; file /y is there twice; a hook of /a has no command; a hook of /a may take 0 seconds, 1 to 3600 are allowed");
+        insta::assert_snapshot!(check_namespaces(&[], &loopback()).unwrap_err(), @"the agent cannot do what it is told: there are 0 namespaces, 1 to 1000 are allowed");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::Response;
 use axum::routing::{any, get};
 use confman_api::problem::Problem;
+use confman_client::secret::Secrets;
 use confman_model::{Key, Namespace};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -22,7 +23,8 @@ use tokio::time::Instant;
 use crate::Ready;
 use crate::config::Listen;
 use crate::follow::{Followed, State};
-use crate::served::Served;
+use crate::resolved::Resolved;
+use crate::served::{RawValue, Served, json_object};
 
 /// Longest wait for a change, in seconds. A larger wish is cut to it.
 pub const WAIT_SECONDS_MAX: u64 = 300;
@@ -33,6 +35,7 @@ const RETRY_AFTER_SECONDS: &str = "1";
 #[derive(Debug)]
 pub struct Agent {
     followed: BTreeMap<Namespace, Arc<Followed>>,
+    resolved: Resolved,
     /// Whether callers come over a network, if only that of this machine.
     over_network: bool,
 }
@@ -41,6 +44,7 @@ pub struct Agent {
 pub(crate) async fn serve(
     listen: &Listen,
     followed: Vec<Arc<Followed>>,
+    secrets: Secrets,
     ready: impl FnOnce(&Ready),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
@@ -48,7 +52,7 @@ pub(crate) async fn serve(
         Listen::Loopback(address) => {
             let listener = TcpListener::bind(address).await?;
             let address = format!("http://{}", listener.local_addr()?);
-            let router = router(followed, true);
+            let router = router(followed, secrets, true);
             ready(&Ready { address });
             axum::serve(listener, router)
                 .with_graceful_shutdown(stop)
@@ -58,7 +62,7 @@ pub(crate) async fn serve(
         Listen::Unix(path) => {
             let listener = unix_listener(path)?;
             let address = listen.to_string();
-            let router = router(followed, false);
+            let router = router(followed, secrets, false);
             ready(&Ready { address });
             let served = axum::serve(listener, router)
                 .with_graceful_shutdown(stop)
@@ -89,13 +93,14 @@ fn unix_listener(path: &std::path::Path) -> std::io::Result<tokio::net::UnixList
 }
 
 /// All routes.
-pub(crate) fn router(followed: Vec<Arc<Followed>>, over_network: bool) -> Router {
+pub(crate) fn router(followed: Vec<Arc<Followed>>, secrets: Secrets, over_network: bool) -> Router {
     let followed = followed
         .into_iter()
         .map(|followed| (followed.config.path.clone(), followed))
         .collect();
     let agent = Arc::new(Agent {
         followed,
+        resolved: Resolved::new(secrets),
         over_network,
     });
     Router::new()
@@ -161,6 +166,8 @@ struct Target {
     key: Option<Key>,
     /// `?origin=true`
     origin: bool,
+    /// `?resolve=true`
+    resolve: bool,
 }
 
 /// Why a request is not answered as it wants.
@@ -261,6 +268,9 @@ impl Agent {
                 format!("nothing is known of {} yet: {why}", target.namespace),
             ));
         };
+        if target.resolve {
+            return self.resolve(followed, served, &target, raw).await;
+        }
         let etag = match raw {
             Some(_) => &served.etag_raw,
             None => &served.etag,
@@ -291,6 +301,64 @@ impl Agent {
                 fields.insert(header::AGE, HeaderValue::from(age.as_secs()));
             }
         }
+        Ok(response)
+    }
+
+    /// Answers with secrets in place of references. Nobody is to keep that, so it has no tag.
+    async fn resolve(
+        &self,
+        followed: &Followed,
+        served: &Served,
+        target: &Target,
+        raw: Option<Raw>,
+    ) -> Result<Response, Refusal> {
+        if !followed.config.resolve || self.over_network {
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "Forbidden",
+                format!(
+                    "secrets of {} are not given; `resolve` in the agent's configuration allows it over a unix socket",
+                    target.namespace
+                ),
+            ));
+        }
+        let values = self
+            .resolved
+            .values(&served.document)
+            .await
+            .map_err(|error| {
+                Refusal::new(
+                    StatusCode::BAD_GATEWAY,
+                    "unresolved",
+                    "Secrets cannot be resolved",
+                    error.to_string(),
+                )
+            })?;
+        let mut response = match (&target.key, raw) {
+            (None, _) => respond(
+                StatusCode::OK,
+                "application/json",
+                Body::from(json_object(&values)),
+            ),
+            (Some(key), Some(raw)) => {
+                let value = values.iter().find(|(known, _)| known == key);
+                let value = value.ok_or_else(|| no_key(target, key))?;
+                raw_value(RawValue::of(&value.1), raw)?
+            }
+            (Some(_), None) => {
+                return Err(Refusal::new(
+                    StatusCode::NOT_ACCEPTABLE,
+                    "not-acceptable",
+                    "Not acceptable",
+                    "a resolved value is text/plain or application/octet-stream",
+                ));
+            }
+        };
+        let fields = response.headers_mut();
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let index = HeaderName::from_static(confman_api::HEADER_INDEX);
+        fields.insert(index, served.index.clone());
         Ok(response)
     }
 
@@ -333,12 +401,19 @@ fn body(served: &Served, target: &Target, raw: Option<Raw>) -> Result<Response, 
         };
         return Ok(respond(StatusCode::OK, json, Body::from(body)));
     };
-    let none = || Refusal::not_found(format!("{} has no key `{key}`", target.namespace));
+    let none = || no_key(target, key);
     let Some(raw) = raw else {
         let entry = served.entry(key.as_str()).ok_or_else(none)?;
         return Ok(respond(StatusCode::OK, json, Body::from(entry)));
     };
-    let value = served.raw(key.as_str()).ok_or_else(none)?;
+    raw_value(served.raw(key.as_str()).ok_or_else(none)?, raw)
+}
+
+fn no_key(target: &Target, key: &Key) -> Refusal {
+    Refusal::not_found(format!("{} has no key `{key}`", target.namespace))
+}
+
+fn raw_value(value: RawValue, raw: Raw) -> Result<Response, Refusal> {
     let media_type = match raw {
         Raw::Octets => "application/octet-stream",
         Raw::Text if value.is_text => "text/plain; charset=utf-8",
@@ -494,21 +569,37 @@ fn target(uri: &axum::http::Uri) -> Result<Target, Refusal> {
                 .map_err(|error: confman_model::KeyError| invalid(error.to_string()))
         })
         .transpose()?;
-    let origin = match uri.query().unwrap_or_default() {
-        "" | "origin=false" => false,
-        "origin=true" if key.is_none() => true,
-        other => {
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "invalid-query",
-                "Invalid query",
-                format!("an agent has the newest state alone, so `{other}` is for a server"),
-            ));
+    let (mut origin, mut resolve) = (false, false);
+    for parameter in uri.query().unwrap_or_default().split('&') {
+        match parameter {
+            "" | "origin=false" | "resolve=false" => {}
+            "origin=true" if key.is_none() => origin = true,
+            "resolve=true" => resolve = true,
+            other => {
+                return Err(invalid_query(format!(
+                    "an agent has the newest state alone, so `{other}` is for a server"
+                )));
+            }
         }
-    };
+    }
+    if origin && resolve {
+        return Err(invalid_query(
+            "`origin` and `resolve` are two different documents".to_owned(),
+        ));
+    }
     Ok(Target {
         namespace,
         key,
         origin,
+        resolve,
     })
+}
+
+fn invalid_query(detail: String) -> Refusal {
+    Refusal::new(
+        StatusCode::BAD_REQUEST,
+        "invalid-query",
+        "Invalid query",
+        detail,
+    )
 }

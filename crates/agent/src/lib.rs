@@ -9,7 +9,9 @@
 //! there is one, the answer is 503 and never empty.
 //! INVARIANT: only this machine is answered: the agent listens on loopback or a unix socket, and
 //! refuses requests that a browser was tricked into sending.
-//! INVARIANT: references to secrets stay references, in answers and in files.
+//! INVARIANT: references to secrets stay references, in files always, and in answers unless the
+//! namespace allows their resolution and the caller asks for it, over a unix socket of its owner.
+//! Resolved values are in memory only, and for [`resolved::RESOLVED_FOR`] at most.
 //!
 //! Deliberately absent: revisions, drafts and writes. Those are the server's.
 
@@ -18,6 +20,7 @@ pub mod follow;
 pub mod http;
 pub mod logging;
 pub mod output;
+pub mod resolved;
 pub mod served;
 
 use std::fmt;
@@ -27,6 +30,7 @@ use std::sync::Arc;
 
 use confman_client::ClientError;
 use confman_client::reading::{Credentials, Servers};
+use confman_client::secret::Secrets;
 
 pub use config::{Config, ConfigError, Listen, NamespaceConfig};
 pub use follow::Followed;
@@ -44,6 +48,8 @@ pub struct AgentOptions {
     pub state: PathBuf,
     /// What to follow.
     pub namespaces: Vec<NamespaceConfig>,
+    /// Who resolves references to secrets, for namespaces that allow it.
+    pub secrets: Secrets,
 }
 
 /// Where an agent answers.
@@ -88,7 +94,7 @@ pub async fn run(
     ready: impl FnOnce(&Ready),
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), AgentError> {
-    config::check_namespaces(&options.namespaces)?;
+    config::check_namespaces(&options.namespaces, &options.listen)?;
     let servers =
         Servers::new(&options.servers, options.credentials).map_err(AgentError::Servers)?;
     let followed: Vec<Arc<Followed>> = options
@@ -100,7 +106,7 @@ pub async fn run(
         .iter()
         .map(|followed| tokio::spawn(follow::follow(Arc::clone(followed))))
         .collect();
-    let served = http::serve(&options.listen, followed, ready, stop).await;
+    let served = http::serve(&options.listen, followed, options.secrets, ready, stop).await;
     for task in tasks {
         task.abort();
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use confman_client::reading::Document;
-use confman_model::EntryType;
 use confman_model::json::quote;
+use confman_model::{EntryType, Key, Value};
 
 /// A document with its bodies.
 #[derive(Debug)]
@@ -32,18 +32,33 @@ pub struct RawValue {
     pub is_text: bool,
 }
 
+/// `GET …/config` of keys and values.
+pub(crate) fn json_object(values: &[(Key, Value)]) -> String {
+    let mut text = String::from("{");
+    for (index, (key, value)) in values.iter().enumerate() {
+        text.push_str(if index > 0 { "," } else { "" });
+        text.push_str(&quote(key.as_str()));
+        text.push(':');
+        text.push_str(&value.to_json());
+    }
+    text.push('}');
+    text
+}
+
+impl RawValue {
+    pub(crate) fn of(value: &Value) -> Self {
+        Self {
+            bytes: Bytes::copy_from_slice(value.bytes()),
+            is_text: value.entry_type() != EntryType::Binary,
+        }
+    }
+}
+
 impl Served {
     /// Makes the bodies of a document.
     #[must_use]
     pub fn new(document: Arc<Document>) -> Self {
-        let mut values = String::from("{");
-        for (index, (key, value)) in document.values().iter().enumerate() {
-            values.push_str(if index > 0 { "," } else { "" });
-            values.push_str(&quote(key.as_str()));
-            values.push(':');
-            values.push_str(&value.to_json());
-        }
-        values.push('}');
+        let values = json_object(document.values());
         let basis = document.etag().trim_matches('"');
         let header = |text: String| {
             // What a server sent as a header is one; else there is none to compare.
@@ -68,10 +83,6 @@ impl Served {
     /// One value in its author's bytes.
     #[must_use]
     pub fn raw(&self, key: &str) -> Option<RawValue> {
-        let value = self.document.get(key).ok()?;
-        Some(RawValue {
-            bytes: Bytes::copy_from_slice(value.bytes()),
-            is_text: value.entry_type() != EntryType::Binary,
-        })
+        self.document.get(key).ok().map(RawValue::of)
     }
 }

@@ -219,6 +219,9 @@ mod tests {
             "tag delete /a v1",
             "import /a -",
             "import /a x.json --publish",
+            "import /a x.yaml --dry-run --prune",
+            "import /a - --format consul --strip-prefix app/",
+            "import /a DIR --format spring --app payments --env prod",
             "import /a --git - --namespaces depth=2 --skip-invalid",
             "export /a --git --all-commits --branch x",
             "export /a --own --at 2026-11-20",
@@ -280,6 +283,11 @@ mod tests {
             ("diff --stat --text", ErrorKind::ArgumentConflict),
             ("import /a", ErrorKind::MissingRequiredArgument),
             ("import /a x.json --git .", ErrorKind::ArgumentConflict),
+            ("import /a x.json --format ini", ErrorKind::ValueValidation),
+            (
+                "import /a x.json --dry-run --publish",
+                ErrorKind::ArgumentConflict,
+            ),
             (
                 "import /a x.json --namespaces depth=1",
                 ErrorKind::ArgumentConflict,

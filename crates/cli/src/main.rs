@@ -18,6 +18,7 @@ mod context;
 mod draft;
 mod error;
 mod exit;
+mod foreign;
 mod input;
 mod interrupt;
 mod local_commit;

@@ -2,7 +2,7 @@
 //!
 //! [`Client`] is the HTTP contract as async functions. [`WorkingCopy`] keeps namespaces as files and
 //! everything it has fetched as verified objects, so that status, diff, log, show and restore need no
-//! server. [`git`] brings histories in from Git and gives them back. [`reading`] is what a service
+//! server. [`git`] brings histories in from Git and gives them back, [`foreign`] values of other tools. [`reading`] is what a service
 //! needs: an effective document that follows the server and is there when the server is away.
 //! [`secret`] turns references in it into secrets, here and nowhere else.
 //!
@@ -13,6 +13,7 @@
 //! values; a token is never part of an error or of a `Debug` text.
 
 pub mod client;
+pub mod foreign;
 pub mod git;
 pub mod login;
 pub mod reading;

@@ -13,7 +13,7 @@ use crate::context::{self, Context};
 use crate::error::{CliError, chain};
 use crate::exit::Exit;
 use crate::place::name;
-use crate::reading::{credentials, mirror_directory};
+use crate::reading::{credentials, mirror_directory, secrets};
 use crate::report::Report;
 use crate::text::Text;
 
@@ -29,7 +29,8 @@ use crate::text::Text;
 /// does (ETag, 304, Prefer: wait) to programs on this machine. Starts and answers while
 /// no server does. With a configuration file it also keeps files current, in any format,
 /// and runs hooks after they changed; docs/guides/reading.md shows one. /readyz says how
-/// each namespace is. References to secrets stay references.
+/// each namespace is. References to secrets stay references, unless the file says
+/// `resolve = true` and callers ask for `?resolve=true` over a unix socket.
 ///
 /// It needs no token from its callers: it listens on loopback or a unix socket of its owner.
 /// Logs go to stderr, chosen by CONFMAN_LOG and CONFMAN_LOG_FORMAT. Ctrl-C or SIGTERM ends it.
@@ -144,6 +145,7 @@ impl Args {
             listen,
             state,
             namespaces,
+            secrets: secrets(),
         })
     }
 }

@@ -1,28 +1,31 @@
 use std::collections::BTreeMap;
 use std::io::{Chain, Cursor, Read};
 
-use confman_api::draft::Changes;
-use confman_api::entry::EntryWrite;
+use confman_api::commit::EntryChange;
 use confman_api::problem::ProblemItem;
+use confman_client::foreign::{ForeignOptions, ForeignValue, SOURCE_BYTES_MAX, read_spring};
 use confman_client::git::import::{
     ImportOptions, ImportProgress, ImportReport, import, import_repository,
 };
-use confman_model::{DraftName, Json, Key, Value, ValueLimits};
+use confman_model::{
+    DraftName, Entry, EntryDiff, EntryType, Json, Key, KeyError, Value, ValueLimits,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::comparison;
 use crate::context::{Connection, Context};
 use crate::draft;
 use crate::error::{CliError, chain, issue_item, item_line, problem_item};
+use crate::foreign::{self, Source};
 use crate::input::Input;
 use crate::place::{Place, name};
 use crate::progress::Progress;
+use crate::render::{self, diff::Detail};
 use crate::report::Report;
 use crate::text::{Role, Text, count, short};
 use crate::working_directory::namespace_or_here;
 
-/// Most bytes of a JSON document that is imported.
-const DOCUMENT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What a stream that zstd compressed begins with.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -30,12 +33,20 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 ///
 /// Examples:
 ///   confman import /teams/payments values.json
+///   confman import /teams/payments application.yml --dry-run
+///   kubectl get configmap app -o yaml | confman import /app - --format configmap
+///   confman import /app consul.json --format consul --strip-prefix app/
+///   confman import /app config-repo --format spring --app payments --env prod
 ///   confman import /teams/payments --git path/to/repository
 ///   git fast-export main | confman import /teams/payments --git -
 ///   confman import /deployments --git history.fast-export.zst --namespaces depth=1
 ///
-/// A JSON object of keys and values goes into a draft (your own, or --draft NAME) as one
-/// change; nothing is published. Undo: `confman draft delete`.
+/// Keys and values go into a draft (your own, or --draft NAME) as one change; nothing is
+/// published. Undo: `confman draft delete`. Formats: json, yaml, toml, properties, dotenv,
+/// configmap (Kubernetes), consul (`consul kv export`), vault (an object of MOUNT/PATH and
+/// fields, of which references are made; values of secrets are not taken) and spring (a
+/// directory). --dry-run prints what would change; --prune also removes keys that the import
+/// lacks. Keys keep their types where the imported texts are valid for them.
 ///
 /// A Git history is published: each commit of the checked-out branch becomes a commit of
 /// the namespace, with its author, time and message. A file becomes an entry: `.json` is
@@ -48,9 +59,38 @@ pub(crate) struct Args {
     #[arg(value_name = "NAMESPACE")]
     place: Place,
 
-    /// JSON file to import; `-` for stdin
+    /// File to import, or directory of Spring's; `-` for stdin
     #[arg(required_unless_present = "git", conflicts_with = "git")]
     file: Option<Input>,
+
+    /// What the file is; by its name, or json, if this is left out
+    #[arg(long, short, value_name = "FORMAT", conflicts_with = "git")]
+    format: Option<Source>,
+
+    /// Take this off the beginning of every key, and leave out keys without it
+    #[arg(long, value_name = "PREFIX", conflicts_with = "git")]
+    strip_prefix: Option<String>,
+
+    /// The app whose files of a Spring directory are read
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "application",
+        conflicts_with = "git"
+    )]
+    app: String,
+
+    /// The profile whose files of a Spring directory are read too
+    #[arg(long, value_name = "NAME", conflicts_with = "git")]
+    env: Option<String>,
+
+    /// Print what would change, and change nothing
+    #[arg(long, conflicts_with_all = ["git", "publish"])]
+    dry_run: bool,
+
+    /// Also remove the keys of the namespace that the import lacks
+    #[arg(long, conflicts_with = "git")]
+    prune: bool,
 
     /// Git repository, or a `git fast-export` stream: a file, compressed by zstd or not, or `-`
     #[arg(long, value_name = "PATH|-")]
@@ -107,19 +147,19 @@ impl Args {
                 import_git(cx, &connection, source, &options)
             }
             (None, Some(file)) => {
-                let draft = draft::choose(&connection, self.draft.or(draft_in_place))?;
-                let bytes = file.read_all(DOCUMENT_BYTES_MAX)?;
-                let writes = read_document(cx, &bytes, &file.to_string(), self.skip_invalid)?;
-                let message = self
-                    .message
-                    .unwrap_or_else(|| format!("import {}", count(writes.len(), "key")));
-                let changes = Changes {
-                    changes: writes,
-                    expected_head: None,
-                    message: Some(message),
-                    publish: self.publish,
-                    acknowledge_deprecated: self.acknowledge_deprecated,
-                };
+                let draft = draft::choose(&connection, self.draft.clone().or(draft_in_place))?;
+                let current = foreign::current(&connection, &namespace, &draft)?;
+                let values = self.values(cx, file, &current)?;
+                let diffs = foreign::differences(&current, &values, self.prune)?;
+                if self.dry_run {
+                    return dry(diffs);
+                }
+                if diffs.is_empty() {
+                    cx.ui
+                        .note("everything is as it is in the import; nothing was changed");
+                    return Ok(Report::nothing());
+                }
+                let changes = foreign::as_changes(&diffs, self.message, self.publish)?;
                 let _progress = cx.ui.progress(&format!(
                     "importing {}",
                     count(changes.changes.len(), "key")
@@ -132,6 +172,52 @@ impl Args {
             }
         }
     }
+}
+
+impl Args {
+    /// What is in the file.
+    fn values(
+        &self,
+        cx: &Context,
+        file: &Input,
+        current: &BTreeMap<Key, Entry>,
+    ) -> Result<BTreeMap<Key, Value>, CliError> {
+        let options = ForeignOptions {
+            strip_prefix: self.strip_prefix.clone().unwrap_or_default(),
+        };
+        let found = match self.format.unwrap_or_else(|| Source::of(file)) {
+            Source::Json => {
+                let bytes = file.read_all(SOURCE_BYTES_MAX)?;
+                return read_document(
+                    cx,
+                    &bytes,
+                    &file.to_string(),
+                    &options.strip_prefix,
+                    current,
+                    self.skip_invalid,
+                );
+            }
+            Source::Spring => {
+                read_spring(foreign::directory(file)?, &self.app, self.env.as_deref())
+            }
+            Source::Foreign(format) => format.read(&file.read_all(SOURCE_BYTES_MAX)?, &options),
+        };
+        let found = found.map_err(|problems| foreign::refused(file, problems))?;
+        foreign::values(cx, file, found, current, self.skip_invalid)
+    }
+}
+
+/// What would change, as `confman diff` shows it.
+fn dry(diffs: Vec<EntryDiff>) -> Result<Report, CliError> {
+    let changes = diffs.iter().map(comparison::change_of);
+    let changes: Vec<EntryChange> = changes.collect::<Result<_, _>>()?;
+    Ok(Report::one(changes, move |_| {
+        let mut text = render::diff::diffs(&diffs, Detail::Semantic);
+        let kinds = diffs.iter().map(|diff| diff.kind);
+        text.faint(&render::diff::summary(kinds)).end_line();
+        text
+    })
+    .paged())
 }
 
 /// Reads `depth=N`.
@@ -149,13 +235,16 @@ fn depth(text: &str) -> Result<usize, String> {
     }
 }
 
-/// The entries of a JSON object, each value with the type its JSON most naturally has.
+/// The values of a JSON object in their authors' bytes, each with the type that its JSON most
+/// naturally has, or that its key has where it is a reference or bytes.
 fn read_document(
     cx: &Context,
     bytes: &[u8],
     source: &str,
+    strip_prefix: &str,
+    current: &BTreeMap<Key, Entry>,
     skip_invalid: bool,
-) -> Result<BTreeMap<String, Option<EntryWrite>>, CliError> {
+) -> Result<BTreeMap<Key, Value>, CliError> {
     let not_valid = || CliError::invalid(format!("{source} cannot be imported"));
     let members = match Json::parse(bytes) {
         Ok(Json::Object(members)) => members,
@@ -178,19 +267,22 @@ fn read_document(
     // Read once more for the bytes that their author wrote.
     let raw: BTreeMap<String, Box<RawValue>> =
         serde_json::from_slice(bytes).map_err(|error| not_valid().because(error.to_string()))?;
-    let mut writes = BTreeMap::new();
+    let mut values = BTreeMap::new();
     let mut wrong = Vec::new();
     for (key, _) in members {
         let Some(value) = raw.get(&key) else { continue };
-        match read_member(&key, value) {
-            Ok(write) => {
-                writes.insert(key, Some(write));
+        let Some(key) = key.strip_prefix(strip_prefix) else {
+            continue;
+        };
+        match read_member(key, value, current) {
+            Ok((key, value)) => {
+                values.insert(key, value);
             }
             Err(items) => wrong.extend(items),
         }
     }
     if wrong.is_empty() {
-        return Ok(writes);
+        return Ok(values);
     }
     if !skip_invalid {
         let next = "correct them, or leave them out with --skip-invalid";
@@ -203,33 +295,38 @@ fn read_document(
     cx.ui
         .warn(&format!("{} left out:", count(wrong.len(), "entry")));
     wrong.iter().for_each(|item| cx.ui.say(&item_line(item)));
-    Ok(writes)
+    Ok(values)
 }
 
-fn read_member(key: &str, value: &RawValue) -> Result<EntryWrite, Vec<ProblemItem>> {
-    key.parse::<Key>().map_err(|error| {
+fn read_member(
+    key: &str,
+    value: &RawValue,
+    current: &BTreeMap<Key, Entry>,
+) -> Result<(Key, Value), Vec<ProblemItem>> {
+    let parsed: Key = key.parse().map_err(|error: KeyError| {
         vec![ProblemItem {
             detail: chain(&error),
             key: Some(key.to_owned()),
             ..ProblemItem::default()
         }]
     })?;
-    let entry_type = Value::infer(value.get());
-    Value::from_json(entry_type, value.get(), &ValueLimits::default()).map_err(|error| {
-        error
-            .problems
-            .iter()
+    let now = current.get(&parsed).and_then(Entry::value);
+    let typed = match (
+        Value::infer(value.get()),
+        Json::parse(value.get().as_bytes()),
+    ) {
+        (EntryType::String, Ok(text)) => {
+            foreign::typed(ForeignValue::Typed(text), now.map(Value::entry_type))
+        }
+        (entry_type, _) => Value::from_json(entry_type, value.get(), &ValueLimits::default()),
+    };
+    let value = typed.map_err(|error| {
+        let items = error.problems.iter();
+        items
             .map(|problem| problem_item(key, problem))
             .collect::<Vec<_>>()
     })?;
-    Ok(EntryWrite {
-        entry_type: Some(entry_type.name().to_owned()),
-        value: Some(value.to_owned()),
-        unset: false,
-        description: None,
-        tags: None,
-        media_type: None,
-    })
+    Ok((parsed, value))
 }
 
 /// What `--json` prints of an import.
@@ -385,17 +482,11 @@ mod tests {
             quiet: true,
             ..GlobalArgs::default()
         });
-        let writes = read_document(&cx, json.as_bytes(), "`x.json`", skip_invalid)?;
-        Ok(writes
+        let current = BTreeMap::new();
+        let values = read_document(&cx, json.as_bytes(), "`x.json`", "", &current, skip_invalid)?;
+        Ok(values
             .into_iter()
-            .map(|(key, write)| {
-                let write = write.unwrap();
-                format!(
-                    "{key} {} {}",
-                    write.entry_type.unwrap(),
-                    write.value.unwrap().get()
-                )
-            })
+            .map(|(key, value)| format!("{key} {} {}", value.entry_type(), value.to_json()))
             .collect())
     }
 
