@@ -580,12 +580,11 @@ fn the_sessions_of_the_guide_do_what_it_says() {
     admin.does(&[&reference[..], &["--publish", "-m", "test"]].concat());
     let steps = sessions(include_str!("../../docs/guides/reading.md"));
     assert!(steps.len() > 5, "{steps:?}");
-    let bin = confman_tests::confman_bin();
-    let path = format!(
-        "{}:{}",
-        bin.parent().unwrap().display(),
-        std::env::var("PATH").unwrap()
-    );
+    let folder = admin.path("bin");
+    std::fs::create_dir(&folder).unwrap();
+    let bin = std::fs::canonicalize(confman_tests::confman_bin()).unwrap();
+    std::os::unix::fs::symlink(bin, folder.join("confman")).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     for (command, printed) in steps {
         let of_confman = admin.command("", &[]);
         let mut shell = std::process::Command::new("sh");

@@ -17,8 +17,8 @@
 #[cfg(test)]
 mod conformance;
 mod env;
-mod helper;
 mod keyvault;
+mod program;
 mod reference;
 mod vault;
 
@@ -35,8 +35,8 @@ use futures::stream::StreamExt as _;
 use zeroize::Zeroizing;
 
 pub use env::EnvResolver;
-pub use helper::HelperResolver;
 pub use keyvault::{Identity, KeyVaultResolver};
+pub use program::HelperResolver;
 pub use reference::SecretReference;
 pub use vault::VaultResolver;
 
