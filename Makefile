@@ -41,7 +41,7 @@ bench: setup ## Run the benchmarks beside their peers; writes docs/BENCHMARKS.md
 crash: setup ## 100 rounds of kill -9 under load (make test runs 5)
 	CONFMAN_CRASH_ROUNDS=100 cargo test --package confman-tests --test crash --locked -- --nocapture
 
-fuzz: setup ## Fuzz every decoder, five minutes each (needs cargo-fuzz and a nightly compiler)
+fuzz: setup ## Fuzz every decoder, five minutes each (needs cargo-fuzz)
 	@scripts/fuzz
 
 clean-example: ## Throw away the example's data

@@ -2,13 +2,16 @@
 
 #[cfg(unix)]
 pub(crate) mod agent;
+pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod blame;
 pub(crate) mod clone;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod draft;
+pub(crate) mod edit;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod get;
@@ -21,12 +24,14 @@ pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
+pub(crate) mod man;
 pub(crate) mod ns;
 pub(crate) mod principal;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod request;
+pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod rotations;
@@ -64,8 +69,10 @@ impl Command {
             Self::Show(args) => args.run(cx),
             Self::Blame(args) => args.run(cx),
             Self::Restore(args) => args.run(cx),
+            Self::Resolve(args) => args.run(cx),
             Self::Get(args) => args.run(cx),
             Self::Set(args) => args.run(cx),
+            Self::Edit(args) => args.run(cx),
             Self::Unset(args) => args.run(cx),
             Self::Ls(args) => args.run(cx),
             Self::Tree(args) => args.run(cx),
@@ -96,8 +103,11 @@ impl Command {
             #[cfg(feature = "server")]
             Self::Serve(args) => args.run(cx),
             Self::Fsck(args) => args.run(cx),
+            Self::Doctor(args) => args.run(cx),
+            Self::Api(args) => args.run(cx),
             Self::Config(args) => args.run(cx),
             Self::Completions(args) => args.run(cx),
+            Self::Man(args) => args.run(cx),
             Self::Version(args) => args.run(cx),
             Self::HelpMarkdown(args) => args.run(cx),
         }

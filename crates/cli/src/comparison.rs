@@ -81,13 +81,18 @@ pub(crate) fn value_of(entry: &TreeEntry) -> Result<Value, CliError> {
             entry.key
         )));
     };
+    value_from(&entry.key, entry_type, json)
+}
+
+/// The value of a key that the API writes like this.
+pub(crate) fn value_from(key: &str, entry_type: &str, json: &RawValue) -> Result<Value, CliError> {
     let entry_type: EntryType = entry_type
         .parse()
-        .map_err(|error| not_as_agreed(&entry.key, &error))?;
+        .map_err(|error| not_as_agreed(key, &error))?;
     match entry_type {
         EntryType::String | EntryType::SecretRef => {
-            let text: String = serde_json::from_str(json.get())
-                .map_err(|error| not_as_agreed(&entry.key, &error))?;
+            let text: String =
+                serde_json::from_str(json.get()).map_err(|error| not_as_agreed(key, &error))?;
             Value::from_stored(entry_type, text.into_bytes())
         }
         EntryType::Number | EntryType::Boolean | EntryType::Json => {
@@ -101,7 +106,7 @@ pub(crate) fn value_of(entry: &TreeEntry) -> Result<Value, CliError> {
             Value::from_json(entry_type, json.get(), &limits)
         }
     }
-    .map_err(|error| not_as_agreed(&entry.key, &error))
+    .map_err(|error| not_as_agreed(key, &error))
 }
 
 /// An entry as the API writes it.

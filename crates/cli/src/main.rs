@@ -16,6 +16,7 @@ mod commands;
 mod comparison;
 mod context;
 mod draft;
+mod editor;
 mod error;
 mod exit;
 mod foreign;
@@ -36,6 +37,7 @@ mod supervisor;
 mod text;
 mod transfer;
 mod ui;
+mod value;
 mod working_directory;
 
 use std::process::ExitCode;

@@ -236,6 +236,49 @@ impl Ui {
         }
     }
 
+    /// Shows something and asks for one of a few answers, each by its first letter.
+    pub(crate) fn choose(
+        &self,
+        shown: &Text,
+        question: &str,
+        choices: &[(char, &str)],
+    ) -> Result<char, CliError> {
+        let words: Vec<&str> = choices.iter().map(|(_, word)| *word).collect();
+        if self.no_input || !self.stderr_is_terminal || !io::stdin().is_terminal() {
+            let options: Vec<String> = words.iter().map(|word| format!("--{word}")).collect();
+            return Err(
+                CliError::new(Exit::Confirmation, format!("{question} what?"))
+                    .because("nobody is there to ask")
+                    .next(format!("say it: {}", options.join(", "))),
+            );
+        }
+        loop {
+            self.to_stderr(shown);
+            let mut prompt = Text::new();
+            prompt
+                .push(Role::Heading, question)
+                .plain(&format!(" [{}] ", words.join("/")));
+            self.to_stderr(&prompt);
+            let mut answer = String::new();
+            let read = interrupt::during(interrupt::Answer::Now, || {
+                io::stdin().lock().read_line(&mut answer)
+            })
+            .map_err(|error| CliError::io("cannot read the answer", &error))?;
+            let answer = answer.trim().to_ascii_lowercase();
+            let meant = choices
+                .iter()
+                .find(|(letter, word)| answer == *word || answer == letter.to_string());
+            match (meant, read) {
+                (Some((letter, _)), _) => return Ok(*letter),
+                (None, 0) => {
+                    return Err(CliError::new(Exit::Confirmation, "nothing was changed")
+                        .because("there was no answer"));
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
     /// A bar for something that may take a while.
     pub(crate) fn progress(&self, what: &str) -> Progress {
         match self.stderr_is_terminal && !self.quiet {

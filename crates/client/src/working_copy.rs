@@ -221,6 +221,28 @@ pub enum Take {
     Base,
 }
 
+/// What to put in the place of a conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// One of its sides.
+    Side(Take),
+    /// Another value, with the description and tags that there are.
+    Value(confman_model::Value),
+}
+
+/// A conflict that a pull left: what each side has under the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflicting {
+    /// The key.
+    pub key: Key,
+    /// What both began with.
+    pub base: Option<confman_model::Entry>,
+    /// What was in the files before the pull.
+    pub ours: Option<confman_model::Entry>,
+    /// What came with the pull.
+    pub theirs: Option<confman_model::Entry>,
+}
+
 /// A commit with its id.
 #[derive(Clone, Debug)]
 pub struct Logged {

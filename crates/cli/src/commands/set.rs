@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use confman_api::draft::Changes;
 use confman_api::entry::EntryWrite;
 use confman_model::value::VALUE_BYTES_CEILING;
-use confman_model::{DraftName, EntryType, Key, Namespace, Value, ValueLimits};
+use confman_model::{DraftName, EntryType, Key, Namespace, Value};
 use serde_json::value::RawValue;
 
 use crate::context::{Connection, Context};
 use crate::draft;
-use crate::error::{CliError, problem_item};
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::input::Input;
 use crate::place::{Place, name};
 use crate::report::Report;
+use crate::value::read_value;
 use crate::working_directory::namespace_or_here;
 
 /// Write a value into a draft
@@ -180,39 +181,11 @@ fn hint_at_type(cx: &Context, value: &str) {
     }
 }
 
-/// The value in JSON, as the API takes it, with everything that is wrong with it.
+/// The value in JSON, as the API takes it, with everything that is wrong with it. The server knows the limits
+/// and schemes that hold here; this checks what holds everywhere.
 fn to_json(entry_type: EntryType, bytes: Vec<u8>, key: &Key) -> Result<Box<RawValue>, CliError> {
-    // The server knows the limits and schemes that hold here; this checks what holds everywhere.
-    let bytes = match entry_type {
-        EntryType::String | EntryType::Binary => bytes,
-        EntryType::Json | EntryType::Number | EntryType::Boolean | EntryType::SecretRef => {
-            bytes.trim_ascii().to_vec()
-        }
-    };
-    let json = match entry_type {
-        EntryType::SecretRef => {
-            let text = String::from_utf8(bytes).map_err(|error| {
-                CliError::invalid("the URI of a secret is not UTF-8").because(error.to_string())
-            })?;
-            confman_model::json::quote(&text)
-        }
-        entry_type => {
-            let limits = ValueLimits {
-                value_bytes_max: VALUE_BYTES_CEILING,
-                ..ValueLimits::default()
-            };
-            let value = Value::new(entry_type, bytes, &limits).map_err(|error| CliError {
-                items: error
-                    .problems
-                    .iter()
-                    .map(|problem| problem_item(key.as_str(), problem))
-                    .collect(),
-                ..CliError::invalid(format!("the value is no valid {entry_type}"))
-            })?;
-            value.to_json()
-        }
-    };
-    RawValue::from_string(json)
+    let value = read_value(key, entry_type, &bytes)?;
+    RawValue::from_string(value.to_json())
         .map_err(|error| CliError::bug(format!("cannot write the value as JSON: {error}")))
 }
 

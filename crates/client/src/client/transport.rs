@@ -214,16 +214,35 @@ impl Transport {
         }
     }
 
+    /// Sends it once and gives the answer whatever its status.
+    pub(crate) async fn send_as_it_is(&self, request: &Request) -> Result<Response, ClientError> {
+        let said = |name| {
+            request
+                .headers
+                .iter()
+                .any(|(header, _)| header.as_str() == name)
+        };
+        let idempotency_key = match request.write && !said(confman_api::HEADER_IDEMPOTENCY_KEY) {
+            true => Some(random_key()?),
+            false => None,
+        };
+        self.send_once(request, idempotency_key.as_deref()).await
+    }
+
     async fn send_once(
         &self,
         request: &Request,
         idempotency_key: Option<&str>,
     ) -> Result<Response, ClientError> {
         let url = format!("{}{}", self.url, request.path);
-        let mut builder = self
-            .http
-            .request(request.method.clone(), url)
-            .header(header::ACCEPT, request.accept);
+        let mut builder = self.http.request(request.method.clone(), url);
+        if !request
+            .headers
+            .iter()
+            .any(|(name, _)| *name == header::ACCEPT)
+        {
+            builder = builder.header(header::ACCEPT, request.accept);
+        }
         if let Some(token) = &self.token {
             builder = builder.header(header::AUTHORIZATION, token.clone());
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use confman_layout::{entry_key, read_entry, tree_key};
-use confman_model::{Entry, EntryDiff, Key, Namespace};
+use confman_model::{Details, Entry, EntryDiff, EntryType, EntryValue, Key, Namespace, Value};
 use confman_object_store::tree::{self, Leaf, TreeKey};
 use confman_object_store::{Kind, ObjectId};
 
@@ -17,7 +17,7 @@ use super::place::{DOCUMENT_FILE, ENTRIES_FILE, FILES_DIRECTORY, inside};
 use super::rewrite::{Update, rewrite};
 use super::snapshot::Snapshot;
 use super::state::NamespaceState;
-use super::{KeyState, NamespaceStatus, Side, Status, Take, WorkingCopy};
+use super::{Conflicting, KeyState, NamespaceStatus, Resolution, Side, Status, Take, WorkingCopy};
 
 /// The contents of one side: what each key leads to.
 pub(super) type Leaves = BTreeMap<TreeKey, Leaf>;
@@ -312,6 +312,33 @@ impl WorkingCopy {
         ))
     }
 
+    /// The conflicts that are left in a namespace, with their sides.
+    ///
+    /// # Errors
+    /// The files are not valid.
+    pub fn conflicts(&self, namespace: &Namespace) -> Result<Vec<Conflicting>, WorkingCopyError> {
+        self.state.namespace(namespace)?;
+        let directory = self.state.directory(namespace);
+        let snapshot = Snapshot::read(&self.root, &directory, &mut Index::load(&self.root))?;
+        let mut conflicts = Vec::new();
+        for (key, line) in &snapshot.file.lines {
+            let Written::Conflict(sides) = &line.written else {
+                continue;
+            };
+            let side = |form: &Option<Form>| {
+                let form = form.as_ref();
+                form.map(|form| read(&snapshot, key, form)).transpose()
+            };
+            conflicts.push(Conflicting {
+                key: key.clone(),
+                base: side(&sides.base)?,
+                ours: side(&sides.ours)?,
+                theirs: side(&sides.theirs)?,
+            });
+        }
+        Ok(conflicts)
+    }
+
     /// Resolves conflicts in keys (all where none are given) by taking one side. Returns the keys.
     ///
     /// # Errors
@@ -322,17 +349,34 @@ impl WorkingCopy {
         keys: &[Key],
         take: Take,
     ) -> Result<Vec<Key>, WorkingCopyError> {
+        let keys = match keys {
+            [] => {
+                let conflicts = self.conflicts(namespace)?.into_iter();
+                conflicts.map(|conflict| conflict.key).collect()
+            }
+            keys => keys.to_vec(),
+        };
+        let resolutions = keys.iter().cloned();
+        let resolutions = resolutions.map(|key| (key, Resolution::Side(take)));
+        self.resolve_each(namespace, &resolutions.collect())?;
+        Ok(keys)
+    }
+
+    /// Puts something in the place of each of these conflicts, all or none.
+    ///
+    /// # Errors
+    /// A key has no conflict, or a file cannot be written.
+    pub fn resolve_each(
+        &mut self,
+        namespace: &Namespace,
+        resolutions: &BTreeMap<Key, Resolution>,
+    ) -> Result<(), WorkingCopyError> {
         let lock = Lock::take(&self.root)?;
         self.state.namespace(namespace)?;
         let directory = self.state.directory(namespace);
         let snapshot = Snapshot::read(&self.root, &directory, &mut Index::load(&self.root))?;
-        let keys: Vec<Key> = if keys.is_empty() {
-            snapshot.conflicts.clone()
-        } else {
-            keys.to_vec()
-        };
         let mut updates = BTreeMap::new();
-        for key in &keys {
+        for (key, resolution) in resolutions {
             let Some(Written::Conflict(sides)) =
                 snapshot.file.lines.get(key).map(|line| &line.written)
             else {
@@ -341,19 +385,39 @@ impl WorkingCopy {
                     key: key.clone(),
                 });
             };
-            let form = match take {
-                Take::Ours => &sides.ours,
-                Take::Theirs => &sides.theirs,
-                Take::Base => &sides.base,
+            let form = match resolution {
+                Resolution::Side(Take::Ours) => &sides.ours,
+                Resolution::Side(Take::Theirs) => &sides.theirs,
+                Resolution::Side(Take::Base) => &sides.base,
+                Resolution::Value(_) => match &sides.ours {
+                    None => &sides.theirs,
+                    ours => ours,
+                },
             };
-            let update = match form {
-                Some(form) => Update::Entry(read(&snapshot, key, form)?),
-                None => Update::Remove,
+            let side = form.as_ref();
+            let side = side.map(|form| read(&snapshot, key, form)).transpose()?;
+            let entry = match (resolution, side) {
+                (Resolution::Side(_), side) => side,
+                (Resolution::Value(value), side) => Some(with_value(side, value)?),
             };
-            updates.insert(key.clone(), update);
+            updates.insert(key.clone(), entry.map_or(Update::Remove, Update::Entry));
         }
-        self.write(&lock, &directory, &snapshot, &updates)?;
-        Ok(keys)
+        self.write(&lock, &directory, &snapshot, &updates)
+    }
+
+    /// Reads everything that the files came from, which verifies it. Returns how many entries there are.
+    ///
+    /// # Errors
+    /// Something of it is damaged or missing.
+    pub fn verify(&self) -> Result<usize, WorkingCopyError> {
+        let mut entries = 0;
+        for namespace in &self.state.namespaces {
+            for leaf in self.leaves_of(namespace.base)?.values() {
+                self.stored_entry(leaf)?;
+                entries += 1;
+            }
+        }
+        Ok(entries)
     }
 
     fn write(
@@ -383,6 +447,16 @@ fn read(snapshot: &Snapshot, key: &Key, form: &Form) -> Result<Entry, WorkingCop
     snapshot
         .read_form(key, form)?
         .map_err(|problems| WorkingCopyError::Invalid { problems })
+}
+
+/// A value with what is said about the entry that it takes the place of.
+fn with_value(entry: Option<Entry>, value: &Value) -> Result<Entry, WorkingCopyError> {
+    let mut details = entry.map_or_else(Details::default, |entry| entry.into_parts().1);
+    if value.entry_type() != EntryType::Binary {
+        details.media_type = None;
+    }
+    Entry::new(EntryValue::Value(value.clone()), details)
+        .map_err(|error| WorkingCopyError::Request(crate::client::chain(&error)))
 }
 
 fn ours_leaf(snapshot: &Snapshot, key: &Key) -> Result<Option<Leaf>, WorkingCopyError> {

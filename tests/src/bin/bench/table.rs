@@ -5,6 +5,20 @@ use std::path::Path;
 
 use crate::Failure;
 
+/// What has to be known to read the figures.
+const NOTES: &str = "\
+What is compared with etcd's `put`, which stores one key and its value, is the durable transaction of one ref
+and one object: a synced log entry, the object hashed and stored, the ref moved, an operation chained to the
+one before. A publish over HTTP does more for each key and is shown beside it: token and rights are checked, the
+value is read as its type, two or three pages of the namespace's tree are edited, hashed and written against
+their predecessors, a commit and the rows of the key's history are made, and all of it is verified again where
+it is applied. It takes several times the processor time of a `put`, most of it spread thin: context
+switches between the threads of HTTP, log and state, allocation, the memtables of RocksDB, zstd and BLAKE3.
+Keys that change together are one publish, and one synced entry.
+
+The load clients run on the same processors as the servers, ours and the peer's.
+";
+
 /// One measurement beside its peer.
 #[derive(Debug)]
 pub struct Row {
@@ -67,7 +81,7 @@ impl Table {
     pub fn write(&self, path: &Path) -> Result<(), Failure> {
         let text = format!(
             "# Benchmarks\n\nWritten by `make bench`. Every row is measured beside its peer in one run on one machine;\n\
-             the ratio is what counts.\n\nMachine: {}\n\n{}",
+             the ratio is what counts.\n\nMachine: {}\n\n{}\n{NOTES}",
             self.machine,
             self.markdown()
         );

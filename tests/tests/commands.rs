@@ -1,0 +1,310 @@
+//! Commands beside the main flow: settling conflicts, editing, looking for what is wrong, raw requests,
+//! manual pages; with the real program and a real server.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
+use std::fs;
+use std::process::Stdio;
+
+use confman_tests::{Person, Ran, Server};
+use serde_json::json;
+
+fn started() -> (Server, Person) {
+    let server = Server::start();
+    let admin = Person::admin(&server);
+    admin.does(&["ns", "create", "/team"]);
+    (server, admin)
+}
+
+fn with(person: &Person, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let output = person
+        .command("", arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A working copy in which `a`, `b`, `c` and `d` changed on both sides.
+fn in_conflict() -> (Server, Person) {
+    let (server, admin) = started();
+    for key in ["a", "b", "c", "d"] {
+        admin.does(&[
+            "set",
+            &format!("/team:{key}"),
+            "1",
+            "-t",
+            "number",
+            "--publish",
+        ]);
+    }
+    admin.does(&["clone", "/team", "copy"]);
+    for key in ["a", "b", "c", "d"] {
+        admin.does(&["set", &format!("/team:{key}"), "3", "--publish"]);
+    }
+    let text = fs::read_to_string(admin.path("copy/entries.json")).unwrap();
+    admin.write("copy/entries.json", text.replace(": 1}", ": 2}"));
+    let pulled = admin.runs_in("copy", &["pull"]);
+    assert_eq!(pulled.code, 5, "{}{}", pulled.text(), pulled.stderr);
+    (server, admin)
+}
+
+#[test]
+fn conflicts_are_listed_and_settled_by_a_side_or_a_value() {
+    let (_server, admin) = in_conflict();
+    let listed = admin.runs_in("copy", &["resolve", "--list", "--json"]);
+    let first: serde_json::Value =
+        serde_json::from_str(listed.text().lines().next().unwrap()).unwrap();
+    assert_eq!(listed.text().lines().count(), 4);
+    let value = |side: &str| first[side]["value"].clone();
+    assert_eq!(first["key"], "a");
+    assert_eq!(
+        (value("base"), value("ours"), value("theirs")),
+        (json!(1), json!(2), json!(3))
+    );
+
+    let refused = admin.runs_in("copy", &["push", "-m", "x"]);
+    assert_eq!(refused.code, 5, "{}", refused.stderr);
+    // Nobody is there to ask, no key is named, and no such conflict.
+    let asked = admin.runs_in("copy", &["resolve"]);
+    assert_eq!(asked.code, 8, "{}", asked.stderr);
+    assert!(asked.stderr.contains("--ours"), "{}", asked.stderr);
+    assert_eq!(admin.runs_in("copy", &["resolve", "--ours"]).code, 2);
+    assert_eq!(admin.runs_in("copy", &["resolve", "z", "--ours"]).code, 3);
+    let wrong = admin.runs_in("copy", &["resolve", "a", "--value", "many"]);
+    assert_eq!(wrong.code, 6, "{}", wrong.stderr);
+
+    admin.does_in("copy", &["resolve", "a", "--ours"]);
+    admin.does_in("copy", &["resolve", "b", "--theirs"]);
+    admin.does_in("copy", &["resolve", "c", "--value", "5"]);
+    let last = admin.runs_in("copy", &["resolve", "--all", "--base", "--json"]);
+    assert_eq!(
+        last.json(),
+        json!({"namespace": "/team", "keys": ["d"], "left": 0})
+    );
+    admin.does_in("copy", &["push", "-m", "settled", "--publish"]);
+    let values = ["a", "b", "c", "d"].map(|key| admin.does(&["get", &format!("/team:{key}")]));
+    assert_eq!(values, ["2", "3", "5", "1"]);
+}
+
+/// An editor that replaces the text of the file by what `SAVES` says.
+const EDITOR: &str = r#"sh -c 'printf "%s\n" "$SAVES" > "$1"' editor"#;
+
+#[test]
+fn a_value_is_changed_in_an_editor() {
+    let (_server, admin) = started();
+    admin.does(&[
+        "set",
+        "/team:limits",
+        r#"{"cpu": 1}"#,
+        "-t",
+        "json",
+        "--publish",
+    ]);
+    let edit = |saves: &str, more: &[&str]| {
+        let mut arguments = vec!["edit", "/team:limits"];
+        arguments.extend(more);
+        with(&admin, &arguments, &[("EDITOR", EDITOR), ("SAVES", saves)])
+    };
+    let same = edit(r#"{"cpu": 1}"#, &[]);
+    assert_eq!((same.code, same.text()), (0, ""), "{}", same.stderr);
+    assert!(same.stderr.contains("nothing changed"), "{}", same.stderr);
+
+    let drafted = edit(r#"{"cpu": 2}"#, &["-m", "more"]);
+    assert_eq!(drafted.code, 0, "{}", drafted.stderr);
+    assert_eq!(admin.does(&["get", "/team:limits"]), r#"{"cpu": 1}"#);
+    // What is opened next is what the draft has.
+    let seen = with(
+        &admin,
+        &["edit", "/team:limits"],
+        &[("EDITOR", "sh -c 'cp \"$1\" seen' editor")],
+    );
+    assert_eq!(seen.code, 0, "{}", seen.stderr);
+    assert_eq!(
+        fs::read_to_string(admin.path("seen")).unwrap(),
+        r#"{"cpu": 2}"#
+    );
+    let published = edit(r#"{"cpu": 3}"#, &["--publish"]);
+    assert_eq!(published.code, 0, "{}", published.stderr);
+    assert_eq!(admin.does(&["get", "/team:limits"]), r#"{"cpu": 3}"#);
+
+    // What is not valid is not written; nobody is there to edit it again.
+    let invalid = edit("{", &["--publish"]);
+    assert_eq!(invalid.code, 8, "{}", invalid.stderr);
+    assert!(
+        invalid.stderr.contains("no valid json"),
+        "{}",
+        invalid.stderr
+    );
+    let failed = with(&admin, &["edit", "/team:limits"], &[("EDITOR", "false")]);
+    assert_eq!(failed.code, 1, "{}", failed.stderr);
+    assert_eq!(
+        admin.runs(&["edit", "/team:limits"]).code,
+        2,
+        "no editor is named"
+    );
+    assert_eq!(admin.does(&["get", "/team:limits"]), r#"{"cpu": 3}"#);
+}
+
+#[test]
+fn a_draft_that_moves_while_it_is_edited_is_not_overwritten() {
+    let (_server, admin) = started();
+    admin.does(&["set", "/team:motd", "one"]);
+    let meanwhile = format!(
+        "sh -c '\"{}\" set /team:motd two >/dev/null; echo three > \"$1\"' editor",
+        confman_tests::confman_bin().display()
+    );
+    let late = with(&admin, &["edit", "/team:motd"], &[("EDITOR", &meanwhile)]);
+    assert_eq!(late.code, 5, "{}", late.stderr);
+    admin.does(&["publish", "/team"]);
+    assert_eq!(admin.does(&["get", "/team:motd"]), "two");
+}
+
+fn checks(ran: &Ran) -> Vec<(String, String)> {
+    let list = ran.json();
+    let text = |check: &serde_json::Value, name: &str| check[name].as_str().unwrap().to_owned();
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|check| (text(check, "name"), text(check, "outcome")))
+        .collect()
+}
+
+fn outcome<'c>(checks: &'c [(String, String)], name: &str) -> &'c str {
+    let found = checks.iter().find(|(known, _)| known == name);
+    &found.unwrap_or_else(|| panic!("{name}: {checks:?}")).1
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong() {
+    let (_server, admin) = started();
+    admin.does(&["set", "/team:motd", &"long ".repeat(100), "--publish"]);
+    admin.does(&["clone", "/team", "copy"]);
+    let well = admin.runs_in("copy", &["doctor", "--json"]);
+    assert_eq!(well.code, 0, "{}{}", well.text(), well.stderr);
+    let all = checks(&well);
+    assert!(all.iter().all(|(_, outcome)| outcome == "fine"), "{all:?}");
+
+    let away = with(
+        &admin,
+        &["doctor", "--json"],
+        &[("CONFMAN_SERVER", "http://127.0.0.1:9")],
+    );
+    assert_eq!(away.code, 7, "{}", away.stderr);
+    assert_eq!(outcome(&checks(&away), "server"), "failed");
+    let stranger = with(
+        &admin,
+        &["doctor", "--json"],
+        &[("CONFMAN_TOKEN", "cfm_pat_x")],
+    );
+    assert_eq!(stranger.code, 4, "{}", stranger.stderr);
+    assert_eq!(outcome(&checks(&stranger), "identity"), "failed");
+
+    // A bit of what was fetched flips.
+    let packs = admin.path("copy/.confman/objects");
+    let pack = fs::read_dir(&packs)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "pack"))
+        .unwrap();
+    let mut bytes = fs::read(&pack).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::remove_file(&pack).unwrap();
+    fs::write(&pack, bytes).unwrap();
+    let damaged = admin.runs_in("copy", &["doctor", "--json"]);
+    assert_eq!(damaged.code, 6, "{}{}", damaged.text(), damaged.stderr);
+    assert_eq!(outcome(&checks(&damaged), "working copy"), "failed");
+    assert_eq!(outcome(&checks(&damaged), "identity"), "fine");
+}
+
+#[test]
+fn raw_requests_carry_the_token_and_end_as_other_commands_do() {
+    let (_server, admin) = started();
+    let whoami = admin.runs(&["api", "get", "/v1/whoami"]);
+    assert_eq!(
+        whoami.json()["principal"]
+            .as_str()
+            .map(|name| name.is_empty()),
+        Some(false)
+    );
+    let path = "/v1/ns/team/-/entries/motd?publish=true";
+    let put = admin.runs(&[
+        "api",
+        "PUT",
+        path,
+        "-d",
+        r#"{"value": "hello"}"#,
+        "--include",
+    ]);
+    assert_eq!(put.code, 0, "{}{}", put.text(), put.stderr);
+    assert!(put.stderr.contains("HTTP 200"), "{}", put.stderr);
+    assert!(put.stderr.contains("confman-index: "), "{}", put.stderr);
+    let text = [
+        "api",
+        "GET",
+        "/v1/ns/team/-/config/motd?at={1s ago}",
+        "-H",
+        "Accept: text/plain",
+    ];
+    let early = admin.runs(&text);
+    assert!(
+        matches!(early.code, 0 | 3),
+        "{}{}",
+        early.text(),
+        early.stderr
+    );
+    let raw = [
+        "api",
+        "GET",
+        "/v1/ns/team/-/config/motd",
+        "-H",
+        "Accept: text/plain",
+    ];
+    assert_eq!(admin.runs(&raw).stdout, b"hello");
+    let missing = admin.runs(&["api", "GET", "/v1/ns/team/-/config/none"]);
+    assert_eq!(
+        (missing.code, missing.json()["code"].as_str()),
+        (3, Some("not-found"))
+    );
+    assert_eq!(admin.runs(&["api", "GET", "v1/whoami"]).code, 2);
+    let body = admin.runs_with_input(
+        &["api", "POST", "/v1/ns/team/-/publish", "--input", "-"],
+        br#"{"draft": "none"}"#,
+    );
+    assert_eq!(body.code, 3, "{}{}", body.text(), body.stderr);
+}
+
+#[test]
+fn manual_pages_are_printed_and_written() {
+    let (_server, admin) = started();
+    let page = admin.does(&["man", "ns", "create"]);
+    assert!(page.contains("confman\\-ns\\-create"), "{page}");
+    let written = admin.does(&["man", "--dir", "man/man1"]);
+    assert!(written.contains("wrote "), "{written}");
+    assert!(admin.path("man/man1/confman-set.1").exists());
+    assert_eq!(admin.runs(&["man", "frobnicate"]).code, 2);
+    // The pages are what `man` reads, where it is installed.
+    let man = std::process::Command::new("man")
+        .arg("-l")
+        .arg(admin.path("man/man1/confman.1"))
+        .stdin(Stdio::null())
+        .output();
+    if let Ok(output) = man {
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
