@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::{Method, StatusCode};
 use confman_repo::policy::Permission::{
     self, ConfigPublish, ConfigReadDraft, ConfigReadPublished, ConfigRollback, ConfigWriteDraft,
-    NamespaceRead, NamespaceWrite,
+    NamespaceRead, NamespaceWrite, SchemaWrite,
 };
 use confman_repo::policy::{Role, permits};
 use confman_repo::{DocumentChange, ExpectedHead};
@@ -52,8 +52,10 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/tokens", Somebody),
     ("POST", "/v1/tokens", Somebody),
     ("DELETE", "/v1/tokens/{id}", Somebody),
-    // Both leave out what the caller may not read.
+    // They leave out what the caller may not read.
     ("GET", "/v1/namespaces", Somebody),
+    ("GET", "/v1/schemas", Somebody),
+    ("GET", "/v1/rotations", Somebody),
     ("GET", "/v1/operations", Somebody),
     ("GET", "/v1/principals", Root),
     ("POST", "/v1/principals", Root),
@@ -83,6 +85,31 @@ const TABLE: &[(&str, &str, Needs)] = &[
     (
         "GET",
         "/spring/{application}/{profiles}/{label}",
+        At(ConfigReadPublished),
+    ),
+    ("GET", "/v1/schemas/{path}", At(NamespaceRead)),
+    ("PUT", "/v1/schemas/{path}", At(SchemaWrite)),
+    ("DELETE", "/v1/schemas/{path}", At(SchemaWrite)),
+    ("GET", "/v1/schemas/{path}/-/history", At(NamespaceRead)),
+    ("POST", "/v1/schemas/{path}/-/check", At(NamespaceRead)),
+    (
+        "POST",
+        "/v1/ns/{namespace}/-/validate",
+        At(ConfigReadPublished),
+    ),
+    (
+        "POST",
+        "/v1/ns/{namespace}/-/preview",
+        At(ConfigReadPublished),
+    ),
+    (
+        "GET",
+        "/v1/ns/{namespace}/-/editor.schema.json",
+        At(ConfigReadPublished),
+    ),
+    (
+        "GET",
+        "/v1/ns/{namespace}/-/inferred.schema.json",
         At(ConfigReadPublished),
     ),
     ("GET", "/v1/ns/{namespace}/-/namespace", At(NamespaceRead)),
@@ -305,9 +332,13 @@ async fn caller(server: &TestServer, name: String) -> Caller {
 async fn set_up() -> (TestServer, Vec<Caller>) {
     let server = TestServer::new().await;
     let make = async |path: &str, inherit: bool, roles: Value| {
+        // Another one each time: schemas outlive the namespace that governs them.
+        let schema_text = json!({ "type": "object", "title": roles.to_string() });
         let document = json!({ "path": path, "inherit": inherit, "roles": roles });
         server.write(Method::POST, "/v1/namespaces", document).await;
         server.publish(path, json!({ "k": "v" })).await;
+        let schema = format!("/v1/schemas{path}/base");
+        server.write(Method::PUT, &schema, schema_text).await;
     };
     make(PARENT, true, json!({})).await;
     make(OWN, true, roles("local")).await;
@@ -359,6 +390,9 @@ async fn ask(server: &TestServer, route: &Route, place: &str, caller: &Caller) -
     let mut body = json!({});
     match (route.method.as_str(), route.template) {
         (_, "/v1/ns/{namespace}/-/compare") => path.push_str("?from=published&to=published"),
+        (_, "/v1/ns/{namespace}/-/validate" | "/v1/ns/{namespace}/-/preview") => {
+            body = json!({ "rev": "published" });
+        }
         (_, "/v1/ns/{namespace}/-/watch") => path.push_str("?after=0"),
         (_, "/v1/ns/{namespace}/-/commits/{rev}") => {
             path = format!("/v1/ns{place}/-/commits/published");
@@ -398,6 +432,9 @@ async fn ask(server: &TestServer, route: &Route, place: &str, caller: &Caller) -
         (_, "/v1/auth/exchange") => body = json!({ "issuer": "none", "token": "t" }),
         _ => {}
     }
+    if route.template.starts_with("/v1/schemas/") {
+        path = path.replace("/v1/schemas/a/", &format!("/v1/schemas{place}/"));
+    }
     let mut asking = server
         .ask(route.method.clone(), &path)
         .without_token()
@@ -405,6 +442,10 @@ async fn ask(server: &TestServer, route: &Route, place: &str, caller: &Caller) -
         .header("prefer", "wait=0");
     if !matches!(route.needs, Nothing | Door) {
         asking = asking.header("authorization", &format!("Bearer {}", caller.token));
+    }
+    if is_of_whole_document(route) {
+        // Nobody has seen this state, so that whoever may do it changes nothing.
+        asking = asking.header("if-match", &format!("\"{}\"", "0".repeat(64)));
     }
     if route.template == "/v1/ns/{namespace}/-/push" {
         let commit = "0".repeat(64);
@@ -421,6 +462,16 @@ async fn ask(server: &TestServer, route: &Route, place: &str, caller: &Caller) -
     asking.json(&body).await
 }
 
+/// Whether it would change what the others are asked about.
+fn is_of_whole_document(route: &Route) -> bool {
+    let writes = matches!(route.method, Method::PUT | Method::PATCH | Method::DELETE);
+    let document = matches!(
+        route.template,
+        "/v1/schemas/{path}" | "/v1/ns/{namespace}/-/namespace"
+    );
+    writes && document
+}
+
 /// What rights made of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -435,15 +486,18 @@ enum Verdict {
 fn verdict(answer: &Answer, place: &str) -> Verdict {
     match answer.status {
         StatusCode::FORBIDDEN => Verdict::Refused,
-        StatusCode::NOT_FOUND
-            if answer
-                .text()
-                .contains(&format!("there is no namespace `{place}`")) =>
-        {
-            Verdict::Hidden
-        }
+        StatusCode::NOT_FOUND if is_said_not_to_be_there(answer, place) => Verdict::Hidden,
         _ => Verdict::Allowed,
     }
+}
+
+fn is_said_not_to_be_there(answer: &Answer, place: &str) -> bool {
+    [
+        format!("there is no namespace `{place}`"),
+        format!("there is no schema `/schemas{place}/base`"),
+    ]
+    .iter()
+    .any(|text| answer.text().contains(text))
 }
 
 fn expected(role: Option<Role>, permission: Permission) -> Verdict {
@@ -460,7 +514,9 @@ fn plain(answer: &Answer, place: &str) -> String {
     if let Some(fields) = document.as_object_mut() {
         fields.remove("requestId");
     }
-    format!("{} {}", answer.status, document).replace(&format!("`{place}`"), "`PLACE`")
+    format!("{} {}", answer.status, document)
+        .replace(&format!("`{place}`"), "`PLACE`")
+        .replace(&format!("`/schemas{place}/base`"), "`SCHEMA`")
 }
 
 #[tokio::test]
@@ -500,7 +556,10 @@ async fn every_role_may_on_every_route_at_every_place_what_the_matrix_says_and_n
                     continue;
                 }
                 *counted.entry(format!("{found:?}")).or_insert(0_usize) += 1;
-                if found == Verdict::Hidden && matches!(route.needs, At(_)) {
+                // A schema belongs to the deepest namespace there is, so the same path elsewhere may
+                // belong to one that the caller knows.
+                let is_of_place = !route.template.starts_with("/v1/schemas/");
+                if found == Verdict::Hidden && matches!(route.needs, At(_)) && is_of_place {
                     let nowhere = match &of_nowhere {
                         Some(nowhere) => nowhere,
                         None => {

@@ -85,6 +85,9 @@ pub(crate) const FIXED: &[&str] = &[
     "/v1/operations",
     "/v1/fsck",
     "/v1/schemas",
+    "/v1/schemas/a/base",
+    "/v1/schemas/a/base/-/history",
+    "/v1/schemas/a/base/-/check",
     "/v1/rotations",
     "/v1/requests",
 ];
@@ -118,6 +121,7 @@ fn every_resource_has_one_path() {
                     .replace("/ann", "/{principal}")
                     .replace("/dev", "/{group}")
                     .replace("/corp", "/{issuer}")
+                    .replace("/a/base", "/{path}")
             })
             .collect::<Vec<_>>()
     );
