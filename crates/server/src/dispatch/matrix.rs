@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::{Method, StatusCode};
 use confman_repo::policy::Permission::{
     self, ConfigPublish, ConfigReadDraft, ConfigReadPublished, ConfigRollback, ConfigWriteDraft,
-    NamespaceRead, NamespaceWrite, SchemaWrite,
+    NamespaceRead, NamespaceWrite, RequestApprove, RequestCreate, RequestReject, SchemaWrite,
 };
 use confman_repo::policy::{Role, permits};
 use confman_repo::{DocumentChange, ExpectedHead};
 use serde_json::{Value, json};
 
-use self::Needs::{At, Door, Nothing, Root, Somebody};
+use self::Needs::{At, Door, Nothing, Of, Root, Somebody};
 use crate::harness::{Answer, TestServer};
 use crate::url;
 
@@ -32,6 +32,9 @@ enum Needs {
     Root,
     /// A permission in the namespace that it is about.
     At(Permission),
+    /// A permission in the namespace that a publish request is about, which takes reading drafts there
+    /// to know of.
+    Of(Permission),
 }
 
 /// What each route takes.
@@ -56,6 +59,19 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/namespaces", Somebody),
     ("GET", "/v1/schemas", Somebody),
     ("GET", "/v1/rotations", Somebody),
+    ("GET", "/v1/requests", Somebody),
+    ("POST", "/v1/requests", At(RequestCreate)),
+    ("GET", "/v1/requests/{n}", Of(ConfigReadDraft)),
+    ("PATCH", "/v1/requests/{n}", Of(RequestCreate)),
+    ("GET", "/v1/requests/{n}/diff", Of(ConfigReadDraft)),
+    ("POST", "/v1/requests/{n}/comments", Of(ConfigReadDraft)),
+    ("POST", "/v1/requests/{n}/reviews", Of(RequestApprove)),
+    ("POST", "/v1/requests/{n}/publish", Of(ConfigPublish)),
+    ("POST", "/v1/requests/{n}/schedule", Of(ConfigPublish)),
+    // But for whoever made the request, which is nobody here.
+    ("DELETE", "/v1/requests/{n}/schedule", Of(ConfigPublish)),
+    ("POST", "/v1/requests/{n}/withdraw", Of(RequestReject)),
+    ("POST", "/v1/requests/{n}/acknowledge", Of(NamespaceWrite)),
     ("GET", "/v1/operations", Somebody),
     ("GET", "/v1/principals", Root),
     ("POST", "/v1/principals", Root),
@@ -204,7 +220,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
 struct Route {
     method: Method,
     template: &'static str,
-    /// For a route of a namespace, what follows `/-/`.
+    /// For a route of a namespace, what follows `/-/`; for one of a publish request, its number.
     path: &'static str,
     needs: Needs,
 }
@@ -224,7 +240,10 @@ fn routes() -> Vec<Route> {
     let fixed = url::tests::FIXED
         .iter()
         .map(|path| (*path, (*path).to_owned()));
-    for (path, whole) in in_namespace.chain(fixed) {
+    let of_request = url::tests::OF_REQUEST
+        .iter()
+        .map(|part| (*part, format!("/v1/requests/1{part}")));
+    for (path, whole) in in_namespace.chain(fixed).chain(of_request) {
         let resource = url::parse(&whole).unwrap();
         for method in resource.methods() {
             match rows.remove(&(method.as_str(), resource.template())) {
@@ -328,6 +347,17 @@ async fn caller(server: &TestServer, name: String) -> Caller {
     }
 }
 
+/// A publish request for a draft at a place.
+async fn request_at(server: &TestServer, place: &str) -> u64 {
+    let changes = format!("/v1/ns{place}/-/drafts/asked/changes");
+    let change = json!({ "changes": { "asked": { "value": 1 } } });
+    server.write(Method::POST, &changes, change).await;
+    let target = json!({ "namespace": place, "draft": "asked" });
+    let asked = json!({ "title": "of the matrix", "targets": [target] });
+    let made = server.write(Method::POST, "/v1/requests", asked).await;
+    made["number"].as_u64().unwrap()
+}
+
 /// A store with all places, and everybody who asks.
 async fn set_up() -> (TestServer, Vec<Caller>) {
     let server = TestServer::new().await;
@@ -380,7 +410,13 @@ async fn set_up() -> (TestServer, Vec<Caller>) {
 }
 
 /// Sends a request that only rights can keep from being understood.
-async fn ask(server: &TestServer, route: &Route, place: &str, caller: &Caller) -> Answer {
+async fn ask(
+    server: &TestServer,
+    route: &Route,
+    place: &str,
+    number: u64,
+    caller: &Caller,
+) -> Answer {
     let in_namespace = route.template.starts_with("/v1/ns/");
     let mut path = match in_namespace {
         true => format!("/v1/ns{place}/-/{}", route.path),
@@ -404,6 +440,17 @@ async fn ask(server: &TestServer, route: &Route, place: &str, caller: &Caller) -
         (_, "/ofrep/v1/evaluate/flags" | "/ofrep/v1/evaluate/flags/{key}") => {
             body = json!({ "context": { "namespace": place } });
         }
+        ("POST", "/v1/requests") => {
+            body = json!({ "title": "t", "targets": [{ "namespace": place, "draft": "asked" }] });
+        }
+        ("POST", "/v1/requests/{n}/comments") => body = json!({ "text": "why?" }),
+        ("POST", "/v1/requests/{n}/reviews") => {
+            body = json!({ "decision": "approve", "comment": "", "expectedHead": "0".repeat(64) });
+        }
+        ("POST", "/v1/requests/{n}/schedule") => {
+            body = json!({ "publishAt": "2999-01-01T00:00:00Z" });
+        }
+        ("POST", "/v1/requests/{n}/withdraw") => body = json!({ "reason": "no" }),
         ("POST", "/v1/namespaces") => {
             body = json!({ "path": format!("{place}/of-{}", caller.name) });
         }
@@ -431,6 +478,9 @@ async fn ask(server: &TestServer, route: &Route, place: &str, caller: &Caller) -
         }
         (_, "/v1/auth/exchange") => body = json!({ "issuer": "none", "token": "t" }),
         _ => {}
+    }
+    if route.template.starts_with("/v1/requests/{n}") {
+        path = format!("/v1/requests/{number}{}", route.path);
     }
     if route.template.starts_with("/v1/schemas/") {
         path = path.replace("/v1/schemas/a/", &format!("/v1/schemas{place}/"));
@@ -483,18 +533,19 @@ enum Verdict {
     Hidden,
 }
 
-fn verdict(answer: &Answer, place: &str) -> Verdict {
+fn verdict(answer: &Answer, place: &str, number: u64) -> Verdict {
     match answer.status {
         StatusCode::FORBIDDEN => Verdict::Refused,
-        StatusCode::NOT_FOUND if is_said_not_to_be_there(answer, place) => Verdict::Hidden,
+        StatusCode::NOT_FOUND if is_said_not_to_be_there(answer, place, number) => Verdict::Hidden,
         _ => Verdict::Allowed,
     }
 }
 
-fn is_said_not_to_be_there(answer: &Answer, place: &str) -> bool {
+fn is_said_not_to_be_there(answer: &Answer, place: &str, number: u64) -> bool {
     [
         format!("there is no namespace `{place}`"),
         format!("there is no schema `/schemas{place}/base`"),
+        format!("there is no publish request `#{number}`"),
     ]
     .iter()
     .any(|text| answer.text().contains(text))
@@ -509,7 +560,7 @@ fn expected(role: Option<Role>, permission: Permission) -> Verdict {
 }
 
 /// An answer without what differs from request to request.
-fn plain(answer: &Answer, place: &str) -> String {
+fn plain(answer: &Answer, place: &str, number: u64) -> String {
     let mut document = answer.document();
     if let Some(fields) = document.as_object_mut() {
         fields.remove("requestId");
@@ -517,22 +568,28 @@ fn plain(answer: &Answer, place: &str) -> String {
     format!("{} {}", answer.status, document)
         .replace(&format!("`{place}`"), "`PLACE`")
         .replace(&format!("`/schemas{place}/base`"), "`SCHEMA`")
+        .replace(&format!("`#{number}`"), "`REQUEST`")
 }
 
 #[tokio::test]
 async fn every_role_may_on_every_route_at_every_place_what_the_matrix_says_and_no_more() {
     let (server, callers) = set_up().await;
+    let mut numbers = BTreeMap::from([("/", 0), (NOWHERE, u64::MAX)]);
+    for place in PLACES {
+        numbers.insert(place, request_at(&server, place).await);
+    }
     let mut wrong = Vec::new();
     let mut counted = BTreeMap::new();
     for route in routes() {
         for caller in &callers {
             let places: &[&str] = match route.needs {
-                At(_) => &PLACES,
+                At(_) | Of(_) => &PLACES,
                 Nothing | Door | Somebody | Root => &["/"],
             };
             let mut of_nowhere = None;
             for place in places {
-                let answer = ask(&server, &route, place, caller).await;
+                let number = numbers[place];
+                let answer = ask(&server, &route, place, number, caller).await;
                 let what = format!(
                     "{} {} at {place} by {}: {} {}",
                     route.method,
@@ -549,8 +606,12 @@ async fn every_role_may_on_every_route_at_every_place_what_the_matrix_says_and_n
                     Nothing | Door | Somebody => Verdict::Allowed,
                     Root => expected(caller.global, Permission::RolesManage),
                     At(permission) => expected(caller.role_at(place), permission),
+                    Of(permission) => {
+                        let knows = |role: &Role| permits(*role, ConfigReadDraft);
+                        expected(caller.role_at(place).filter(knows), permission)
+                    }
                 };
-                let found = verdict(&answer, place);
+                let found = verdict(&answer, place, number);
                 if found != expected {
                     wrong.push(format!("{what}, not {expected:?}"));
                     continue;
@@ -559,15 +620,16 @@ async fn every_role_may_on_every_route_at_every_place_what_the_matrix_says_and_n
                 // A schema belongs to the deepest namespace there is, so the same path elsewhere may
                 // belong to one that the caller knows.
                 let is_of_place = !route.template.starts_with("/v1/schemas/");
-                if found == Verdict::Hidden && matches!(route.needs, At(_)) && is_of_place {
+                if found == Verdict::Hidden && route.needs != Root && is_of_place {
                     let nowhere = match &of_nowhere {
                         Some(nowhere) => nowhere,
                         None => {
-                            let answer = ask(&server, &route, NOWHERE, caller).await;
-                            of_nowhere.insert(plain(&answer, NOWHERE))
+                            let number = numbers[NOWHERE];
+                            let answer = ask(&server, &route, NOWHERE, number, caller).await;
+                            of_nowhere.insert(plain(&answer, NOWHERE, number))
                         }
                     };
-                    if plain(&answer, place) != *nowhere {
+                    if plain(&answer, place, number) != *nowhere {
                         wrong.push(format!("{what} tells more than {nowhere}"));
                     }
                 }
