@@ -11,6 +11,7 @@ const PUBLISHED: &str = "@published";
 const POLICY: &str = "@policy";
 const IMPORT: &str = "@import";
 const DELETED: &str = "@deleted/";
+const NAMESPACE_COUNTER: &str = "counter/namespace";
 const SCHEMA: &str = "@schema";
 /// What the names of principals begin with.
 pub const PRINCIPALS: &str = "principal/";
@@ -131,7 +132,13 @@ pub fn schema_of(name: &str) -> Option<SchemaPath> {
 /// # Errors
 /// As [`published`].
 pub fn namespaces() -> Result<RefName, Error> {
-    name("counter/namespace")
+    name(NAMESPACE_COUNTER)
+}
+
+/// Whether this is the ref of [`namespaces`].
+#[must_use]
+pub fn is_namespace_counter(name: &str) -> bool {
+    name == NAMESPACE_COUNTER
 }
 
 /// A principal: a record.

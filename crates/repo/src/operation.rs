@@ -101,7 +101,15 @@ impl Session {
 fn namespace_of(operation: &Operation) -> Option<Namespace> {
     let mut found: Option<Namespace> = None;
     for edit in &operation.edits {
-        let namespace = names::namespace_of(edit.name.as_str())?;
+        let name = edit.name.as_str();
+        if names::is_namespace_counter(name) {
+            continue;
+        }
+        let namespace = match names::schema_of(name) {
+            // A schema is not of the namespace at its path, but of the one that governs it.
+            Some(_) => governing(operation)?,
+            None => names::namespace_of(name)?,
+        };
         found = Some(match found {
             None => namespace,
             Some(found) => found
@@ -111,6 +119,12 @@ fn namespace_of(operation: &Operation) -> Option<Namespace> {
         });
     }
     found
+}
+
+/// The namespace that governed the schema which an operation is about, as its detail has it.
+fn governing(operation: &Operation) -> Option<Namespace> {
+    let detail: serde_json::Value = serde_json::from_str(&operation.detail).ok()?;
+    detail.get("governedBy")?.as_str()?.parse().ok()
 }
 
 impl OperationFilter {

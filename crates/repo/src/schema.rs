@@ -390,6 +390,7 @@ impl Session {
                     users,
                 });
             }
+            evaluation.note("governedBy", evaluation.governing(path)?.to_string());
             evaluation.set(about.clone(), None);
             Ok(Outcome {
                 previous: Some(head.id),

@@ -337,6 +337,15 @@ fn a_schema_that_would_break_what_is_published_takes_force() {
         broken(governed.set("/teams/payments", &["timeout=40"])),
         "ok"
     );
+    let report = governed.test.admin.fsck(&mut |_| {}).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    let filter = confman_repo::OperationFilter {
+        namespace: Some(ns("/teams/payments")),
+        action: Some("schema.put".to_owned()),
+        ..Default::default()
+    };
+    let logged = governed.test.admin.operations(&filter, None, 10).unwrap();
+    assert_eq!(logged.operations.len(), 2);
     let history = governed
         .test
         .admin

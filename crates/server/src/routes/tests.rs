@@ -878,3 +878,129 @@ async fn what_operators_are_given_names_figures_that_there_are() {
         assert!(named > 5);
     }
 }
+
+#[tokio::test]
+async fn schemas_are_written_attached_and_enforced() {
+    let server = TestServer::new().await;
+    server.namespace("/teams").await;
+    let rules = json!({ "properties": { "timeout": { "type": "integer", "maximum": 60 } } });
+    let path = "/v1/schemas/teams/base";
+    let made = server.ask(Method::PUT, path).json(&rules).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    assert_eq!(made.header("location"), "/v1/schemas/teams/base");
+    let wrong = server
+        .ask(Method::PUT, path)
+        .json(&json!({ "type": "strng", "x-confman-what": 1 }))
+        .await;
+    assert_eq!(wrong.outcome(), "400 invalid");
+    let document = json!({
+        "path": "/teams/payments",
+        "schema": { "$ref": "/schemas/teams/base" },
+    });
+    let attached = server
+        .ask(Method::POST, "/v1/namespaces")
+        .json(&document)
+        .await;
+    assert_eq!(attached.status, StatusCode::CREATED);
+    let unknown = json!({ "path": "/teams/x", "schema": { "$ref": "/schemas/nowhere" } });
+    let unknown = server
+        .ask(Method::POST, "/v1/namespaces")
+        .json(&unknown)
+        .await;
+    assert_eq!(unknown.outcome(), "400 invalid");
+
+    let entry = "/v1/ns/teams/payments/-/entries/timeout?publish=true";
+    let refused = server
+        .ask(Method::PUT, entry)
+        .json(&json!({ "value": 61 }))
+        .await;
+    assert_eq!(refused.outcome(), "422 schema-violation");
+    insta::assert_snapshot!(
+        serde_json::to_string_pretty(&refused.document()["errors"]).unwrap(),
+        @r#"
+    [
+      {
+        "detail": "it is greater than the maximum of 60",
+        "key": "timeout",
+        "pointer": "/timeout",
+        "namespace": "/teams/payments",
+        "keyword": "maximum",
+        "schema": "/schemas/teams/base",
+        "schemaPointer": "/properties/timeout/maximum",
+        "attachedBy": "/teams/payments"
+      }
+    ]
+    "#
+    );
+    let done = server
+        .ask(Method::PUT, entry)
+        .json(&json!({ "value": 60 }))
+        .await;
+    assert_eq!(done.status, StatusCode::OK);
+
+    let narrower = json!({ "properties": { "timeout": { "type": "integer", "maximum": 30 } } });
+    let checked = server
+        .ask(Method::POST, "/v1/schemas/teams/base/-/check")
+        .json(&narrower)
+        .await
+        .document();
+    assert_eq!(checked["valid"], false);
+    assert_eq!(checked["change"]["direction"], "narrows");
+    assert_eq!(checked["violations"][0]["namespace"], "/teams/payments");
+    let refused = server.ask(Method::PUT, path).json(&narrower).await;
+    assert_eq!(refused.outcome(), "422 schema-violation");
+    let forced = server
+        .ask(Method::PUT, "/v1/schemas/teams/base?force=true")
+        .json(&narrower)
+        .await
+        .document();
+    assert_eq!(forced["schema"]["version"], 2);
+    assert_eq!(forced["broken"][0]["key"], "timeout");
+
+    let validated = server
+        .ask(Method::POST, "/v1/ns/teams/payments/-/validate")
+        .json(&json!({ "changes": { "timeout": { "value": 31 } } }))
+        .await
+        .document();
+    assert_eq!(validated["valid"], false);
+    let preview = server
+        .ask(Method::POST, "/v1/ns/teams/payments/-/preview")
+        .json(&json!({ "changes": { "timeout": { "value": 30 } } }))
+        .await
+        .document();
+    assert_eq!(preview["namespaces"][0]["changes"][0]["new"]["value"], 30);
+    assert_eq!(preview["violations"], json!([]));
+    let editor = server
+        .get("/v1/ns/teams/payments/-/editor.schema.json")
+        .send()
+        .await
+        .document();
+    assert_eq!(
+        editor["properties"]["timeout"]["properties"]["value"]["allOf"][0]["$ref"],
+        "confman:///schemas/teams/base#/properties/timeout"
+    );
+    let inferred = server
+        .get("/v1/ns/teams/payments/-/inferred.schema.json")
+        .send()
+        .await
+        .document();
+    assert_eq!(inferred["properties"]["timeout"]["type"], "integer");
+
+    let history = server
+        .get("/v1/schemas/teams/base/-/history?limit=1")
+        .send()
+        .await
+        .document();
+    assert_eq!(history["items"][0]["version"], 2);
+    assert!(history["next"].is_string());
+    let listed = server
+        .get("/v1/schemas?prefix=/teams")
+        .send()
+        .await
+        .document();
+    assert_eq!(listed["items"][0]["path"], "/schemas/teams/base");
+    let used = server.ask(Method::DELETE, path).send().await;
+    assert_eq!(used.outcome(), "409 in-use");
+    let due = server.get("/v1/rotations").send().await.document();
+    assert_eq!(due["items"], json!([]));
+}

@@ -12,6 +12,7 @@ mod load;
 mod machine;
 mod peers;
 mod reading;
+mod schemas;
 mod table;
 mod transactions;
 mod tree;
@@ -81,6 +82,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("import", import::run),
     ("clone", clone::run),
     ("reading", reading::run),
+    ("schemas", schemas::run),
 ];
 
 #[expect(
