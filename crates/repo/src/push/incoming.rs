@@ -26,6 +26,8 @@ pub(super) struct Incoming<'a> {
     pub(super) namespace: &'a Namespace,
     pub(super) limits: &'a ValueLimits,
     pub(super) importing: bool,
+    /// Whether it is on the namespace's published line already: then the server made it.
+    pub(super) published: bool,
     pub(super) pack: &'a Quarantine,
 }
 
@@ -73,7 +75,7 @@ impl Incoming<'_> {
             || commit.request.is_some()
             || commit.policy.is_some()
             || !commit.schemas.is_empty();
-        if claims || !commit.unknown.is_empty() {
+        if (claims && !self.published) || !commit.unknown.is_empty() {
             problems.add(format!("commit {id} has an origin, request, policy, schema or field that only the server may give it"));
         }
         problems

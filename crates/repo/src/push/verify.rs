@@ -105,6 +105,7 @@ impl Evaluation<'_> {
                 namespace,
                 limits,
                 importing,
+                published: self.line(namespace)?.place_of(&id)?.is_some(),
                 pack,
             };
             self.take_in(&incoming, &mut verified)?;

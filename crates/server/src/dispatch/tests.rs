@@ -421,7 +421,10 @@ fn the_reference_names_every_route_and_code() {
     let of_request = url::tests::OF_REQUEST
         .iter()
         .map(|part| format!("/v1/requests/1{part}"));
-    let fixed = url::tests::FIXED.iter().map(|path| (*path).to_owned());
+    let fixed = url::tests::FIXED
+        .iter()
+        .chain(url::tests::OF_SCHEMA)
+        .map(|path| (*path).to_owned());
     for path in in_namespace.chain(fixed).chain(of_request) {
         let resource = url::parse(&path).unwrap();
         let template = resource.template();

@@ -100,7 +100,10 @@ fn the_contract_has_every_route_and_no_other() {
     let in_namespace = url::tests::IN_NAMESPACE
         .iter()
         .map(|part| format!("/v1/ns/a/-/{part}"));
-    let fixed = url::tests::FIXED.iter().map(|path| (*path).to_owned());
+    let fixed = url::tests::FIXED
+        .iter()
+        .chain(url::tests::OF_SCHEMA)
+        .map(|path| (*path).to_owned());
     let mut routes = BTreeSet::new();
     let of_request = url::tests::OF_REQUEST
         .iter()

@@ -104,6 +104,33 @@ pub(crate) const OF_REQUEST: &[&str] = &[
     "/acknowledge",
 ];
 
+/// A path of each resource of a schema.
+pub(crate) const OF_SCHEMA: &[&str] = &[
+    "/v1/schemas/teams/base",
+    "/v1/schemas/teams/base/-/history",
+    "/v1/schemas/teams/base/-/check",
+];
+
+#[test]
+fn a_schema_has_a_path_of_its_own() {
+    let templates: Vec<_> = OF_SCHEMA
+        .iter()
+        .map(|path| parse(path).unwrap().template())
+        .collect();
+    assert_eq!(
+        templates,
+        [
+            "/v1/schemas/{path}",
+            "/v1/schemas/{path}/-/history",
+            "/v1/schemas/{path}/-/check",
+        ]
+    );
+    for bad in ["/v1/schemas/Teams", "/v1/schemas/", "/v1/schemas/a//b"] {
+        assert!(matches!(parse(bad), Err(PathError::Malformed(_))), "{bad}");
+    }
+    assert_eq!(parse("/v1/schemas/a/-/x"), Err(PathError::Unknown));
+}
+
 #[test]
 fn every_resource_has_one_path() {
     assert_eq!(
