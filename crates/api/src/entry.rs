@@ -200,6 +200,9 @@ pub struct Version {
     /// Through which publish request.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub publish_request_id: Option<String>,
+    /// Whose approvals let it be published.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub approved_by: Vec<String>,
     /// The commit, 64 hex digits.
     pub commit: String,
     /// First line of its message.
@@ -226,4 +229,10 @@ pub struct Blame {
     pub at: String,
     /// First line of its message.
     pub message: String,
+    /// Through which publish request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub publish_request_id: Option<String>,
+    /// Whose approvals let it be published.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub approved_by: Vec<String>,
 }

@@ -23,6 +23,8 @@ pub struct Version {
     pub published: Stamp,
     /// Number of the publish request.
     pub request: Option<u64>,
+    /// Whose approvals let it be published.
+    pub approved_by: Vec<String>,
     /// The commit.
     pub commit: ObjectId,
     /// Place of the commit on the line.
@@ -63,6 +65,10 @@ pub struct BlameLine {
     pub at_ms: i64,
     /// First line of its message.
     pub message: String,
+    /// Number of the publish request.
+    pub request: Option<u64>,
+    /// Whose approvals let it be published.
+    pub approved_by: Vec<String>,
 }
 
 /// A page of blame.
@@ -131,6 +137,7 @@ impl Session {
                         .transpose()?,
                     published: committed(&commit),
                     request: commit.request,
+                    approved_by: seen.approvers(namespace, commit.request)?,
                     commit: place.commit,
                     position: place.position,
                     message: subject(&commit.message),
@@ -196,10 +203,22 @@ impl Session {
                     author: commit.author.clone(),
                     at_ms: commit.commit_time.ms,
                     message: subject(&commit.message),
+                    request: commit.request,
+                    approved_by: seen.approvers(namespace, commit.request)?,
                 })
             })
             .collect::<Result<_, Error>>()?;
         Ok(Blame { lines, next })
+    }
+}
+
+impl Seen<'_> {
+    /// Whose approvals let a commit be published that a request brought.
+    fn approvers(&self, namespace: &Namespace, request: Option<u64>) -> Result<Vec<String>, Error> {
+        match request {
+            Some(number) => self.approvers_of(number, namespace),
+            None => Ok(Vec::new()),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub const GROUPS: &str = "group/";
 pub const TOKENS: &str = "token/";
 /// What the names of issuers begin with.
 pub const ISSUERS: &str = "issuer/";
+const REQUEST_COUNTER: &str = "counter/request";
 const REQUESTS: &str = "request/";
 /// What the names of the marks of scheduled publish requests begin with.
 pub(crate) const SCHEDULED: &str = "scheduled/";
@@ -194,7 +195,13 @@ pub fn scheduled(number: u64) -> Result<RefName, Error> {
 /// # Errors
 /// As [`published`].
 pub fn request_counter() -> Result<RefName, Error> {
-    name("counter/request")
+    name(REQUEST_COUNTER)
+}
+
+/// Whether this is about publish requests, which belong to the namespaces that they name.
+#[must_use]
+pub fn is_of_requests(name: &str) -> bool {
+    name.starts_with(REQUESTS) || name.starts_with(SCHEDULED) || name == REQUEST_COUNTER
 }
 
 /// The namespace that a ref belongs to.

@@ -102,7 +102,7 @@ fn namespace_of(operation: &Operation) -> Option<Namespace> {
     let mut found: Option<Namespace> = None;
     for edit in &operation.edits {
         let name = edit.name.as_str();
-        if names::is_namespace_counter(name) {
+        if names::is_namespace_counter(name) || names::is_of_requests(name) {
             continue;
         }
         let namespace = match names::schema_of(name) {
@@ -118,7 +118,23 @@ fn namespace_of(operation: &Operation) -> Option<Namespace> {
                 .unwrap_or_else(Namespace::root),
         });
     }
-    found
+    found.or_else(|| namespace_of_detail(&operation.detail))
+}
+
+/// The namespace that the detail of an operation names: of one that moved no more than the record of a
+/// publish request, which belongs to several namespaces or to one.
+fn namespace_of_detail(detail: &str) -> Option<Namespace> {
+    let detail: serde_json::Value = serde_json::from_str(detail).ok()?;
+    let named: Vec<Namespace> = detail
+        .get("namespaces")?
+        .as_array()?
+        .iter()
+        .filter_map(|namespace| namespace.as_str()?.parse().ok())
+        .collect();
+    let (first, others) = named.split_first()?;
+    first
+        .ancestors()
+        .find(|above| others.iter().all(|other| above.contains(other)))
 }
 
 /// The namespace that governed the schema which an operation is about, as its detail has it.

@@ -139,6 +139,8 @@ pub(crate) enum RequestPart {
     Whole,
     /// `diff`
     Diff,
+    /// `impact`
+    Impact,
     /// `comments`
     Comments,
     /// `reviews`
@@ -192,6 +194,7 @@ impl Resource {
             Self::Request(_, part) => match part {
                 RequestPart::Whole => "/v1/requests/{n}",
                 RequestPart::Diff => "/v1/requests/{n}/diff",
+                RequestPart::Impact => "/v1/requests/{n}/impact",
                 RequestPart::Comments => "/v1/requests/{n}/comments",
                 RequestPart::Reviews => "/v1/requests/{n}/reviews",
                 RequestPart::Publish => "/v1/requests/{n}/publish",
@@ -250,7 +253,7 @@ impl Resource {
             Self::Requests => &[Method::GET, Method::POST],
             Self::Request(_, part) => match part {
                 RequestPart::Whole => &[Method::GET, Method::PATCH],
-                RequestPart::Diff => GET,
+                RequestPart::Diff | RequestPart::Impact => GET,
                 RequestPart::Schedule => &[Method::POST, Method::DELETE],
                 RequestPart::Comments
                 | RequestPart::Reviews
@@ -362,6 +365,7 @@ fn request(number: &str, part: &[&str]) -> Result<Resource, PathError> {
     let part = match part {
         [] => RequestPart::Whole,
         ["diff"] => RequestPart::Diff,
+        ["impact"] => RequestPart::Impact,
         ["comments"] => RequestPart::Comments,
         ["reviews"] => RequestPart::Reviews,
         ["publish"] => RequestPart::Publish,

@@ -330,7 +330,16 @@ impl Args {
                 connection.wait(client.review_request(request.0, &write))?
             }
             RequestCommand::Edit(edit) => edit.run(&connection)?,
-            RequestCommand::Publish(publish) => publish.run(&connection)?,
+            RequestCommand::Publish(publish) => {
+                let published = publish.run(&connection)?;
+                for target in &published.targets {
+                    let namespace = &target.namespace;
+                    cx.ui.note(&format!(
+                        "undo: confman rollback {namespace} --to published~1"
+                    ));
+                }
+                published
+            }
             RequestCommand::Schedule(schedule) => schedule.run(&connection)?,
             RequestCommand::Withdraw { request, message } => {
                 let write = WithdrawWrite { reason: message };

@@ -18,6 +18,10 @@ pub(crate) fn version(version: &Version) -> Text {
     if let Some(request) = &version.publish_request_id {
         text.plain("  ").plain(request);
     }
+    if !version.approved_by.is_empty() {
+        text.faint(" approved by ")
+            .plain(&version.approved_by.join(", "));
+    }
     if !version.message.is_empty() {
         text.plain("  ").faint(&version.message);
     }

@@ -263,11 +263,7 @@ pub(crate) fn next_steps(request: &PublishRequest) -> Vec<String> {
                 "an admin acknowledges it: confman request acknowledge {number}"
             )]
         }
-        "published" => vec![format!(
-            "undo: confman rollback {} --to published~1",
-            request.namespace
-        )],
-        "withdrawn" => Vec::new(),
+        "published" | "withdrawn" => Vec::new(),
         _ if gone => vec![format!(
             "a draft is gone: confman request withdraw {number}"
         )],
@@ -394,7 +390,7 @@ mod tests {
         rejected: ask again: confman request edit 42
         scheduled: take it back: confman request schedule 42 --cancel
         suspended: ask again: confman request edit 42
-        published: undo: confman rollback /a --to published~1
+        published: 
         withdrawn:
         ");
     }

@@ -1,5 +1,6 @@
 //! A request as people read it.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use confman_layout::{entry_key, read_entry};
@@ -19,8 +20,10 @@ use crate::entry::{Stamp, TreeEntry, Values};
 use crate::error::{Error, What};
 use crate::line::Line;
 use crate::names;
+use crate::preview::Preview;
 use crate::seen::Seen;
 use crate::session::Session;
+use crate::validation::Candidate;
 
 /// What becomes of a key: what is there, and what will be.
 type Change = (TreeKey, Option<Leaf>, Option<Leaf>);
@@ -113,6 +116,41 @@ impl Session {
             to: shown.to,
             changes,
             next,
+        })
+    }
+}
+
+impl Session {
+    /// What publishing a request would do to every effective document that it reaches; nothing once it
+    /// is closed.
+    ///
+    /// # Errors
+    /// As [`Session::request`].
+    pub fn request_impact(&self, number: u64) -> Result<Preview, Error> {
+        self.dry_run(|evaluation| {
+            let (_, record, _) = evaluation.request_record(number)?;
+            let mut candidates = Vec::new();
+            for target in &record.targets {
+                if record.state.0.is_final() {
+                    break;
+                }
+                let now = evaluation.target_now(target)?;
+                let published = now.published.as_ref().map(|(head, _)| head.id);
+                let old_tree = evaluation.tree_of(published.as_ref())?;
+                let edits: BTreeMap<TreeKey, Option<Leaf>> = now
+                    .changes
+                    .into_iter()
+                    .map(|(key, (_, new))| (key, new))
+                    .collect();
+                if !edits.is_empty() {
+                    candidates.push(Candidate {
+                        namespace: target.namespace.clone(),
+                        old_tree,
+                        new_tree: evaluation.edit_tree(&old_tree, &edits)?,
+                    });
+                }
+            }
+            evaluation.preview(&evaluation.with_new(), &candidates)
         })
     }
 }

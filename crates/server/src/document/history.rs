@@ -32,6 +32,7 @@ fn version(version: &repo::Version) -> Result<Version, ApiError> {
         published_at: time::utc(version.published.at_ms),
         published_by: version.published.by.clone(),
         publish_request_id: super::request_id(version.request),
+        approved_by: version.approved_by.clone(),
         commit: version.commit.to_string(),
         message: version.message.clone(),
         raft_term: version.term,
@@ -48,5 +49,7 @@ pub(crate) fn blame(line: &BlameLine) -> Blame {
         author: commit::by(&line.author),
         at: time::utc(line.at_ms),
         message: line.message.clone(),
+        publish_request_id: super::request_id(line.request),
+        approved_by: line.approved_by.clone(),
     }
 }

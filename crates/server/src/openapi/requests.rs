@@ -1,7 +1,7 @@
 //! The routes of publish requests.
 
 use axum::http::Method;
-use confman_api::{Page, request};
+use confman_api::{Page, request, schema};
 
 use super::{Answers, CURSOR, LIMIT, Operation, SchemaOf, of};
 
@@ -62,6 +62,14 @@ pub(super) fn operations() -> Vec<Operation> {
             ],
             reads: None,
             answers: Answers::Json(200, of::<request::RequestDiff>),
+        },
+        Operation {
+            template: "/v1/requests/{n}/impact",
+            method: Method::GET,
+            summary: "What publishing it would do to effective documents",
+            query: &[],
+            reads: None,
+            answers: Answers::Json(200, of::<schema::Preview>),
         },
         on(
             "/v1/requests/{n}/comments",

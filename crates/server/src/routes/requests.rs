@@ -20,6 +20,7 @@ use super::publish::{keys, named};
 use crate::body::{DOCUMENT_BYTES_MAX, VALUES_BYTES_MAX};
 use crate::call::Call;
 use crate::document::request::{self, APPROVE, REJECT};
+use crate::document::schema;
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::url::RequestPart;
@@ -38,6 +39,7 @@ pub(crate) async fn part(
         (RequestPart::Whole, &Method::PATCH) => edit(call, number).await,
         (RequestPart::Whole, _) => get(call, number).await,
         (RequestPart::Diff, _) => diff(call, number).await,
+        (RequestPart::Impact, _) => impact(call, number).await,
         (RequestPart::Comments, _) => comment(call, number).await,
         (RequestPart::Reviews, _) => review(call, number).await,
         (RequestPart::Publish, _) => publish(call, number).await,
@@ -170,6 +172,12 @@ async fn diff(call: Call, number: u64) -> Result<Reply, ApiError> {
         Ok(reply.commit(found.to).next(&here, next.as_deref()))
     })
     .await
+}
+
+async fn impact(call: Call, number: u64) -> Result<Reply, ApiError> {
+    call.no_query()?;
+    call.run(move |session| Reply::json(&schema::preview(&session.request_impact(number)?)?))
+        .await
 }
 
 async fn edit(mut call: Call, number: u64) -> Result<Reply, ApiError> {

@@ -96,6 +96,7 @@ pub(crate) const FIXED: &[&str] = &[
 pub(crate) const OF_REQUEST: &[&str] = &[
     "",
     "/diff",
+    "/impact",
     "/comments",
     "/reviews",
     "/publish",
