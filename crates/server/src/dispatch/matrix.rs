@@ -64,6 +64,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/requests/{n}", Of(ConfigReadDraft)),
     ("PATCH", "/v1/requests/{n}", Of(RequestCreate)),
     ("GET", "/v1/requests/{n}/diff", Of(ConfigReadDraft)),
+    ("GET", "/v1/requests/{n}/impact", Of(ConfigReadDraft)),
     ("POST", "/v1/requests/{n}/comments", Of(ConfigReadDraft)),
     ("POST", "/v1/requests/{n}/reviews", Of(RequestApprove)),
     ("POST", "/v1/requests/{n}/publish", Of(ConfigPublish)),
