@@ -297,7 +297,7 @@ fn rules_of_keys_hold() {
         "/teams",
         serde_json::json!({ "settings": { "environment": "staging" } }),
     );
-    insta::assert_snapshot!(broken(governed.set("/teams/payments", &["other=1"])), @"");
+    insta::assert_snapshot!(broken(governed.set("/teams/payments", &["other=1"])), @"[x-confman-allowed-environments] `/teams/payments:prod` it is allowed in production only, and this namespace is `staging` (/schemas/teams/payments/base#/properties/prod/x-confman-allowed-environments, attached by `/teams/payments`)");
     let rotations = governed.test.admin.rotations(&ns("/")).unwrap();
     assert!(rotations.rotations.is_empty());
     governed.test.clock.advance(31 * 24 * 60 * MINUTE_MS);
@@ -312,7 +312,7 @@ fn rules_of_keys_hold() {
             )
         })
         .collect();
-    insta::assert_snapshot!(due.join("\n"), @"");
+    insta::assert_snapshot!(due.join("\n"), @"/teams/payments:token after 31 of 30 days");
 }
 
 #[test]
