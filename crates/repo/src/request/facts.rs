@@ -102,6 +102,10 @@ impl Seen<'_> {
             .ok_or_else(not_found)?;
         let request = RequestRecord::read(&record)?;
         for target in &request.targets {
+            // While a namespace is deleted, its requests are with it.
+            if self.get(&names::policy(&target.namespace)?).is_none() {
+                return Err(not_found());
+            }
             match self.permit(&target.namespace, Permission::ConfigReadDraft) {
                 Ok(()) => {}
                 Err(Error::NotFound { .. } | Error::Denied { .. }) => return Err(not_found()),

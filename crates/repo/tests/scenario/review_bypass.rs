@@ -3,7 +3,7 @@
 use confman_repo::model::document::RoleName;
 use confman_repo::model::{GroupDocument, Scope};
 use confman_repo::policy::request::State;
-use confman_repo::request::EditRequest;
+use confman_repo::request::{EditRequest, RequestFilter};
 use confman_repo::{Error, ExpectedHead, NewToken, PushEdit, PushRequest, PushTarget, Rollback};
 use serde_json::json;
 
@@ -203,6 +203,14 @@ fn a_namespace_that_was_made_again_knows_nothing_of_what_was_approved() {
         .delete_namespace(&ns("/a"), false, ExpectedHead::Any)
         .unwrap();
     insta::assert_snapshot!(said(publish(&team.bob, number)), @"there is no publish request `#1`");
+    // Not even its admin sees it, and the list goes on without it.
+    insta::assert_snapshot!(said(team.test.admin.request(number)), @"there is no publish request `#1`");
+    let all = team
+        .test
+        .admin
+        .requests(&RequestFilter::default(), None, 10)
+        .unwrap();
+    assert!(all.requests.is_empty() && all.filtered);
     team.test.clock.advance(MINUTE_MS);
     team.test
         .admin
