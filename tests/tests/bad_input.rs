@@ -350,7 +350,11 @@ fn a_full_disk_refuses_writes_keeps_what_was_acknowledged_and_says_so() {
     // On a disk with room again, everything that was acknowledged is there.
     let larger = place.path().join("larger");
     let seen = format!("/proc/{}/root{}", server.pid(), data_directory.display());
-    let copied = Command::new("cp").arg("-a").arg(&seen).arg(&larger).status();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(&seen)
+        .arg(&larger)
+        .status();
     assert!(copied.unwrap().success());
     drop(server);
     let server = Server::start_on(&larger);
@@ -358,6 +362,9 @@ fn a_full_disk_refuses_writes_keeps_what_was_acknowledged_and_says_so() {
     for number in kept {
         let ran = admin.runs(&["get", &format!("/:noise-{number}")]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(ran.stdout == noise(number + 1, 900_000).as_bytes(), "{number}");
+        assert!(
+            ran.stdout == noise(number + 1, 900_000).as_bytes(),
+            "{number}"
+        );
     }
 }

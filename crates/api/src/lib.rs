@@ -6,6 +6,7 @@
 pub mod commit;
 pub mod draft;
 pub mod entry;
+pub mod explain;
 pub mod identity;
 pub mod namespace;
 pub mod ofrep;
@@ -36,6 +37,10 @@ pub const MEDIA_TYPE_PACK: &str = "application/x-confman-pack";
 pub const MEDIA_TYPE_PROBLEM: &str = "application/problem+json";
 /// Media type of one JSON document a line.
 pub const MEDIA_TYPE_NDJSON: &str = "application/x-ndjson";
+/// Media type of a stream of events.
+pub const MEDIA_TYPE_EVENTS: &str = "text/event-stream";
+/// Media type of a merge patch (RFC 7396).
+pub const MEDIA_TYPE_MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A page of a list. Where `next` is given, ask again with `?cursor=` it.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

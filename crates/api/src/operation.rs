@@ -13,8 +13,6 @@ pub struct Operation {
     /// The operation before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parent: Option<String>,
-    /// Counts operations from 1.
-    pub sequence: u64,
     /// Raft log index.
     pub index: u64,
     /// Raft term.
@@ -50,4 +48,14 @@ pub struct RefMove {
     /// To.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub new: Option<String>,
+}
+
+/// An operation in the bytes that its id is the hash of. `GET /operations/sealed`, oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedOperation {
+    /// 64 hex digits.
+    pub id: String,
+    /// The canonical bytes, base64.
+    pub bytes: String,
 }

@@ -12,6 +12,7 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod draft;
 pub(crate) mod edit;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod get;
@@ -76,6 +77,7 @@ impl Command {
             Self::Unset(args) => args.run(cx),
             Self::Ls(args) => args.run(cx),
             Self::Tree(args) => args.run(cx),
+            Self::Explain(args) => args.run(cx),
             Self::History(args) => args.run(cx),
             Self::Draft(args) => args.run(cx),
             Self::Publish(args) => args.run(cx),

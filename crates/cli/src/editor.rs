@@ -1,6 +1,7 @@
 //! The editor of whoever is at the terminal.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use confman_model::EntryType;
@@ -77,4 +78,18 @@ fn command(cx: &Context) -> Result<Vec<String>, CliError> {
 
 fn no_editor() -> CliError {
     CliError::usage("no editor is named").next("set EDITOR, as in EDITOR=nano")
+}
+
+/// Keeps a text that could not be used, and says where.
+pub(crate) fn keep(text: &str, extension: &str) -> Result<PathBuf, CliError> {
+    let failed = |error: std::io::Error| CliError::io("cannot keep what you wrote", &error);
+    let mut file = tempfile::Builder::new()
+        .prefix("confman-")
+        .suffix(extension)
+        .tempfile()
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.flush().map_err(failed)?;
+    let (_, path) = file.keep().map_err(|error| failed(error.error))?;
+    Ok(path)
 }

@@ -5,6 +5,7 @@ pub(crate) mod commit;
 pub(crate) mod diff;
 pub(crate) mod draft;
 pub(crate) mod entry;
+pub(crate) mod explain;
 pub(crate) mod fsck;
 pub(crate) mod history;
 pub(crate) mod identity;

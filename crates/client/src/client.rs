@@ -6,6 +6,8 @@
 mod effective;
 mod error;
 mod identity;
+mod namespaces;
+mod operations;
 mod pack_body;
 mod raw;
 mod requests;
@@ -27,7 +29,6 @@ use confman_api::entry::{
     Version as KeyVersion,
 };
 use confman_api::namespace::{NamespaceDocument, NamespaceSummary};
-use confman_api::operation::Operation;
 use confman_api::sync::{FetchWrite, ImportState, PushWrite, Pushed};
 use confman_api::system::{FsckReport, Readiness, Version, Whoami};
 use confman_model::{DraftName, Key, Namespace, Revision, TagName};
@@ -40,6 +41,8 @@ use serde_json::value::RawValue;
 pub use effective::ReceivedDocument;
 pub use error::ClientError;
 pub use identity::TokensOf;
+pub use namespaces::SeenDocument;
+pub use operations::{OperationStream, OperationsQuery};
 pub use pack_body::FetchedPack;
 pub use raw::{RawAnswer, RawRequest};
 pub use requests::RequestsQuery;
@@ -667,23 +670,6 @@ impl Client {
         tag: &TagName,
     ) -> Result<(), ClientError> {
         self.delete(url::in_namespace(namespace, &["tags", tag.as_str()]))
-            .await
-    }
-
-    /// A page of the audit log, newest first.
-    ///
-    /// # Errors
-    /// As any request.
-    pub async fn operations(
-        &self,
-        limit: Option<usize>,
-        cursor: Option<&str>,
-    ) -> Result<Page<Operation>, ClientError> {
-        let parameters = [
-            ("limit", limit.map(|limit| limit.to_string())),
-            ("cursor", cursor.map(ToOwned::to_owned)),
-        ];
-        self.get(format!("/v1/operations{}", url::query(&parameters)))
             .await
     }
 

@@ -12,6 +12,7 @@
 //! Deliberately absent: the environment, configuration files and the terminal. The caller gives the
 //! values; a token is never part of an error or of a `Debug` text.
 
+pub mod audit;
 pub mod client;
 pub mod foreign;
 pub mod git;

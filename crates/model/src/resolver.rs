@@ -236,6 +236,9 @@ fn check_order<'a>(chain: impl Iterator<Item = &'a Namespace>) -> Result<(), Res
 }
 
 #[cfg(test)]
+mod exhaustive;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 

@@ -172,6 +172,30 @@ fn leaves(scope: &Scope, grants: &Grants, permission: Permission) -> bool {
         && permits(scope.role, permission)
 }
 
+/// Every grant that counts, nearest namespace and highest role first.
+#[must_use]
+pub fn all_grants(grants: &Grants) -> Vec<Grant> {
+    let mut all = Vec::new();
+    for at in &grants.chain {
+        for (role, holders) in by_role(&at.roles) {
+            all.extend(holders.iter().map(|holder| Grant {
+                namespace: at.namespace.clone(),
+                role,
+                holder: holder.clone(),
+            }));
+        }
+    }
+    let root = Namespace::root();
+    if !grants.chain.iter().any(|at| at.namespace == root) {
+        all.extend(grants.root.admin.iter().map(|holder| Grant {
+            namespace: root.clone(),
+            role: Role::Admin,
+            holder: holder.clone(),
+        }));
+    }
+    all
+}
+
 /// Every grant that the subject has, nearest namespace and highest role first.
 fn held(grants: &Grants, subject: &Subject) -> Vec<Grant> {
     let mut held = Vec::new();

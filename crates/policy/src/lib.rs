@@ -16,6 +16,6 @@ pub mod violation;
 pub use confman_model::Scope;
 pub use confman_model::document::ANYONE;
 pub use confman_model::document::RoleName as Role;
-pub use decision::{Decision, Grant, Grants, GrantsAt, Subject, decide, role_name};
+pub use decision::{Decision, Grant, Grants, GrantsAt, Subject, all_grants, decide, role_name};
 pub use permission::{Permission, least_role, permits};
 pub use violation::Violation;

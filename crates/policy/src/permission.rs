@@ -74,6 +74,35 @@ impl Permission {
     }
 }
 
+/// What is no permission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownPermission(String);
+
+impl fmt::Display for UnknownPermission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = Permission::ALL.iter().map(|known| known.name()).collect();
+        write!(
+            f,
+            "there is no permission `{}`; there are {}",
+            self.0.chars().take(64).collect::<String>().escape_debug(),
+            names.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for UnknownPermission {}
+
+impl std::str::FromStr for Permission {
+    type Err = UnknownPermission;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPermission> {
+        Self::ALL
+            .into_iter()
+            .find(|permission| permission.name() == text)
+            .ok_or_else(|| UnknownPermission(text.to_owned()))
+    }
+}
+
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -169,6 +169,7 @@ impl Session {
             for one in &together {
                 evaluation.restore(one)?;
             }
+            evaluation.note_new_namespace()?;
             Ok(Outcome {
                 record,
                 ..Outcome::default()

@@ -174,17 +174,17 @@ impl Tombstone for OwnLeaf {
 }
 
 /// A namespace of a chain, and what is read of it.
-struct Link {
-    namespace: Namespace,
-    commit: Option<ObjectId>,
-    tree: ObjectId,
+pub(crate) struct Link {
+    pub namespace: Namespace,
+    pub commit: Option<ObjectId>,
+    pub tree: ObjectId,
     /// Where the commit is on the namespace's line.
-    place: Option<Place>,
+    pub place: Option<Place>,
 }
 
 /// The ordered commits behind an effective document.
-struct Basis {
-    links: Vec<Link>,
+pub(crate) struct Basis {
+    pub links: Vec<Link>,
 }
 
 impl Basis {
@@ -233,7 +233,7 @@ impl Seen<'_> {
         Ok(links.collect())
     }
 
-    fn basis(&self, namespace: &Namespace, revision: &Revision) -> Result<Basis, Error> {
+    pub(crate) fn basis(&self, namespace: &Namespace, revision: &Revision) -> Result<Basis, Error> {
         let at = self.resolve(namespace, revision)?;
         let place = match at.position {
             Some(position) => Some(self.line(namespace)?.must(position)?),

@@ -232,6 +232,12 @@ impl Intent<'_> {
         let mut detail = self.detail.clone();
         if let serde_json::Value::Object(fields) = &mut detail {
             fields.extend(found);
+            if let Some(origin) = &self.session.origin {
+                fields.insert("requestId".to_owned(), origin.request_id.clone().into());
+                if let Some(client) = &origin.client {
+                    fields.insert("client".to_owned(), client.clone().into());
+                }
+            }
         }
         if self.session.idempotency_key.is_some() {
             let mut value = self.digest.to_vec();

@@ -10,6 +10,7 @@ use crate::entry::Stamp;
 use crate::error::{Error, Problem, What};
 use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
 use crate::names;
+use crate::namespace::Vanishing;
 use crate::seen::Seen;
 use crate::session::Session;
 
@@ -102,6 +103,7 @@ impl Session {
             expected.check(What::Group, name, old)?;
             is_new = old.is_none();
             evaluation.check_group(name, document)?;
+            evaluation.check_root_keeps_admin(&Vanishing::Group(name, &document.members))?;
             let record = evaluation.put_record_document(about.clone(), document)?;
             Ok(Outcome {
                 record: Some(record),
@@ -141,6 +143,7 @@ impl Session {
                 return Err(Error::not_found(What::Group, name));
             }
             expected.check(What::Group, name, old)?;
+            evaluation.check_root_keeps_admin(&Vanishing::Group(name, &[]))?;
             evaluation.set(about.clone(), None);
             Ok(Outcome::default())
         })?;
@@ -149,7 +152,7 @@ impl Session {
 }
 
 impl Seen<'_> {
-    fn group(&self, name: &GroupName) -> Result<Option<GroupInfo>, Error> {
+    pub(crate) fn group(&self, name: &GroupName) -> Result<Option<GroupInfo>, Error> {
         let Some(target) = self.get(&names::group(name.as_str())?) else {
             return Ok(None);
         };

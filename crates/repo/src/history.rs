@@ -9,6 +9,7 @@ use confman_policy::Permission;
 
 use crate::entry::Stamp;
 use crate::error::{Error, What};
+use crate::line::{KeyVersion, Line};
 use crate::seen::{Seen, committed, subject};
 use crate::session::Session;
 
@@ -126,24 +127,8 @@ impl Session {
         let versions = found
             .into_iter()
             .map(|version| {
-                let place = line.must(version.row.position)?;
-                let commit = seen.objects().commit(&place.commit)?;
-                Ok(Version {
-                    version: version.row.version,
-                    entry: version
-                        .row
-                        .leaf
-                        .map(|leaf| read_entry(seen.objects(), &leaf))
-                        .transpose()?,
-                    published: committed(&commit),
-                    request: commit.request,
-                    approved_by: seen.approvers(namespace, commit.request)?,
-                    commit: place.commit,
-                    position: place.position,
-                    message: subject(&commit.message),
-                    term: terms.at(&seen, version.index)?,
-                    index: version.index,
-                })
+                let term = terms.at(&seen, version.index)?;
+                seen.version(namespace, &line, version, term)
             })
             .collect::<Result<_, Error>>()?;
         Ok(History {
@@ -219,6 +204,44 @@ impl Seen<'_> {
             Some(number) => self.approvers_of(number, namespace),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// A version of a key with what its commit says.
+    fn version(
+        &self,
+        namespace: &Namespace,
+        line: &Line<'_>,
+        version: KeyVersion,
+        term: u64,
+    ) -> Result<Version, Error> {
+        let place = line.must(version.row.position)?;
+        let commit = self.objects().commit(&place.commit)?;
+        Ok(Version {
+            version: version.row.version,
+            entry: version
+                .row
+                .leaf
+                .map(|leaf| read_entry(self.objects(), &leaf))
+                .transpose()?,
+            published: committed(&commit),
+            request: commit.request,
+            approved_by: self.approvers(namespace, commit.request)?,
+            commit: place.commit,
+            position: place.position,
+            message: subject(&commit.message),
+            term,
+            index: version.index,
+        })
+    }
+
+    /// One version of a key of a namespace.
+    pub(crate) fn version_of(
+        &self,
+        namespace: &Namespace,
+        version: KeyVersion,
+    ) -> Result<Version, Error> {
+        let term = self.term_at(version.index)?;
+        self.version(namespace, &self.line(namespace)?, version, term)
     }
 }
 

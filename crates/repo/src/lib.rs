@@ -23,6 +23,7 @@ pub mod effective;
 pub mod entry;
 pub mod error;
 mod evaluation;
+pub mod explain;
 pub mod fetch;
 pub mod following;
 pub mod fsck;
@@ -69,6 +70,9 @@ pub use entry::{
     ConfigEntry, DraftSide, Entries, EntriesQuery, PublishedSide, Stamp, TreeEntry, Values,
 };
 pub use error::{Error, KeyConflict, Problem, What};
+pub use explain::{
+    ChainPart, EffectiveNamespace, EffectiveSetting, ExplainedLink, Explanation, PermissionReport,
+};
 pub use fetch::{FetchPlan, FetchRequest, FetchedRef};
 pub use following::{Differences, Following, Missed, Moved};
 pub use fsck::{FsckProgress, FsckReport};
@@ -79,7 +83,9 @@ pub use log::{CommitInfo, Log, LogQuery};
 pub use namespace::{
     DocumentChange, DocumentHistory, DocumentVersion, NamespaceInfo, Namespaces, UpdatedNamespace,
 };
-pub use operation::{LoggedOperation, OperationFilter, Operations};
+pub use operation::{
+    LoggedOperation, OperationBound, OperationFilter, Operations, SealedOperation,
+};
 pub use preview::{EffectiveKeyChange, NamespaceChanges, Preview, Proposed, VoidChange};
 pub use principal::{NewPrincipal, PrincipalChange, PrincipalInfo};
 pub use publish::{Publish, Published, Rollback, Warning};
@@ -92,7 +98,7 @@ pub use schema::{
     PutSchema, SchemaCheck, SchemaHistory, SchemaInfo, SchemaSummary, SchemaVersion, SchemaWritten,
     SchemasPage,
 };
-pub use session::{Session, Whoami, WhoamiToken};
+pub use session::{Origin, Session, Whoami, WhoamiToken};
 pub use sign_in::{Purpose, SignIn, SignedIn};
 pub use tag::Tag;
 pub use token::{NewToken, Token, TokenInfo};

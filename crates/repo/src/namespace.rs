@@ -1,8 +1,10 @@
 //! Namespaces and their documents.
 
+use std::collections::HashSet;
+
 use confman_model::document::{ANYONE, DocumentError};
 use confman_model::identity::GROUP_PREFIX;
-use confman_model::{Namespace, NamespaceDocument};
+use confman_model::{GroupName, Member, Namespace, NamespaceDocument, PrincipalName};
 use confman_object_store::{ObjectId, tree};
 use confman_policy::{Permission, decide};
 use confman_refs::Committed;
@@ -362,16 +364,7 @@ impl Evaluation<'_> {
         let mut warnings = Vec::new();
         let namespace = &new.path;
         if namespace.parent().is_none() {
-            let mut known = false;
-            for holder in &new.roles.admin {
-                known = known || self.is_known(holder)?;
-            }
-            if !known {
-                return Err(Error::invalid(
-                    "document of `/`",
-                    "`roles.admin` must name somebody who exists, so that nothing is left without an admin",
-                ));
-            }
+            self.check_root_admins(&new.roles.admin, &Vanishing::Nobody)?;
         }
         for (role, before, after) in [
             ("admin", &old.roles.admin, &new.roles.admin),
@@ -418,6 +411,81 @@ impl Evaluation<'_> {
         // What no principal can be called is not known; asking for its ref would be an error.
         Ok(names::principal(holder).is_ok() && self.subject_of(holder)?.is_some())
     }
+}
+
+/// Who is about to be gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Vanishing<'a> {
+    Nobody,
+    /// A principal that is disabled.
+    Principal(&'a PrincipalName),
+    /// A group that will have these members and no others.
+    Group(&'a GroupName, &'a [Member]),
+}
+
+impl Evaluation<'_> {
+    /// Refuses what would leave `/` without an admin who exists, as its document stands.
+    pub(crate) fn check_root_keeps_admin(&self, vanishing: &Vanishing<'_>) -> Result<(), Error> {
+        let root = self.document(&Namespace::root())?;
+        let root = root.ok_or_else(|| Error::bug("there is no `/`"))?;
+        self.check_root_admins(&root.roles.admin, vanishing)
+    }
+
+    fn check_root_admins(&self, admins: &[String], vanishing: &Vanishing<'_>) -> Result<(), Error> {
+        for holder in admins {
+            if self.is_somebody(holder, vanishing)? {
+                return Ok(());
+            }
+        }
+        Err(Error::invalid(
+            "document of `/`",
+            "`roles.admin` must name somebody who exists, so that nothing is left without an admin",
+        ))
+    }
+
+    /// Whether somebody who exists holds a role through this holder: a principal that is not disabled, or a
+    /// group with such a member. Who an issuer puts into a group comes and goes, so it does not count.
+    fn is_somebody(&self, holder: &str, vanishing: &Vanishing<'_>) -> Result<bool, Error> {
+        let mut waiting = vec![holder.to_owned()];
+        let mut visited = HashSet::new();
+        while let Some(holder) = waiting.pop() {
+            if !visited.insert(holder.clone()) {
+                continue;
+            }
+            let Some(group) = holder.strip_prefix(GROUP_PREFIX) else {
+                let goes =
+                    matches!(vanishing, Vanishing::Principal(name) if name.as_str() == holder);
+                // What no principal can be called is not known; asking for its ref would be an error.
+                if !goes && names::principal(&holder).is_ok() && self.subject_of(&holder)?.is_some()
+                {
+                    return Ok(true);
+                }
+                continue;
+            };
+            let Ok(name) = group.parse::<GroupName>() else {
+                continue;
+            };
+            match vanishing {
+                Vanishing::Group(changed, members) if **changed == name => {
+                    waiting.extend(members.iter().map(ToString::to_string));
+                }
+                _ => {
+                    if let Some(group) = self.group(&name)? {
+                        waiting.extend(group.document.members.iter().map(ToString::to_string));
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Reads the text of a namespace's document.
+///
+/// # Errors
+/// [`Error::Invalid`] with everything that is wrong.
+pub fn read_document(namespace: &Namespace, text: &str) -> Result<NamespaceDocument, Error> {
+    NamespaceDocument::from_text(text).map_err(|error| document_invalid(namespace, &error))
 }
 
 fn document_invalid(namespace: &Namespace, error: &DocumentError) -> Error {

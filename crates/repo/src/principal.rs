@@ -13,6 +13,7 @@ use crate::error::{Error, Problem, What};
 use crate::evaluation::{Digest, Intent, Outcome};
 use crate::group::Named;
 use crate::names;
+use crate::namespace::Vanishing;
 use crate::record::RecordDocument;
 use crate::seen::Seen;
 use crate::session::Session;
@@ -213,6 +214,9 @@ impl Session {
                     format!("change to principal `{name}`"),
                     "nobody can disable itself; another admin of `/` can",
                 ));
+            }
+            if change.disabled == Some(true) {
+                evaluation.check_root_keeps_admin(&Vanishing::Principal(name))?;
             }
             let old = evaluation.repo.principals.get(evaluation.repo, target)?;
             let mut record = old.document.clone();

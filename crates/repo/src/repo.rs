@@ -287,6 +287,7 @@ impl Repo {
             actor,
             idempotency_key: None,
             credential: None,
+            origin: None,
         }
     }
 

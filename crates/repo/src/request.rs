@@ -14,6 +14,7 @@ mod publish;
 mod record;
 mod schedule;
 mod show;
+mod touching;
 
 use std::collections::BTreeSet;
 
@@ -39,6 +40,7 @@ pub use list::{RequestFilter, Requests};
 pub use publish::PublishRequest;
 pub use schedule::{DueOutcome, Ran};
 pub use show::RequestDiff;
+pub use touching::OpenRequest;
 
 /// What to ask for.
 #[derive(Clone, Debug)]

@@ -19,6 +19,16 @@ pub struct Session {
     pub(crate) idempotency_key: Option<Arc<str>>,
     /// What the caller showed, for decisions that are remembered.
     pub(crate) credential: Option<Credential>,
+    pub(crate) origin: Option<Arc<Origin>>,
+}
+
+/// Where a request comes from, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Names the request in the server's log.
+    pub request_id: String,
+    /// Address of the client; `None` where there is no network.
+    pub client: Option<String>,
 }
 
 /// Who the actor is.
@@ -75,6 +85,15 @@ impl Session {
     pub fn shown(&self, token: &str) -> Self {
         Self {
             credential: Some(Credential::of(token)),
+            ..self.clone()
+        }
+    }
+
+    /// The same session, whose operations name this origin.
+    #[must_use]
+    pub fn from_origin(&self, origin: Origin) -> Self {
+        Self {
+            origin: Some(Arc::new(origin)),
             ..self.clone()
         }
     }

@@ -14,6 +14,16 @@ impl Seen<'_> {
             .or(&Settings::system_defaults()))
     }
 
+    /// What holds where no document states it: as in the system's defaults, or as this node was told.
+    pub(crate) fn default_settings(&self) -> Settings {
+        let limits = self.repo.options.value_limits.clone();
+        Settings {
+            value_bytes_max: Some(limits.value_bytes_max),
+            secret_schemes: Some(limits.secret_schemes),
+            ..Settings::system_defaults()
+        }
+    }
+
     /// What values a namespace accepts. What no document states is as this node was told.
     pub(crate) fn value_limits(&self, namespace: &Namespace) -> Result<ValueLimits, Error> {
         let stated = self.stated_settings(namespace)?;

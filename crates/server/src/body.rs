@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
+use confman_api::MEDIA_TYPE_MERGE_PATCH;
 use confman_api::problem::ProblemItem;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
@@ -143,7 +144,10 @@ fn check_is_json(headers: &HeaderMap) -> Result<(), ApiError> {
         .split(';')
         .next()
         .unwrap_or_default();
-    if essence.trim().eq_ignore_ascii_case("application/json") {
+    let essence = essence.trim();
+    if essence.eq_ignore_ascii_case("application/json")
+        || essence.eq_ignore_ascii_case(MEDIA_TYPE_MERGE_PATCH)
+    {
         return Ok(());
     }
     let detail = "the body must be JSON: send `Content-Type: application/json`";

@@ -9,20 +9,21 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 use confman_api::{HEADER_INDEX, HEADER_MIN_INDEX, HEADER_REQUEST_ID};
-use confman_repo::Actor;
+use confman_repo::{Actor, Origin};
 use futures::FutureExt;
 use tracing::Instrument;
 
 use crate::app::App;
 use crate::call::{CONSISTENCY, Call};
 use crate::error::{ApiError, Code};
+use crate::listener;
 use crate::preference;
 use crate::query::Query;
 use crate::reply::{Here, Reply};
 use crate::request_id::RequestId;
 use crate::routes::{
-    commits, config, drafts, entries, history, identity, namespaces, ofrep, operations, publish,
-    requests, schemas, spring, sync, system, tags, watch,
+    commits, config, drafts, entries, explain, history, identity, namespaces, ofrep, operations,
+    publish, requests, schemas, spring, sync, system, tags, watch,
 };
 use crate::url::{self, Part, PathError, Resource};
 
@@ -47,7 +48,11 @@ pub(crate) async fn handle(app: App, request: Request) -> Response {
         false => Waits::No,
     };
     let span = tracing::info_span!("request", id = %request_id);
-    let answered = AssertUnwindSafe(answer(&app, resource, request))
+    let origin = Origin {
+        request_id: request_id.as_str().to_owned(),
+        client: listener::peer(&request),
+    };
+    let answered = AssertUnwindSafe(answer(&app, resource, request, origin))
         .catch_unwind()
         .instrument(span.clone())
         .await
@@ -147,6 +152,7 @@ async fn answer(
     app: &App,
     resource: Result<Resource, PathError>,
     request: Request,
+    origin: Origin,
 ) -> Result<Reply, ApiError> {
     let resource = resource.map_err(no_resource)?;
     let method = match *request.method() {
@@ -172,14 +178,33 @@ async fn answer(
     if is_linearizable(here.query.as_deref())? {
         app.linearize().await?;
     }
-    let mut session = app.repo().session(actor).shown(token);
+    let principal = actor.principal().to_owned();
+    let client = origin.client.clone().unwrap_or_default();
+    let mut session = app.repo().session(actor).shown(token).from_origin(origin);
     let token = Arc::from(token);
     if let Some(key) = preference::idempotency_key(&parts.headers)? {
         session = session.idempotent(&key);
     }
     let is_anyone = session.actor().is_anyone();
+    let path = here.path.clone();
     let call = Call::new(app.clone(), session, token, parts.headers, here, body);
-    match route(call, resource, &method).await {
+    let template = resource.template();
+    let answered = route(call, resource, &method).await;
+    if let Err(error) = &answered
+        && error.code == Code::Forbidden
+        && method != Method::GET
+    {
+        tracing::warn!(
+            %principal,
+            client,
+            %method,
+            route = template,
+            path,
+            "refused {method} {path} to {principal}: {}",
+            error.detail
+        );
+    }
+    match answered {
         // Whoever says who it is may be allowed.
         Err(error) if is_anyone && error.code == Code::Forbidden => Err(preference::no_token()),
         answered => answered,
@@ -240,6 +265,8 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
         }
         Resource::SchemaHistory(path) => return schemas::history(call, path).await,
         Resource::SchemaCheck(path) => return schemas::check(call, path).await,
+        Resource::SealedOperations => return operations::sealed(call).await,
+        Resource::DeletedNamespaces => return namespaces::deleted(call).await,
         Resource::Namespaces => {
             return match *method {
                 Method::POST => namespaces::create(call).await,
@@ -258,7 +285,15 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
         Resource::In(namespace, part) => (namespace, part),
     };
     match (part, method) {
+        (Part::Document, &Method::PUT) => namespaces::replace(call, namespace).await,
+        (Part::Document, &Method::PATCH) => namespaces::patch(call, namespace).await,
+        (Part::Document, &Method::DELETE) => namespaces::remove(call, namespace).await,
         (Part::Document, _) => namespaces::document(call, namespace).await,
+        (Part::Effective, _) => namespaces::effective(call, namespace).await,
+        (Part::DocumentHistory, _) => namespaces::history(call, namespace).await,
+        (Part::Restore, _) => namespaces::restore(call, namespace).await,
+        (Part::Explain(key), _) => explain::key(call, namespace, key).await,
+        (Part::Permissions, _) => explain::permissions(call, namespace).await,
         (Part::Config, _) => config::document(call, namespace).await,
         (Part::ConfigKey(key), _) => config::value(call, namespace, key).await,
         (Part::Watch, _) => watch::watch(call, namespace).await,

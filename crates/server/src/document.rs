@@ -3,8 +3,10 @@
 pub(crate) mod commit;
 pub(crate) mod draft;
 pub(crate) mod entry;
+pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod identity;
+pub(crate) mod namespace;
 pub(crate) mod operation;
 pub(crate) mod request;
 pub(crate) mod schema;

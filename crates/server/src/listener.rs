@@ -42,6 +42,16 @@ const ALIVE_AFTER: Duration = Duration::from_secs(60);
 /// Pause after the system refused a connection (no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Peer(SocketAddr);
+
+/// Address of the client that a request came from; `None` where it came over no network.
+pub(crate) fn peer<B>(request: &Request<B>) -> Option<String> {
+    let peer = request.extensions().get::<Peer>();
+    peer.map(|Peer(address)| address.ip().to_canonical().to_string())
+}
+
 /// Serves until `stop` is cancelled, then lets requests finish for [`DRAIN_SECONDS_MAX`].
 pub(crate) async fn run(listener: TcpListener, app: App, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -69,7 +79,8 @@ pub(crate) async fn run(listener: TcpListener, app: App, stop: CancellationToken
             continue;
         };
         let answering = app.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
             let answer = dispatch::handle(answering.clone(), request.map(Body::new));
             async move { Ok::<_, Infallible>(answer.await) }
         });

@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 use axum::http::Method;
 use bytes::Bytes;
 use confman_api::{
-    MEDIA_TYPE_NDJSON, MEDIA_TYPE_PACK, Page, commit, draft, entry, namespace, ofrep, operation,
-    problem, schema, spring, sync, system, watch,
+    MEDIA_TYPE_EVENTS, MEDIA_TYPE_NDJSON, MEDIA_TYPE_PACK, Page, commit, draft, entry, explain,
+    namespace, ofrep, operation, problem, schema, spring, sync, system, watch,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -140,13 +140,32 @@ fn operations() -> Vec<Operation> {
             "/v1/operations",
             "The audit log, newest first",
             &[
-                ("namespace", "only about this namespace and those below"),
+                (
+                    "namespace",
+                    "only what touched this namespace or one below it",
+                ),
                 ("actor", "only by this principal"),
-                ("action", "only of this kind"),
+                (
+                    "action",
+                    "only of this kind; with a `.` at its end, of every kind that begins so",
+                ),
+                ("request", "only of this request"),
+                ("ref", "only what moved this ref"),
+                ("since", "not before this log index or time"),
+                ("until", "not after this log index or time"),
                 CURSOR,
                 LIMIT,
             ],
-            Either(of::<Page<operation::Operation>>, &[MEDIA_TYPE_NDJSON]),
+            Either(
+                of::<Page<operation::Operation>>,
+                &[MEDIA_TYPE_NDJSON, MEDIA_TYPE_EVENTS],
+            ),
+        ),
+        get(
+            "/v1/operations/sealed",
+            "The bytes that the ids of operations are the hashes of, oldest first",
+            &[CURSOR, LIMIT],
+            Json(200, of::<Page<operation::SealedOperation>>),
         ),
         operation(
             "/v1/fsck",
@@ -162,6 +181,12 @@ fn operations() -> Vec<Operation> {
             &[PREFIX, CURSOR, LIMIT],
             Json(200, of::<Page<namespace::NamespaceSummary>>),
         ),
+        get(
+            "/v1/namespaces/deleted",
+            "The deleted namespaces that the caller may restore",
+            &[PREFIX, CURSOR, LIMIT],
+            Json(200, of::<Page<namespace::DeletedNamespace>>),
+        ),
         post(
             "/v1/namespaces",
             "Make a namespace",
@@ -174,6 +199,64 @@ fn operations() -> Vec<Operation> {
             "The document of a namespace",
             &[],
             Json(200, namespace_document),
+        ),
+        operation(
+            "/v1/ns/{namespace}/-/namespace",
+            Method::PUT,
+            "Replace the document of a namespace",
+            &[],
+            Some(namespace_document),
+            Json(200, of::<namespace::UpdatedNamespace>),
+        ),
+        operation(
+            "/v1/ns/{namespace}/-/namespace",
+            Method::PATCH,
+            "Lay a merge patch over the document of a namespace",
+            &[],
+            Some(values),
+            Json(200, of::<namespace::UpdatedNamespace>),
+        ),
+        delete(
+            "/v1/ns/{namespace}/-/namespace",
+            "Delete a namespace",
+            &[("recursive", "`true`: with those below it")],
+            Json(200, of::<namespace::MovedNamespaces>),
+        ),
+        operation(
+            "/v1/ns/{namespace}/-/restore",
+            Method::POST,
+            "Bring back what was deleted together",
+            &[("deletion", "which deletion; the last where absent")],
+            None,
+            Json(200, of::<namespace::MovedNamespaces>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/namespace/effective",
+            "What holds in a namespace beside its values, and who says so",
+            &[("at", "a time")],
+            Json(200, of::<explain::EffectiveNamespace>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/namespace/history",
+            "The versions of the document of a namespace",
+            &[CURSOR, LIMIT],
+            Json(200, of::<Page<namespace::DocumentVersion>>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/permissions",
+            "Why somebody may or may not do things",
+            &[
+                ("principal", "who; the caller where absent"),
+                ("permission", "only this one"),
+                ("at", "by the grants of a time"),
+            ],
+            Json(200, of::<explain::PermissionReport>),
+        ),
+        get(
+            "/v1/ns/{namespace}/-/explain/{key}",
+            "Why a key is what it is",
+            &[("at", "a revision")],
+            Json(200, of::<explain::Explanation>),
         ),
         get(
             "/v1/ns/{namespace}/-/config",

@@ -4,6 +4,7 @@ pub(crate) mod commits;
 pub(crate) mod config;
 pub(crate) mod drafts;
 pub(crate) mod entries;
+pub(crate) mod explain;
 pub(crate) mod groups;
 pub(crate) mod history;
 pub(crate) mod identity;

@@ -52,8 +52,12 @@ pub(crate) enum Resource {
     SchemaCheck(SchemaPath),
     /// `/v1/rotations`
     Rotations,
+    /// `/v1/namespaces/deleted`
+    DeletedNamespaces,
     /// `/v1/operations`
     Operations,
+    /// `/v1/operations/sealed`
+    SealedOperations,
     /// `/v1/fsck`
     Fsck,
     /// `/v1/requests`
@@ -82,6 +86,16 @@ pub(crate) struct SpringPath {
 pub(crate) enum Part {
     /// `namespace`
     Document,
+    /// `namespace/effective`
+    Effective,
+    /// `namespace/history`
+    DocumentHistory,
+    /// `restore`
+    Restore,
+    /// `explain/{key}`
+    Explain(Key),
+    /// `permissions`
+    Permissions,
     /// `config`
     Config,
     /// `config/{key}`
@@ -188,7 +202,9 @@ impl Resource {
             Self::SchemaHistory(_) => "/v1/schemas/{path}/-/history",
             Self::SchemaCheck(_) => "/v1/schemas/{path}/-/check",
             Self::Rotations => "/v1/rotations",
+            Self::DeletedNamespaces => "/v1/namespaces/deleted",
             Self::Operations => "/v1/operations",
+            Self::SealedOperations => "/v1/operations/sealed",
             Self::Fsck => "/v1/fsck",
             Self::Requests => "/v1/requests",
             Self::Request(_, part) => match part {
@@ -204,6 +220,11 @@ impl Resource {
             },
             Self::In(_, part) => match part {
                 Part::Document => "/v1/ns/{namespace}/-/namespace",
+                Part::Effective => "/v1/ns/{namespace}/-/namespace/effective",
+                Part::DocumentHistory => "/v1/ns/{namespace}/-/namespace/history",
+                Part::Restore => "/v1/ns/{namespace}/-/restore",
+                Part::Explain(_) => "/v1/ns/{namespace}/-/explain/{key}",
+                Part::Permissions => "/v1/ns/{namespace}/-/permissions",
                 Part::Config => "/v1/ns/{namespace}/-/config",
                 Part::ConfigKey(_) => "/v1/ns/{namespace}/-/config/{key}",
                 Part::Watch => "/v1/ns/{namespace}/-/watch",
@@ -245,7 +266,9 @@ impl Resource {
             | Self::Schemas
             | Self::SchemaHistory(_)
             | Self::Rotations
-            | Self::Operations => GET,
+            | Self::DeletedNamespaces
+            | Self::Operations
+            | Self::SealedOperations => GET,
             Self::Identity(identity) => identity.methods(),
             Self::Schema(_) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Namespaces => &[Method::GET, Method::POST],
@@ -264,14 +287,19 @@ impl Resource {
             Self::In(_, part) => match part {
                 Part::Entry(_) | Part::Tag(_) => &[Method::GET, Method::PUT, Method::DELETE],
                 Part::Draft(_) => &[Method::GET, Method::DELETE],
+                Part::Document => &[Method::GET, Method::PUT, Method::PATCH, Method::DELETE],
                 Part::Changes(_)
                 | Part::Publish
                 | Part::Rollback
                 | Part::Validate
                 | Part::Preview
+                | Part::Restore
                 | Part::Fetch
                 | Part::Push => POST,
-                Part::Document
+                Part::Effective
+                | Part::DocumentHistory
+                | Part::Explain(_)
+                | Part::Permissions
                 | Part::Config
                 | Part::ConfigKey(_)
                 | Part::Watch
@@ -326,10 +354,12 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["spring", application, profiles] => spring(application, profiles, None),
         ["spring", application, profiles, label] => spring(application, profiles, Some(label)),
         ["v1", "namespaces"] => Ok(Resource::Namespaces),
+        ["v1", "namespaces", "deleted"] => Ok(Resource::DeletedNamespaces),
         ["v1", "operations"] => Ok(Resource::Operations),
         ["v1", "rotations"] => Ok(Resource::Rotations),
         ["v1", "schemas"] => Ok(Resource::Schemas),
         ["v1", "schemas", inside @ ..] => schema(inside),
+        ["v1", "operations", "sealed"] => Ok(Resource::SealedOperations),
         ["v1", "fsck"] => Ok(Resource::Fsck),
         ["v1", "requests"] => Ok(Resource::Requests),
         ["v1", "requests", number, part @ ..] => request(number, part),
@@ -426,6 +456,11 @@ fn part(segments: &[&str]) -> Result<Part, PathError> {
     };
     match (*collection, names) {
         ("namespace", []) => Ok(Part::Document),
+        ("namespace", ["effective"]) => Ok(Part::Effective),
+        ("namespace", ["history"]) => Ok(Part::DocumentHistory),
+        ("restore", []) => Ok(Part::Restore),
+        ("explain", key @ [_, ..]) => Ok(Part::Explain(name("key", key)?)),
+        ("permissions", []) => Ok(Part::Permissions),
         ("config", []) => Ok(Part::Config),
         ("config", key) => Ok(Part::ConfigKey(name("key", key)?)),
         ("watch", []) => Ok(Part::Watch),

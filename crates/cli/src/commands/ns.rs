@@ -1,22 +1,28 @@
+mod change;
+mod deletion;
+mod explain;
+
 use clap::Subcommand;
 use confman_api::namespace::NamespaceDocument;
 use confman_model::Namespace;
 use confman_model::document::Roles;
 
-use crate::context::Context;
+use crate::context::{Context, pages};
 use crate::error::CliError;
 use crate::place::name;
 use crate::render;
 use crate::report::{Report, output};
 use crate::working_directory::namespace_or_here;
 
-/// Create, list and show namespaces
+/// Create, list, show, change, delete and restore namespaces
 ///
 /// Examples:
 ///   confman ns create /teams/payments --owner payments-team@company.com
-///   confman ns create /sandbox --no-inherit --editor everybody
-///   confman ns list /teams
-///   confman ns show /teams/payments
+///   confman ns grant /teams/payments editor alice group:payments
+///   confman ns set /teams/payments requireApproval=true minApprovers=2
+///   confman ns show /teams/payments --effective     # with where each setting comes from
+///   confman ns explain /teams/payments --principal alice --permission config:publish
+///   confman ns delete /teams/payments --yes         # `confman ns restore` brings it back
 ///
 /// A namespace inherits values, roles and settings from the one above it, unless it is
 /// made with --no-inherit.
@@ -36,13 +42,32 @@ enum NsCommand {
         /// Only this one and those below it
         #[arg(value_parser = name::<Namespace>)]
         namespace: Option<Namespace>,
+        /// Those that were deleted and that you may restore
+        #[arg(long)]
+        deleted: bool,
     },
     /// Show the document of a namespace: owner, roles, settings
     Show {
         /// The namespace; in a working copy, its own if none is named
         #[arg(value_parser = name::<Namespace>)]
         namespace: Option<Namespace>,
+        /// What holds, and which namespace says so: chain, settings, schemas, grants
+        #[arg(long)]
+        effective: bool,
+        /// What held at a time, as in `2h ago`
+        #[arg(long, value_name = "TIME", requires = "effective")]
+        at: Option<String>,
+        /// Every version of the document, newest first
+        #[arg(long, conflicts_with = "effective")]
+        history: bool,
     },
+    Grant(change::Grant),
+    Revoke(change::Revoke),
+    Set(change::Set),
+    Edit(change::Edit),
+    Explain(explain::Explain),
+    Delete(deletion::Delete),
+    Restore(deletion::Restore),
 }
 
 #[derive(Debug, clap::Args)]
@@ -118,7 +143,22 @@ impl Args {
                 let made = connection.wait(connection.client.create_namespace(&document))?;
                 Ok(Report::one(made, render::namespace::document))
             }
-            NsCommand::List { namespace } => {
+            NsCommand::List {
+                namespace,
+                deleted: true,
+            } => {
+                let deleted =
+                    connection.wait(connection.client.deleted_namespaces(namespace.as_ref()))?;
+                if cx.ui.json {
+                    return Ok(Report::stream(deleted.into_iter().map(|one| {
+                        Ok(output(one, |one| {
+                            render::namespace::deleted(std::slice::from_ref(one))
+                        }))
+                    })));
+                }
+                Ok(Report::one(deleted, |deleted| render::namespace::deleted(deleted)).paged())
+            }
+            NsCommand::List { namespace, .. } => {
                 let namespaces =
                     connection.wait(connection.client.namespaces(namespace.as_ref()))?;
                 if cx.ui.json {
@@ -133,11 +173,41 @@ impl Args {
                         .paged(),
                 )
             }
-            NsCommand::Show { namespace } => {
+            NsCommand::Show {
+                namespace,
+                effective,
+                at,
+                history,
+            } => {
                 let namespace = namespace_or_here(namespace.as_ref())?;
+                if effective {
+                    let found = connection.wait(
+                        connection
+                            .client
+                            .effective_namespace(&namespace, at.as_deref()),
+                    )?;
+                    return Ok(Report::one(found, render::namespace::effective));
+                }
+                if history {
+                    let versions = pages(None, move |cursor: Option<&str>| {
+                        let page = connection
+                            .wait(connection.client.document_history(&namespace, None, cursor))?;
+                        Ok((page.items, page.next))
+                    });
+                    let shown =
+                        versions.map(|version| Ok(output(version?, render::namespace::version)));
+                    return Ok(Report::stream(shown).paged());
+                }
                 let document = connection.wait(connection.client.namespace(&namespace))?;
                 Ok(Report::one(document, render::namespace::document))
             }
+            NsCommand::Grant(grant) => grant.run(cx, &connection),
+            NsCommand::Revoke(revoke) => revoke.run(cx, &connection),
+            NsCommand::Set(set) => set.run(cx, &connection),
+            NsCommand::Edit(edit) => edit.run(cx, &connection),
+            NsCommand::Explain(explain) => explain.run(&connection),
+            NsCommand::Delete(delete) => delete.run(cx, &connection),
+            NsCommand::Restore(restore) => restore.run(&connection),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Namespaces: a list, a tree, and one document.
 
-use confman_api::namespace::{NamespaceDocument, NamespaceSummary};
+use confman_api::explain::EffectiveNamespace;
+use confman_api::namespace::{
+    DeletedNamespace, DocumentVersion, MovedNamespaces, NamespaceDocument, NamespaceSummary,
+};
 
 use crate::render::time;
-use crate::text::{Role, Text, count};
+use crate::text::{Role, Text, count, short};
 
 /// One namespace a line.
 pub(crate) fn list(namespaces: &[NamespaceSummary]) -> Text {
@@ -141,6 +144,98 @@ pub(crate) fn document(document: &NamespaceDocument) -> Text {
         &made(&document.metadata.updated, &document.metadata.updated_by),
     );
     text
+}
+
+/// What holds in a namespace beside its values, and who says so.
+pub(crate) fn effective(found: &EffectiveNamespace) -> Text {
+    let mut text = Text::new();
+    text.push(Role::Heading, &found.namespace).end_line();
+    let chain: Vec<&str> = found
+        .chain
+        .iter()
+        .map(|part| part.namespace.as_str())
+        .collect();
+    text.plain("  ")
+        .faint("chain  ")
+        .plain(&chain.join(" → "))
+        .end_line();
+    for schema in &found.schemas {
+        text.plain("  ")
+            .faint("schema ")
+            .plain(&schema.path)
+            .faint(&format!("  of {}", schema.namespace))
+            .end_line();
+    }
+    let rows: Vec<_> = found
+        .settings
+        .iter()
+        .map(|setting| {
+            let from = setting.from.as_deref().unwrap_or("the system's default");
+            vec![
+                (Role::Plain, format!("  {}", setting.name)),
+                (Role::Plain, setting.value.to_string()),
+                (Role::Faint, from.to_owned()),
+            ]
+        })
+        .collect();
+    text.append(super::columns(&rows));
+    let rows: Vec<_> = found
+        .grants
+        .iter()
+        .map(|grant| {
+            vec![
+                (Role::Plain, format!("  {}", grant.role)),
+                (Role::Plain, grant.holder.clone()),
+                (Role::Faint, grant.namespace.clone()),
+            ]
+        })
+        .collect();
+    text.append(super::columns(&rows));
+    text
+}
+
+/// A version of a document.
+pub(crate) fn version(version: &DocumentVersion) -> Text {
+    let mut text = Text::new();
+    text.push(Role::Heading, &format!("version {}", version.version))
+        .plain("  ")
+        .push(Role::Id, short(&version.commit))
+        .plain("  ")
+        .faint(&time(&version.at))
+        .plain("  ")
+        .plain(&version.by)
+        .plain("  ")
+        .plain(&version.message)
+        .end_line();
+    text
+}
+
+/// What was deleted or restored.
+pub(crate) fn moved(verb: &str, moved: &MovedNamespaces) -> Text {
+    let mut text = Text::new();
+    for namespace in &moved.namespaces {
+        text.faint(verb).plain(" ").plain(namespace).end_line();
+    }
+    text
+}
+
+/// Namespaces that were deleted, one a line.
+pub(crate) fn deleted(deleted: &[DeletedNamespace]) -> Text {
+    let rows: Vec<_> = deleted
+        .iter()
+        .map(|one| {
+            vec![
+                (Role::Heading, one.path.clone()),
+                (Role::Id, one.deletion.clone()),
+                (
+                    Role::Faint,
+                    format!("{} by {}", time(&one.deleted_at), one.deleted_by),
+                ),
+                (Role::Faint, one.owner.clone()),
+            ]
+        })
+        .collect();
+    super::columns(&rows)
 }
 
 #[cfg(test)]

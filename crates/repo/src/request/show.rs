@@ -26,7 +26,7 @@ use crate::session::Session;
 use crate::validation::Candidate;
 
 /// What becomes of a key: what is there, and what will be.
-type Change = (TreeKey, Option<Leaf>, Option<Leaf>);
+pub(super) type Change = (TreeKey, Option<Leaf>, Option<Leaf>);
 
 /// A page of what a request changes in one namespace.
 #[derive(Clone, Debug)]
@@ -156,10 +156,10 @@ impl Session {
 }
 
 /// What a request changes in a namespace, or has changed.
-struct Shown {
+pub(super) struct Shown {
     from: Option<ObjectId>,
     to: Option<ObjectId>,
-    changes: Vec<Change>,
+    pub changes: Vec<Change>,
 }
 
 impl Seen<'_> {
@@ -248,7 +248,11 @@ impl Seen<'_> {
     }
 
     /// What a target changes: while it is open, what publishing it would; then what it did.
-    fn shown(&self, record: &RequestRecord, target: &TargetRecord) -> Result<Shown, Error> {
+    pub(super) fn shown(
+        &self,
+        record: &RequestRecord,
+        target: &TargetRecord,
+    ) -> Result<Shown, Error> {
         let (from, to) = match (record.state.0.is_final(), published_target(record, target)) {
             (false, _) => {
                 let now = self.target_now(target)?;

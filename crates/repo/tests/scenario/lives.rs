@@ -321,3 +321,21 @@ fn deleting_and_restoring_once_is_once_however_often_it_is_asked_for() {
     assert_eq!(restore(&session, "/a"), "/a");
     assert_eq!(restore(&session, "/a"), "/a");
 }
+
+#[test]
+fn the_root_keeps_an_admin_when_principals_and_groups_go() {
+    let test = TestRepo::new();
+    let ann = test.principal("ann");
+    let group = "admins".parse().unwrap();
+    let put = |session: &Session, members: serde_json::Value| {
+        let document = serde_json::from_value(json!({ "members": members })).unwrap();
+        said(session.put_group(&group, &document, ExpectedHead::Any))
+    };
+    assert_eq!(put(&test.admin, json!(["ann"])), "ok");
+    insta::assert_snapshot!(patch(&test.admin, "/", json!({"roles": {"admin": ["group:admins"]}})), @"ok; you are no admin of `/` any more");
+    let refused = "document of `/` is not valid: `roles.admin` must name somebody who exists, so that nothing is left without an admin";
+    assert_eq!(put(&ann, json!([])), refused);
+    assert_eq!(said(ann.delete_group(&group, ExpectedHead::Any)), refused);
+    assert_eq!(put(&ann, json!(["ann", "admin"])), "ok");
+    assert_eq!(put(&ann, json!(["admin"])), "ok");
+}

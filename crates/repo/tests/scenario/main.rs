@@ -15,6 +15,7 @@ mod history;
 mod identity;
 mod lives;
 mod model;
+mod moments;
 mod namespaces;
 mod publishing;
 mod requests;

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::{Method, StatusCode};
 use confman_repo::policy::Permission::{
     self, ConfigPublish, ConfigReadDraft, ConfigReadPublished, ConfigRollback, ConfigWriteDraft,
-    NamespaceRead, NamespaceWrite, RequestApprove, RequestCreate, RequestReject, SchemaWrite,
+    NamespaceDelete, NamespaceRead, NamespaceWrite, RequestApprove, RequestCreate, RequestReject,
+    SchemaWrite,
 };
 use confman_repo::policy::{Role, permits};
 use confman_repo::{DocumentChange, ExpectedHead};
@@ -73,6 +74,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("DELETE", "/v1/requests/{n}/schedule", Of(ConfigPublish)),
     ("POST", "/v1/requests/{n}/withdraw", Of(RequestReject)),
     ("POST", "/v1/requests/{n}/acknowledge", Of(NamespaceWrite)),
+    ("GET", "/v1/namespaces/deleted", Somebody),
     ("GET", "/v1/operations", Somebody),
     ("GET", "/v1/principals", Root),
     ("POST", "/v1/principals", Root),
@@ -86,6 +88,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/issuers/{issuer}", Root),
     ("PUT", "/v1/issuers/{issuer}", Root),
     ("DELETE", "/v1/issuers/{issuer}", Root),
+    ("GET", "/v1/operations/sealed", Root),
     ("POST", "/v1/fsck", Root),
     ("POST", "/v1/namespaces", At(NamespaceWrite)),
     ("POST", "/ofrep/v1/evaluate/flags", At(ConfigReadPublished)),
@@ -130,6 +133,35 @@ const TABLE: &[(&str, &str, Needs)] = &[
         At(ConfigReadPublished),
     ),
     ("GET", "/v1/ns/{namespace}/-/namespace", At(NamespaceRead)),
+    ("PUT", "/v1/ns/{namespace}/-/namespace", At(NamespaceWrite)),
+    (
+        "PATCH",
+        "/v1/ns/{namespace}/-/namespace",
+        At(NamespaceWrite),
+    ),
+    (
+        "DELETE",
+        "/v1/ns/{namespace}/-/namespace",
+        At(NamespaceDelete),
+    ),
+    (
+        "GET",
+        "/v1/ns/{namespace}/-/namespace/effective",
+        At(NamespaceRead),
+    ),
+    (
+        "GET",
+        "/v1/ns/{namespace}/-/namespace/history",
+        At(NamespaceRead),
+    ),
+    // Who may not restore is told that nothing was deleted; that is in the tests of lives.
+    ("POST", "/v1/ns/{namespace}/-/restore", Somebody),
+    ("GET", "/v1/ns/{namespace}/-/permissions", At(NamespaceRead)),
+    (
+        "GET",
+        "/v1/ns/{namespace}/-/explain/{key}",
+        At(ConfigReadPublished),
+    ),
     (
         "GET",
         "/v1/ns/{namespace}/-/config",
@@ -455,6 +487,8 @@ async fn ask(
         ("POST", "/v1/namespaces") => {
             body = json!({ "path": format!("{place}/of-{}", caller.name) });
         }
+        // A namespace cannot move, which is found out by who may change it.
+        ("PUT", "/v1/ns/{namespace}/-/namespace") => body = json!({ "path": "/elsewhere" }),
         ("PUT", "/v1/ns/{namespace}/-/entries/{key}") => body = json!({ "value": 1 }),
         (_, "/v1/ns/{namespace}/-/drafts/{draft}/changes") => {
             body = json!({ "changes": { "k": { "value": 2 } } });
@@ -494,7 +528,9 @@ async fn ask(
     if !matches!(route.needs, Nothing | Door) {
         asking = asking.header("authorization", &format!("Bearer {}", caller.token));
     }
-    if is_of_whole_document(route) {
+    let is_deletion =
+        (route.method.as_str(), route.template) == ("DELETE", "/v1/ns/{namespace}/-/namespace");
+    if is_deletion || is_of_whole_document(route) {
         // Nobody has seen this state, so that whoever may do it changes nothing.
         asking = asking.header("if-match", &format!("\"{}\"", "0".repeat(64)));
     }

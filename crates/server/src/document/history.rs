@@ -21,7 +21,8 @@ pub(crate) fn history(found: &repo::History, next: Option<String>) -> Result<His
     })
 }
 
-fn version(version: &repo::Version) -> Result<Version, ApiError> {
+/// A version of a key.
+pub(crate) fn version(version: &repo::Version) -> Result<Version, ApiError> {
     let value = version.entry.as_ref().and_then(Entry::value);
     Ok(Version {
         version: version.version,

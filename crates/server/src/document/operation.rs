@@ -1,7 +1,8 @@
 //! The audit log.
 
-use confman_api::operation::{Operation, RefMove};
-use confman_repo::LoggedOperation;
+use confman_api::operation::{Operation, RefMove, SealedOperation};
+use confman_repo::{self as repo, LoggedOperation};
+use data_encoding::BASE64;
 use serde_json::value::RawValue;
 
 use super::time;
@@ -17,7 +18,6 @@ pub(crate) fn operation(logged: &LoggedOperation) -> Operation {
     Operation {
         id: logged.id.to_string(),
         parent: operation.parent.map(|id| id.to_string()),
-        sequence: operation.sequence,
         index: operation.index,
         term: operation.term,
         at: time::utc(operation.time_ms),
@@ -27,5 +27,13 @@ pub(crate) fn operation(logged: &LoggedOperation) -> Operation {
         refs: refs.collect(),
         detail: RawValue::from_string(operation.detail.clone()).ok(),
         view: operation.view.map(|id| id.to_string()),
+    }
+}
+
+/// An operation in its canonical bytes.
+pub(crate) fn sealed(found: &repo::SealedOperation) -> SealedOperation {
+    SealedOperation {
+        id: found.id.to_string(),
+        bytes: BASE64.encode(&found.bytes),
     }
 }

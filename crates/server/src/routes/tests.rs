@@ -664,7 +664,6 @@ async fn the_audit_log_is_a_page_or_lines() {
         {
           "id": "[id]",
           "parent": "[id]",
-          "sequence": 3,
           "index": "[n]",
           "term": "[n]",
           "at": "[time]",
@@ -680,7 +679,8 @@ async fn the_audit_log_is_a_page_or_lines() {
           "detail": {
             "namespace": "/a",
             "draft": "setup",
-            "keys": 1
+            "keys": 1,
+            "requestId": "[uuid]"
           }
         }
       ],
@@ -698,11 +698,7 @@ async fn the_audit_log_is_a_page_or_lines() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let sequences: Vec<u64> = all
-        .iter()
-        .map(|operation| operation["sequence"].as_u64().unwrap())
-        .collect();
-    assert_eq!(sequences, [3, 2, 1]);
+    assert_eq!(all.len(), 3);
     for pair in all.windows(2) {
         assert_eq!(pair[0]["parent"], pair[1]["id"]);
     }
@@ -1003,4 +999,366 @@ async fn schemas_are_written_attached_and_enforced() {
     assert_eq!(used.outcome(), "409 in-use");
     let due = server.get("/v1/rotations").send().await.document();
     assert_eq!(due["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_document_is_replaced_patched_and_kept_in_its_versions() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    let path = "/v1/ns/a/-/namespace";
+    let patched = server
+        .ask(Method::PATCH, path)
+        .header("content-type", "application/merge-patch+json")
+        .json(&json!({ "owner": "team", "roles": { "editor": ["nobody"] } }))
+        .await;
+    insta::assert_snapshot!(patched.redacted(), @r#"
+    {
+      "document": {
+        "path": "/a",
+        "owner": "team",
+        "inherit": true,
+        "roles": {
+          "admin": [],
+          "publisher": [],
+          "editor": [
+            "nobody"
+          ],
+          "viewer": []
+        },
+        "settings": {},
+        "metadata": {
+          "created": "[time]",
+          "createdBy": "admin",
+          "updated": "[time]",
+          "updatedBy": "admin"
+        }
+      },
+      "commit": "[id]",
+      "warnings": [
+        "`nobody` is editor now, though nobody of that name exists"
+      ]
+    }
+    "#);
+    let seen = patched.header("etag").to_owned();
+    let mut document = patched.document()["document"].clone();
+    document["displayName"] = json!("A");
+    let replaced = server
+        .ask(Method::PUT, path)
+        .header("if-match", &seen)
+        .json(&document)
+        .await;
+    assert_eq!(replaced.status, StatusCode::OK, "{}", replaced.text());
+    let stale = server
+        .ask(Method::PUT, path)
+        .header("if-match", &seen)
+        .json(&document)
+        .await;
+    assert_eq!(stale.outcome(), "412 precondition-failed");
+    let same = server.ask(Method::PUT, path).json(&document).await;
+    assert_eq!(same.outcome(), "409 unchanged");
+    document["ownr"] = json!("x");
+    document["settings"] = json!({ "minAprovers": 2 });
+    let wrong = server.ask(Method::PUT, path).json(&document).await;
+    assert_eq!(wrong.outcome(), "400 invalid");
+    assert_eq!(
+        wrong.document()["errors"].as_array().unwrap().len(),
+        2,
+        "{}",
+        wrong.text()
+    );
+    let history = server
+        .get("/v1/ns/a/-/namespace/history?limit=2")
+        .send()
+        .await;
+    let messages: Vec<_> = history.document()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| version["message"].clone())
+        .collect();
+    assert_eq!(
+        messages,
+        [
+            json!("update /a: displayName"),
+            json!("update /a: roles.editor, owner")
+        ]
+    );
+    assert!(history.header("link").contains("cursor="));
+}
+
+#[tokio::test]
+async fn a_namespace_is_deleted_with_what_is_below_it_and_restored() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    server.namespace("/a/b").await;
+    server.publish("/a/b", json!({ "x": 1 })).await;
+    let refused = server
+        .ask(Method::DELETE, "/v1/ns/a/-/namespace")
+        .send()
+        .await;
+    assert_eq!(refused.outcome(), "409 has-children");
+    assert_eq!(
+        refused.document()["errors"],
+        json!([{ "detail": "namespace /a/b" }])
+    );
+    let deleted = server
+        .ask(Method::DELETE, "/v1/ns/a/-/namespace?recursive=true")
+        .send()
+        .await;
+    assert_eq!(deleted.document()["namespaces"], json!(["/a", "/a/b"]));
+    let gone = server.get("/v1/ns/a/b/-/config").send().await;
+    assert_eq!(gone.outcome(), "404 not-found");
+    let listed = server.get("/v1/namespaces/deleted?limit=1").send().await;
+    assert_eq!(listed.document()["items"][0]["path"], "/a");
+    let next = listed.document()["next"].as_str().unwrap().to_owned();
+    let rest = server
+        .get(&format!("/v1/namespaces/deleted?cursor={next}"))
+        .send()
+        .await;
+    assert_eq!(rest.document()["items"][0]["path"], "/a/b");
+    let restored = server.ask(Method::POST, "/v1/ns/a/-/restore").send().await;
+    assert_eq!(restored.document()["namespaces"], json!(["/a", "/a/b"]));
+    let config = server.get("/v1/ns/a/b/-/config").send().await;
+    assert_eq!(config.document(), json!({ "x": 1 }));
+    let again = server.ask(Method::POST, "/v1/ns/a/-/restore").send().await;
+    assert_eq!(again.outcome(), "404 not-found");
+}
+
+#[tokio::test]
+async fn a_key_a_setting_and_a_right_are_explained() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    server.namespace("/a/b").await;
+    let settings = json!({ "settings": { "environment": "production", "minApprovers": 2 } });
+    server
+        .write(Method::PATCH, "/v1/ns/a/-/namespace", settings)
+        .await;
+    server.publish("/a", json!({ "x": 1, "y": 1 })).await;
+    server.publish("/a/b", json!({ "x": 2 })).await;
+    let explained = server.get("/v1/ns/a/b/-/explain/x").send().await;
+    insta::assert_snapshot!(explained.redacted(), @r#"
+    {
+      "namespace": "/a/b",
+      "key": "x",
+      "outcome": "value",
+      "from": "/a/b",
+      "chain": [
+        {
+          "namespace": "/a/b",
+          "inherit": true,
+          "commit": "[id]",
+          "entry": {
+            "key": "x",
+            "type": "number",
+            "value": 2,
+            "size": 1
+          },
+          "version": 1
+        },
+        {
+          "namespace": "/a",
+          "inherit": true,
+          "commit": "[id]",
+          "entry": {
+            "key": "x",
+            "type": "number",
+            "value": 1,
+            "size": 1
+          },
+          "version": 1
+        },
+        {
+          "namespace": "/",
+          "inherit": true
+        }
+      ],
+      "lastChange": {
+        "namespace": "/a/b",
+        "version": 1,
+        "type": "number",
+        "value": 2,
+        "publishedAt": "[time]",
+        "publishedBy": "admin",
+        "commit": "[id]",
+        "message": "as a test needs it",
+        "raftTerm": "[n]",
+        "raftIndex": "[n]"
+      },
+      "mayChange": [
+        {
+          "namespace": "/",
+          "role": "admin",
+          "holder": "admin"
+        }
+      ]
+    }
+    "#);
+    let inherited = server.get("/v1/ns/a/b/-/explain/y").send().await.document();
+    assert_eq!(
+        (&inherited["outcome"], &inherited["from"]),
+        (&json!("value"), &json!("/a"))
+    );
+    let none = server.get("/v1/ns/a/b/-/explain/z").send().await.document();
+    assert_eq!(none["outcome"], "nothing");
+    let effective = server.get("/v1/ns/a/b/-/namespace/effective").send().await;
+    let settings: Vec<String> = effective.document()["settings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|setting| {
+            format!(
+                "{} = {} of {}",
+                setting["name"], setting["value"], setting["from"]
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(settings.join("\n"), @r#"
+    "allowSelfApproval" = false of null
+    "environment" = "production" of "/a"
+    "minApprovers" = 2 of "/a"
+    "requireApproval" = false of null
+    "schemaEnforcement" = "on-publish" of null
+    "secretSchemes" = ["keyvault","vault","env"] of null
+    "valueBytesMax" = 1048576 of null
+    "#);
+    let own = server
+        .get("/v1/ns/a/b/-/permissions?permission=config:publish")
+        .send()
+        .await;
+    insta::assert_snapshot!(own.redacted(), @r#"
+    {
+      "namespace": "/a/b",
+      "principal": "admin",
+      "role": "admin",
+      "permissions": [
+        {
+          "permission": "config:publish",
+          "allowed": true,
+          "because": [
+            {
+              "namespace": "/",
+              "role": "admin",
+              "holder": "admin"
+            }
+          ],
+          "text": "config:publish is allowed by admin of admin on /"
+        }
+      ]
+    }
+    "#);
+    let unknown = server
+        .get("/v1/ns/a/-/permissions?permission=fly")
+        .send()
+        .await;
+    assert_eq!(unknown.outcome(), "400 invalid-query");
+    let nobody = server
+        .get("/v1/ns/a/-/permissions?principal=nobody")
+        .send()
+        .await;
+    assert_eq!(nobody.outcome(), "404 not-found");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_filtered_and_names_the_request() {
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    server.namespace("/b").await;
+    let made = server
+        .ask(Method::POST, "/v1/namespaces")
+        .json(&json!({ "path": "/a/b" }))
+        .await;
+    let request = made.header("confman-request-id").to_owned();
+    let index = made.header("confman-index").to_owned();
+    let about = async |query: &str| {
+        let listed = server.get(&format!("/v1/operations?{query}")).send().await;
+        let items = listed.document()["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let shown: Vec<String> = items
+            .iter()
+            .map(|item| {
+                format!(
+                    "{} {}",
+                    item["action"].as_str().unwrap(),
+                    item["namespace"].as_str().unwrap_or("-")
+                )
+            })
+            .collect();
+        shown.join(", ")
+    };
+    assert_eq!(
+        about(&format!("request={request}")).await,
+        "namespace.create /a/b"
+    );
+    assert_eq!(
+        about("namespace=/a").await,
+        "namespace.create /a/b, namespace.create /a"
+    );
+    assert_eq!(about("ref=/b@policy").await, "namespace.create /b");
+    assert_eq!(
+        about("action=namespace.&actor=admin&limit=1").await,
+        "namespace.create /a/b"
+    );
+    assert_eq!(
+        about(&format!("since={index}")).await,
+        "namespace.create /a/b"
+    );
+    assert_eq!(
+        about(&format!("until={index}&action=bootstrap")).await,
+        "bootstrap /"
+    );
+    assert_eq!(about("actor=nobody").await, "");
+    let wrong = server.get("/v1/operations?since=never").send().await;
+    assert_eq!(wrong.outcome(), "400 invalid");
+    let one = server
+        .get(&format!("/v1/operations?request={request}"))
+        .send()
+        .await;
+    let detail = one.document()["items"][0]["detail"].clone();
+    assert_eq!(detail, json!({ "namespace": "/a/b", "requestId": request }));
+}
+
+#[tokio::test]
+async fn operations_to_come_are_events() {
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+    let server = TestServer::new().await;
+    server.namespace("/a").await;
+    let before = server
+        .get("/v1/whoami")
+        .send()
+        .await
+        .header("confman-index")
+        .to_owned();
+    server.namespace("/a/b").await;
+    let request = axum::http::Request::builder()
+        .uri("/v1/operations?namespace=/a")
+        .header("accept", "text/event-stream")
+        .header("last-event-id", before)
+        .header("authorization", format!("Bearer {}", server.token))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    let answer = server.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let mut events = answer.into_body();
+    let mut next = async || {
+        let frame = tokio::time::timeout(Duration::from_secs(60), events.frame()).await;
+        let piece = frame.unwrap().unwrap().unwrap().into_data().unwrap();
+        String::from_utf8(piece.to_vec()).unwrap()
+    };
+    let first = next().await;
+    assert!(
+        first.starts_with("id: ") && first.contains("event: operation\ndata: {"),
+        "{first}"
+    );
+    assert!(
+        first.contains(r#""namespace":"/a/b""#) && first.ends_with("\n\n"),
+        "{first}"
+    );
+    server.namespace("/other").await;
+    server.namespace("/a/c").await;
+    let second = next().await;
+    assert!(second.contains(r#""namespace":"/a/c""#), "{second}");
+    assert!(!second.contains("/other"), "{second}");
 }

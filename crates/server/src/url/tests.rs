@@ -31,6 +31,11 @@ fn table(paths: &[&str]) -> String {
 /// A path for each resource that a namespace has.
 pub(crate) const IN_NAMESPACE: &[&str] = &[
     "namespace",
+    "namespace/effective",
+    "namespace/history",
+    "restore",
+    "explain/stripe/api-version",
+    "permissions",
     "config",
     "config/stripe/api-version",
     "watch",
@@ -82,7 +87,9 @@ pub(crate) const FIXED: &[&str] = &[
     "/v1/auth/oidc/corp/callback",
     "/v1/auth/exchange",
     "/v1/namespaces",
+    "/v1/namespaces/deleted",
     "/v1/operations",
+    "/v1/operations/sealed",
     "/v1/fsck",
     "/v1/schemas",
     "/v1/schemas/a/base",
@@ -165,6 +172,11 @@ fn every_resource_has_one_path() {
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     insta::assert_snapshot!(table(&paths), @r#"
     /v1/ns/teams/payments/-/namespace  =>  /teams/payments namespace
+    /v1/ns/teams/payments/-/namespace/effective  =>  /teams/payments namespace/effective
+    /v1/ns/teams/payments/-/namespace/history  =>  /teams/payments namespace/history
+    /v1/ns/teams/payments/-/restore  =>  /teams/payments restore
+    /v1/ns/teams/payments/-/explain/stripe/api-version  =>  /teams/payments explain/{key} Key("stripe/api-version")
+    /v1/ns/teams/payments/-/permissions  =>  /teams/payments permissions
     /v1/ns/teams/payments/-/config  =>  /teams/payments config
     /v1/ns/teams/payments/-/config/stripe/api-version  =>  /teams/payments config/{key} Key("stripe/api-version")
     /v1/ns/teams/payments/-/watch  =>  /teams/payments watch
