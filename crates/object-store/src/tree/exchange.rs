@@ -157,7 +157,7 @@ impl<'a> Way<'a> {
             let Some(page) = step.page.with_child(step.index, &exchanged) else {
                 return Ok(None);
             };
-            count = step.page.count() - u64::from(step.child.count) + count;
+            count += step.page.count() - u64::from(step.child.count);
             object = Object::new(Kind::Page, page);
             old = step;
         }
