@@ -49,6 +49,9 @@ pub const RESOLVE_PARALLEL: usize = 8;
 /// Most bytes of a secret.
 pub const SECRET_BYTES_MAX: usize = 1 << 20;
 
+/// Looks up environment variables, which are the caller's to give.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// A resolved value. Its memory is overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -167,10 +170,7 @@ impl Secrets {
     /// The schemes described above, set up by variables: `VAULT_ADDR`, `VAULT_TOKEN` and
     /// `VAULT_NAMESPACE`; `CONFMAN_KEYVAULT_TOKEN`, or a managed identity; and `PATH`.
     #[must_use]
-    pub fn from_environment(
-        variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
-        path: Option<OsString>,
-    ) -> Self {
+    pub fn from_environment(variable: Variables, path: Option<OsString>) -> Self {
         let directories = path
             .map(|path| std::env::split_paths(&path).collect())
             .unwrap_or_default();

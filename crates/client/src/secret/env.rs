@@ -1,11 +1,10 @@
 //! `env://NAME`: an environment variable of whoever resolves.
 
 use std::fmt;
-use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
 
-use super::{ResolveError, Secret, SecretReference, SecretResolver};
+use super::{ResolveError, Secret, SecretReference, SecretResolver, Variables};
 
 /// Variables that are for Confman itself; configuration must not be able to hand them on.
 const OWN_PREFIX: &str = "CONFMAN_";
@@ -13,7 +12,7 @@ const OWN_PREFIX: &str = "CONFMAN_";
 /// Looks variables up.
 #[derive(Clone)]
 pub struct EnvResolver {
-    variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variable: Variables,
 }
 
 impl fmt::Debug for EnvResolver {
@@ -25,7 +24,7 @@ impl fmt::Debug for EnvResolver {
 impl EnvResolver {
     /// Looks variables up by this function.
     #[must_use]
-    pub fn new(variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>) -> Self {
+    pub fn new(variable: Variables) -> Self {
         Self { variable }
     }
 
@@ -63,6 +62,8 @@ impl SecretResolver for EnvResolver {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::conformance::{CANARY, Case, conformance};
     use super::*;
 
