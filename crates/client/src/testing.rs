@@ -5,8 +5,11 @@ use crate::git::sidecar::fuzz_sidecar;
 use crate::git::stream::{StreamError, StreamReader};
 use crate::working_copy::fuzz;
 
+/// A reader's law, for any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("entries_file", fuzz_entries_file),
     ("copy_state", fuzz_copy_state),
     ("copy_journal", fuzz_copy_journal),

@@ -14,8 +14,11 @@ use crate::proposal::{self, Body, Proposal, Transact};
 use crate::raft::record;
 use crate::transaction::{ENTRY_BYTES_MAX, Transaction};
 
+/// A decoder's law, for any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("operation", fuzz_operation),
     ("proposal", fuzz_proposal),
     ("log_record", fuzz_log_record),
