@@ -492,7 +492,7 @@ impl Evaluation<'_> {
         let value = confman_model::Value::new(confman_model::EntryType::Json, text, &limits)
             .map_err(|error| Error::Invalid {
                 what: format!("document of `{}`", document.path),
-                problems: crate::error::Problem::of_value(&key, &error),
+                problems: Problem::of_value(&key, &error),
             })?;
         let (leaf, objects) = confman_layout::write_entry(&confman_model::Entry::of(value))?;
         let old_tree = head.map_or(self.repo.empty_tree, |head| head.commit.tree);

@@ -62,12 +62,8 @@ pub(crate) async fn list(call: Call) -> Result<Reply, ApiError> {
         "limit",
     ]);
     let mut states = Vec::new();
-    for name in query
-        .text("state")
-        .unwrap_or_default()
-        .to_owned()
-        .split(',')
-    {
+    let wanted = query.text("state").unwrap_or_default().to_owned();
+    for name in wanted.split(',') {
         match name {
             "" => {}
             "open" => states.extend(State::ALL.into_iter().filter(|state| !state.is_final())),
