@@ -4,6 +4,12 @@
 //! adapted to a store: `http://localhost:1234/` becomes `/schemas/`, whose paths are in lower case,
 //! and a schema that is only `true` or `false` is wrapped, because a document is an object.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test; its helpers are not seen as part of one"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::PathBuf;
