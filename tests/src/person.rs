@@ -69,6 +69,18 @@ impl Person {
         }
     }
 
+    /// Somebody who holds this token, in a new home.
+    ///
+    /// # Panics
+    /// No home can be made.
+    #[must_use]
+    pub fn with_token(server: &Server, token: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            ..Self::admin(server)
+        }
+    }
+
     /// Goes on with another server (the same one, started again).
     pub fn follow(&mut self, server: &Server) {
         server.url().clone_into(&mut self.url);
