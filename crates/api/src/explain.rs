@@ -137,8 +137,7 @@ pub struct OpenRequest {
 pub struct LastChange {
     /// Where.
     pub namespace: String,
-    /// The version that it made.
-    #[serde(flatten)]
+    /// The version that it made. Not flattened: a value keeps its digits only in a field of its own.
     pub version: Version,
 }
 

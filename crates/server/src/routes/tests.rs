@@ -1174,15 +1174,17 @@ async fn a_key_a_setting_and_a_right_are_explained() {
       ],
       "lastChange": {
         "namespace": "/a/b",
-        "version": 1,
-        "type": "number",
-        "value": 2,
-        "publishedAt": "[time]",
-        "publishedBy": "admin",
-        "commit": "[id]",
-        "message": "as a test needs it",
-        "raftTerm": "[n]",
-        "raftIndex": "[n]"
+        "version": {
+          "version": 1,
+          "type": "number",
+          "value": 2,
+          "publishedAt": "[time]",
+          "publishedBy": "admin",
+          "commit": "[id]",
+          "message": "as a test needs it",
+          "raftTerm": "[n]",
+          "raftIndex": "[n]"
+        }
       },
       "mayChange": [
         {
