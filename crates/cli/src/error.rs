@@ -265,13 +265,26 @@ impl From<ExportError> for CliError {
 /// One thing that is wrong, in a line: `  limits 3:14 /a/b: duplicate name`.
 pub(crate) fn item_line(item: &ProblemItem) -> Text {
     let mut places = Vec::new();
-    places.extend(item.key.clone());
+    // Where a namespace is named, the pointer leads through its effective document, whose members are keys.
+    let (address, pointer) = match (&item.namespace, &item.key) {
+        (Some(namespace), Some(key)) => (
+            Some(format!("{namespace}:{key}")),
+            item.pointer.as_deref().and_then(within_value),
+        ),
+        (Some(namespace), None) => (Some(namespace.clone()), item.pointer.as_deref()),
+        (None, key) => (key.clone(), item.pointer.as_deref()),
+    };
+    places.extend(address);
     match (item.line, item.column) {
         (Some(line), Some(column)) => places.push(format!("{line}:{column}")),
         (Some(line), None) => places.push(format!("line {line}")),
         (None, _) => {}
     }
-    places.extend(item.pointer.clone().filter(|pointer| !pointer.is_empty()));
+    places.extend(
+        pointer
+            .filter(|pointer| !pointer.is_empty())
+            .map(str::to_owned),
+    );
     let mut line = Text::new();
     line.plain("  ");
     if !places.is_empty() {
@@ -279,6 +292,12 @@ pub(crate) fn item_line(item: &ProblemItem) -> Text {
     }
     line.plain(&item.detail).end_line();
     line
+}
+
+/// What a pointer into an effective document leads to within the value of its key.
+fn within_value(pointer: &str) -> Option<&str> {
+    let at = pointer.strip_prefix('/')?.find('/')? + 1;
+    pointer.get(at..)
 }
 
 /// The code of a problem that says that stored data is damaged.
@@ -369,6 +388,19 @@ mod tests {
           [Heading:limits 3:14 /a]: duplicate name `a`
           too deep
         ");
+    }
+
+    #[test]
+    fn a_violation_names_the_namespace_and_what_is_wrong_in_the_value() {
+        let item = |pointer: &str| ProblemItem {
+            detail: "too large".to_owned(),
+            key: Some("a/b".to_owned()),
+            pointer: Some(pointer.to_owned()),
+            namespace: Some("/teams".to_owned()),
+            ..ProblemItem::default()
+        };
+        insta::assert_snapshot!(item_line(&item("/a~1b")).to_plain(), @"  /teams:a/b: too large");
+        insta::assert_snapshot!(item_line(&item("/a~1b/x/0")).to_plain(), @"  /teams:a/b /x/0: too large");
     }
 
     #[test]
