@@ -1,6 +1,7 @@
 # The project's commands. `make` alone lists them.
 #
-# Everything shares one cargo profile (dev, see Cargo.toml) and so one build of RocksDB.
+# Everything shares one cargo profile (dev, see Cargo.toml) and one selection of packages, because another
+# selection has other features of the same libraries: so one build of RocksDB and of all the others.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -22,11 +23,10 @@ setup: ## Install what compiling RocksDB and the tests need, where it is missing
 build: setup ## Build everything
 	cargo build --workspace --all-targets --locked
 
-run: setup ## Build, start one server, load the example, print where to look
-	cargo build --package confman-cli --locked
+run: build ## Build, start one server, load the example, print where to look
 	@scripts/run-example "$(CONFMAN)" "$(DATA)" "$(LISTEN)"
 
-test: setup ## Run all tests
+test: build ## Run all tests
 	@scripts/test
 
 lint: setup ## rustfmt, clippy without warnings, and the dependency checks that work offline
@@ -34,12 +34,11 @@ lint: setup ## rustfmt, clippy without warnings, and the dependency checks that 
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@scripts/check-dependencies
 
-bench: setup ## Run the benchmarks beside their peers; writes docs/BENCHMARKS.md
-	cargo build --package confman-cli --package confman-tests --bins --locked
+bench: build ## Run the benchmarks beside their peers; writes docs/BENCHMARKS.md
 	@scripts/bench
 
-crash: setup ## 100 rounds of kill -9 under load (make test runs 5)
-	CONFMAN_CRASH_ROUNDS=100 cargo test --package confman-tests --test crash --locked -- --nocapture
+crash: build ## 100 rounds of kill -9 under load (make test runs 5)
+	CONFMAN_CRASH_ROUNDS=100 cargo test --workspace --test crash --locked -- --nocapture
 
 fuzz: setup ## Fuzz every decoder, five minutes each (needs cargo-fuzz)
 	@scripts/fuzz
