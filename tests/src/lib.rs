@@ -3,9 +3,11 @@
 //! Every server has a port and a directory of its own, is ended by who started it, and is waited
 //! for by what it says, never by time.
 
+pub mod guide;
 pub mod person;
 pub mod server;
 
+pub use guide::Guide;
 pub use person::{Person, Ran};
 pub use server::Server;
 
