@@ -31,7 +31,7 @@ pub const DOCUMENTS_BYTES_MAX_DEFAULT: usize = 128 * 1024 * 1024;
 /// How long a decision stands without being made again.
 pub const DECISION_MS_MAX: i64 = 1000;
 /// Most decisions that are remembered.
-const DECISIONS_MAX: usize = 131_072;
+const DECISIONS_MAX: usize = 32_768;
 /// A document that takes more than this part of the memory for all is compiled for each caller.
 const PART_OF_ALL: usize = 4;
 /// Context of the hash that a token is known by here.
