@@ -4,6 +4,7 @@
 //! as they point at what they pointed at.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -12,11 +13,14 @@ use confman_model::resolver;
 use confman_model::{Details, Key, Namespace, Revision, Value};
 use confman_object_store::{Kind, ObjectId, tree};
 use confman_policy::Permission;
+use confman_policy::schema::Rule;
 use confman_refs::{RefName, Target, View};
 
+use crate::chain::ChainLink;
 use crate::effective::{OwnLeaf, basis_id};
 use crate::error::Error;
 use crate::names;
+use crate::schema::Schemas;
 use crate::seen::Seen;
 use crate::session::Session;
 
@@ -36,6 +40,8 @@ pub struct CompiledDocument {
     pub links: Vec<CompiledLink>,
     /// The entries in the order of keys; no tombstones.
     pub entries: Vec<CompiledEntry>,
+    /// Keys of it that a schema calls deprecated, each with what the schema says to use instead.
+    pub deprecated: BTreeMap<Key, Option<String>>,
     rests_on: Box<[(RefName, Option<Target>)]>,
     /// Number of the newest operation for which it was seen to hold.
     held_at: AtomicU64,
@@ -213,14 +219,44 @@ impl Seen<'_> {
         namespace: &Namespace,
         account: Arc<AtomicUsize>,
     ) -> Result<CompiledDocument, Error> {
-        let mut links = Vec::new();
-        for link in self.chain(namespace)? {
-            links.push(self.published_link(link)?);
+        let chain = self.links(namespace, None)?;
+        let mut links = Vec::with_capacity(chain.len());
+        for link in &chain {
+            links.push(self.published_link(link.namespace.clone())?);
         }
         let mut document = self.compiled(namespace, links, account)?;
+        document.deprecated = self.deprecated(&chain, &document.entries)?;
         document.held_at = AtomicU64::new(self.view.sequence());
         document.rests_on = self.into_reads().into_iter().collect();
         Ok(document)
+    }
+
+    /// Keys that a schema of the chain calls deprecated. A schema that cannot be used says nothing here:
+    /// what is published is read all the same.
+    fn deprecated(
+        &self,
+        chain: &[ChainLink],
+        entries: &[CompiledEntry],
+    ) -> Result<BTreeMap<Key, Option<String>>, Error> {
+        let schemas = Schemas::new(self);
+        let mut deprecated = BTreeMap::new();
+        let attached = chain.iter().filter_map(|link| link.document.schema.as_ref());
+        for reference in attached {
+            let Ok(schema) = schemas.compiled(&reference.path)? else {
+                continue;
+            };
+            if !schema.has_rules() {
+                continue;
+            }
+            for entry in entries {
+                for found in schema.rules_of(entry.key.as_str()) {
+                    if let Rule::Deprecated(instead) = &found.rule {
+                        deprecated.insert(entry.key.clone(), instead.clone());
+                    }
+                }
+            }
+        }
+        Ok(deprecated)
     }
 
     /// The published head of a namespace.
@@ -266,6 +302,7 @@ impl Seen<'_> {
             basis,
             links,
             entries,
+            deprecated: BTreeMap::new(),
             rests_on: Box::default(),
             held_at: AtomicU64::new(0),
             attachment: OnceLock::new(),

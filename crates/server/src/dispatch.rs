@@ -41,6 +41,20 @@ pub(crate) async fn handle(app: App, request: Request) -> Response {
         note(&app, &method, route, &response, begun, Waits::No);
         return response;
     }
+    // On the heap, so that connections that wait or watch do not keep room for every route.
+    Box::pin(general(app, request, resource, request_id, begun)).await
+}
+
+/// Answers what is not at hand.
+async fn general(
+    app: App,
+    request: Request,
+    resource: Result<Resource, PathError>,
+    request_id: RequestId,
+    begun: Instant,
+) -> Response {
+    let method = request.method().clone();
+    let route = resource.as_ref().map_or("-", Resource::template);
     let index = app.index();
     // How long somebody waits who asked to wait says nothing of the server.
     let waits = match request.headers().contains_key("prefer") {

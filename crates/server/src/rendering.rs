@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use confman_api::problem::ProblemItem;
-use confman_repo::model::Format;
+use confman_repo::model::{Format, Key};
 use confman_repo::model::format::FormatError;
 use confman_repo::{CompiledDocument, CompiledEntry};
 
@@ -17,6 +17,27 @@ use crate::etag;
 /// Quotes, colon and comma around a key and a string.
 const PUNCTUATION_BYTES: usize = 6;
 
+/// Most warnings about deprecated keys in one answer.
+pub const WARNINGS_MAX: usize = 16;
+/// Most characters of what a schema says about a deprecated key that a warning repeats.
+const WARNING_CHARS_MAX: usize = 200;
+
+/// The warning about a deprecated key.
+pub(crate) fn deprecation(key: &Key, instead: Option<&str>) -> Option<HeaderValue> {
+    let said: String = instead.unwrap_or_default().chars().take(WARNING_CHARS_MAX).collect();
+    // Headers are ASCII, and the text stands in quotes.
+    let said: String = said
+        .chars()
+        .map(|c| match c {
+            '"' | '\\' => '\'',
+            ' '..='~' => c,
+            _ => '?',
+        })
+        .collect();
+    let colon = if said.is_empty() { "" } else { ": " };
+    HeaderValue::from_str(&format!("299 confman \"{key} is deprecated{colon}{said}\"")).ok()
+}
+
 /// The bodies of a document, by format.
 #[derive(Debug, Default)]
 struct Rendered([OnceLock<Form>; Format::ALL.len()]);
@@ -24,14 +45,14 @@ struct Rendered([OnceLock<Form>; Format::ALL.len()]);
 /// A document in one format.
 #[derive(Debug)]
 pub(crate) struct Form {
-    /// The text of its tag, without quotes.
-    pub(crate) tag: String,
     /// The tag of the body as it is.
     strong: Option<HeaderValue>,
     /// The tag of any other encoding.
     weak: Option<HeaderValue>,
     /// The commit of the namespace itself.
     pub(crate) commit: Option<HeaderValue>,
+    /// A warning for each deprecated key, up to [`WARNINGS_MAX`].
+    pub(crate) warnings: Vec<HeaderValue>,
     identity: Bytes,
     gzip: OnceLock<Bytes>,
     zstd: OnceLock<Bytes>,
@@ -126,8 +147,13 @@ impl Form {
         Ok(Self {
             strong: etag::value(&tag),
             weak: etag::weak_value(&tag),
-            tag,
             commit: commit.and_then(|commit| HeaderValue::from_str(&commit).ok()),
+            warnings: document
+                .deprecated
+                .iter()
+                .take(WARNINGS_MAX)
+                .filter_map(|(key, instead)| deprecation(key, instead.as_deref()))
+                .collect(),
             identity: Bytes::from(text),
             gzip: OnceLock::new(),
             zstd: OnceLock::new(),

@@ -74,6 +74,20 @@ impl Reply {
         }
     }
 
+    /// Warnings that something in it is deprecated.
+    pub(crate) fn deprecated(mut self, warnings: &[HeaderValue]) -> Self {
+        if !warnings.is_empty() {
+            self.headers.insert(
+                HeaderName::from_static("deprecation"),
+                HeaderValue::from_static("true"),
+            );
+        }
+        for warning in warnings {
+            self.headers.append(header::WARNING, warning.clone());
+        }
+        self
+    }
+
     /// What it is, as a tag that is made already.
     pub(crate) fn tagged(self, tag: Option<&HeaderValue>) -> Self {
         // Whoever keeps it asks before using it again: it can have moved at any time.

@@ -51,10 +51,12 @@ pub(crate) fn at_hand(reader: &Reader, key: Option<&Key>, headers: &HeaderMap) -
     match key {
         None => {
             let format = accepted_format(headers).ok()?;
-            let form = rendering::ready(&document, format)?;
-            if is_known(headers, &form.tag).ok()? {
-                return Some(not_modified(form, reader.index()));
+            let tag = rendering::tag(&document, format);
+            if is_known(headers, &tag).ok()? {
+                let reply = Reply::empty(StatusCode::NOT_MODIFIED).etag(&tag);
+                return Some(reply.value(header::VARY, VARY).index(reader.index()));
             }
+            let form = rendering::ready(&document, format)?;
             let encoding = form.encoding(Encoding::accepted(headers));
             let body = form.ready(encoding)?.clone();
             Some(whole(form, format, encoding, body, reader.index()))
@@ -182,18 +184,12 @@ fn whole(form: &Form, format: Format, encoding: Encoding, body: Bytes, index: u6
         .tagged(form.etag(encoding))
         .value(header::VARY, VARY)
         .value_of(HeaderName::from_static(HEADER_COMMIT), form.commit.as_ref())
+        .deprecated(&form.warnings)
         .index(index);
     match encoding.name() {
         Some(name) => reply.value(header::CONTENT_ENCODING, HeaderValue::from_static(name)),
         None => reply,
     }
-}
-
-fn not_modified(form: &Form, index: u64) -> Reply {
-    Reply::empty(StatusCode::NOT_MODIFIED)
-        .tagged(form.etag(Encoding::Identity))
-        .value(header::VARY, VARY)
-        .index(index)
 }
 
 /// One entry of a document, without its tag.
@@ -210,7 +206,12 @@ fn one(
         raw => raw_value(&entry.value, raw)?,
     };
     let commit = document.origin(entry).and_then(|link| link.commit);
-    Ok(reply.value(header::VARY, VARY_VALUE).commit(commit))
+    let instead = document.deprecated.get(key);
+    let warning = instead.and_then(|instead| rendering::deprecation(key, instead.as_deref()));
+    Ok(reply
+        .value(header::VARY, VARY_VALUE)
+        .deprecated(warning.as_slice())
+        .commit(commit))
 }
 
 fn value_of(found: &EffectiveEntry) -> Result<&Value, ApiError> {
@@ -322,7 +323,15 @@ async fn basis(
     }
     let (namespace, revision) = (namespace.clone(), revision.clone());
     let basis = call
-        .run(move |session| Ok(session.basis(&namespace, &revision)?))
+        .run(move |session| {
+            // Whoever asks again and again whether something moved is answered at hand the next time.
+            let compiled = revision == Revision::Published
+                && session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX;
+            match compiled {
+                true => Ok(session.document(&namespace)?.1.basis),
+                false => Ok(session.basis(&namespace, &revision)?),
+            }
+        })
         .await?;
     Ok(basis.to_string())
 }

@@ -340,6 +340,73 @@ async fn documents_are_compiled_when_they_moved_and_only_then() {
 }
 
 #[tokio::test]
+async fn deprecated_keys_come_with_a_warning_while_the_schema_says_so() {
+    let server = server().await;
+    server.namespace("/b").await;
+    server.publish("/b", json!({ "old": 1, "new": 2 })).await;
+    let schema = |old| json!({ "type": "object", "properties": { "old": old } });
+    let put = async |old| {
+        let answer = server
+            .ask(Method::PUT, "/v1/schemas/b")
+            .json_owned(schema(old))
+            .await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+    };
+    put(json!({ "x-confman-deprecated": "use `new`" })).await;
+    let attached = json!({ "schema": { "$ref": "/schemas/b" } });
+    let (repo, token) = (server.app.repo().clone(), server.token.clone());
+    tokio::task::spawn_blocking(move || {
+        let session = repo.session(repo.authenticate(&token).unwrap());
+        let patch = confman_repo::DocumentChange::Merge(attached);
+        let any = confman_repo::ExpectedHead::Any;
+        session
+            .update_namespace(&"/b".parse().unwrap(), &patch, any)
+            .unwrap();
+    })
+    .await
+    .unwrap();
+    for path in ["/v1/ns/b/-/config", "/v1/ns/b/-/config/old"] {
+        for _ in 0..2 {
+            let answer = get(&server, path).await;
+            assert_eq!(answer.header("deprecation"), "true", "{path}");
+            assert_eq!(answer.header("warning"), "299 confman \"old is deprecated: use `new`\"");
+        }
+    }
+    assert_eq!(get(&server, "/v1/ns/b/-/config/new").await.header("deprecation"), "");
+    put(json!({})).await;
+    assert_eq!(get(&server, "/v1/ns/b/-/config").await.header("deprecation"), "");
+}
+
+/// Once, who only ever asked whether something moved was never remembered, and took the long way
+/// every time.
+#[tokio::test]
+async fn who_only_asks_whether_it_moved_is_answered_at_hand_too() {
+    let server = server().await;
+    let tag = get(&server, CONFIG).await.header("etag").to_owned();
+    // A document that nobody has read since it moved and moved back.
+    server.publish("/a", json!({ "exact": 2 })).await;
+    let path = "/v1/ns/a/-/rollback";
+    server
+        .write(Method::POST, path, json!({ "to": "published~1" }))
+        .await;
+    let moved = server.get(CONFIG).header("if-none-match", &tag).send().await;
+    assert_eq!(moved.status, StatusCode::OK);
+    let tag = moved.header("etag").to_owned();
+    server.namespace("/b").await;
+    let known = get(&server, "/v1/ns/b/-/config").await;
+    assert_eq!(known.status, StatusCode::OK);
+    let hits = || server.app.repo().documents_status().hits;
+    let before = hits();
+    for _ in 0..3 {
+        let asking = server.get(CONFIG).header("if-none-match", &tag);
+        let answer = asking.send().await;
+        assert_eq!(answer.status, StatusCode::NOT_MODIFIED);
+        assert_eq!(answer.header("vary"), "accept, accept-encoding");
+    }
+    assert_eq!(hits(), before + 3);
+}
+
+#[tokio::test]
 async fn memory_for_documents_is_bounded() {
     let server = server().await;
     let value = "x".repeat(500_000);
