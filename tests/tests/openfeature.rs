@@ -51,5 +51,39 @@ fn the_official_client_reads_every_type_and_falls_back() {
     let said = String::from_utf8_lossy(&ran.stderr);
     let found: Value =
         serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    insta::assert_snapshot!(serde_json::to_string_pretty(&found).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&found).unwrap(), @r#"
+    {
+      "boolean": {
+        "value": true,
+        "reason": "STATIC"
+      },
+      "number": {
+        "value": 1.5,
+        "reason": "STATIC"
+      },
+      "string": {
+        "value": "eu",
+        "reason": "STATIC"
+      },
+      "object": {
+        "value": {
+          "gold": [
+            1,
+            2
+          ]
+        },
+        "reason": "STATIC"
+      },
+      "missing": {
+        "value": "fallback",
+        "reason": "ERROR",
+        "errorCode": "FLAG_NOT_FOUND"
+      },
+      "mismatch": {
+        "value": true,
+        "reason": "ERROR",
+        "errorCode": "TYPE_MISMATCH"
+      }
+    }
+    "#);
 }
