@@ -287,11 +287,12 @@ fn no_value_and_no_token_is_ever_in_the_audit_log_or_in_a_log() {
         "m",
     ]);
     admin.does(&["publish", "/a"]);
+    admin.does(&["set", "/a:password", "other", "--publish", "-m", "m"]);
     admin.does(&[
         "rollback",
         "/a",
         "--to",
-        "published",
+        "published~1",
         "--key",
         "password",
         "--yes",
