@@ -1,5 +1,10 @@
 //! Watches on real servers: across a kill and a start, with clients that are slow, silent or many.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are not tests to the lint"
+)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;

@@ -91,11 +91,43 @@ pub struct Explanation {
     /// The last change of the key where it is decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_change: Option<LastChange>,
+    /// What the schemas of the chain say of the key, nearest namespace first; of now only.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub schemas: Vec<ExplainedSchema>,
     /// The open requests that would change the key in a namespace of the chain, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub requests: Vec<OpenRequest>,
     /// Who may write a draft of the key in this namespace, or publish it.
     pub may_change: Vec<Grant>,
+}
+
+/// What an attached schema says of a key.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedSchema {
+    /// Who attaches it.
+    pub namespace: String,
+    /// Its path.
+    #[serde(rename = "$ref")]
+    pub path: String,
+    /// What stands under `properties` for the key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub property: Option<Value>,
+    /// The rules of Confman's own that count for the key.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub rules: Vec<ExplainedRule>,
+}
+
+/// A rule for a key beyond JSON Schema.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedRule {
+    /// `x-confman-immutable`, ….
+    pub keyword: String,
+    /// The document that has it.
+    pub schema: String,
+    /// JSON Pointer to it in that document.
+    pub schema_pointer: String,
 }
 
 /// What a namespace of a chain has for a key.

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod fsck;
 pub(crate) mod history;
 pub(crate) mod identity;
+pub(crate) mod impact;
 pub(crate) mod namespace;
 pub(crate) mod operation;
 pub(crate) mod publication;

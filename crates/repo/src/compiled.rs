@@ -240,7 +240,9 @@ impl Seen<'_> {
     ) -> Result<BTreeMap<Key, Option<String>>, Error> {
         let schemas = Schemas::new(self);
         let mut deprecated = BTreeMap::new();
-        let attached = chain.iter().filter_map(|link| link.document.schema.as_ref());
+        let attached = chain
+            .iter()
+            .filter_map(|link| link.document.schema.as_ref());
         for reference in attached {
             let Ok(schema) = schemas.compiled(&reference.path)? else {
                 continue;

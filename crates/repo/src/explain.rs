@@ -1,14 +1,18 @@
 //! Why things are as they are: a key's value, a namespace's settings, a principal's rights.
 
+use std::sync::Arc;
+
 use confman_model::{Key, Namespace, Revision, SchemaPath, Settings};
 use confman_object_store::ObjectId;
+use confman_policy::schema::KeyRule;
 use confman_policy::{Decision, Grant, Permission, Role, all_grants, decide};
 
-use crate::chain::Moment;
+use crate::chain::{ChainLink, Moment};
 use crate::entry::{TreeEntry, Values};
 use crate::error::{Error, What};
 use crate::history::Version;
 use crate::request::OpenRequest;
+use crate::schema::Schemas;
 use crate::seen::Seen;
 use crate::session::Session;
 
@@ -79,6 +83,9 @@ pub struct Explanation {
     pub winner: Option<usize>,
     /// The namespace that decides, and the last change of the key there.
     pub last_change: Option<(Namespace, Version)>,
+    /// What the schemas of the chain say of the key, nearest namespace first. Schemas are those of now, so
+    /// there are none where an earlier moment is looked at.
+    pub schemas: Vec<ExplainedSchema>,
     /// The open requests that would change the key in a namespace of the chain.
     pub requests: Vec<OpenRequest>,
     /// Who may write a draft of the key in the asked namespace, or publish it.
@@ -87,6 +94,19 @@ pub struct Explanation {
     pub filtered: bool,
     /// Log index that was read at.
     pub index: u64,
+}
+
+/// What an attached schema says of a key.
+#[derive(Clone, Debug)]
+pub struct ExplainedSchema {
+    /// The namespace that attaches it.
+    pub attached_by: Namespace,
+    /// The schema.
+    pub path: SchemaPath,
+    /// What stands under `properties` for the key; `None` where nothing does.
+    pub property: Option<serde_json::Value>,
+    /// The rules of Confman's own that count for the key.
+    pub rules: Vec<Arc<KeyRule>>,
 }
 
 /// Why somebody may or may not do things in a namespace.
@@ -208,6 +228,10 @@ impl Session {
             .map(|version| (decides.clone(), version));
         let namespaces: Vec<Namespace> = links.iter().map(|link| link.namespace.clone()).collect();
         let touching = seen.touching(&namespaces, key)?;
+        let schemas = match moment {
+            None => seen.schemas_about(&links, key)?,
+            Some(_) => Vec::new(),
+        };
         let (grants, filtered) = seen.grants_shown(namespace, moment)?;
         let may_change = grants
             .into_iter()
@@ -219,6 +243,7 @@ impl Session {
             chain,
             winner,
             last_change,
+            schemas,
             requests: touching.requests,
             may_change,
             filtered: filtered || touching.filtered,
@@ -351,6 +376,37 @@ impl Seen<'_> {
     }
 
     /// The newest version of a key in a namespace, now or at a moment.
+    /// What the schemas that a chain attaches say of a key. One that cannot be used says nothing here.
+    fn schemas_about(&self, links: &[ChainLink], key: &Key) -> Result<Vec<ExplainedSchema>, Error> {
+        let schemas = Schemas::new(self);
+        let mut found = Vec::new();
+        for link in links {
+            let Some(reference) = &link.document.schema else {
+                continue;
+            };
+            let rules = match schemas.compiled(&reference.path)? {
+                Ok(compiled) => compiled.rules_of(key.as_str()),
+                Err(_) => Vec::new(),
+            };
+            let property = match self.schema_head(&reference.path)? {
+                Some(head) => self
+                    .schema_document(&reference.path, &head)?
+                    .to_json()
+                    .get("properties")
+                    .and_then(|properties| properties.get(key.as_str()))
+                    .cloned(),
+                None => None,
+            };
+            found.push(ExplainedSchema {
+                attached_by: link.namespace.clone(),
+                path: reference.path.clone(),
+                property,
+                rules,
+            });
+        }
+        Ok(found)
+    }
+
     fn last_change(
         &self,
         namespace: &Namespace,

@@ -71,7 +71,8 @@ pub use entry::{
 };
 pub use error::{Error, KeyConflict, Problem, What};
 pub use explain::{
-    ChainPart, EffectiveNamespace, EffectiveSetting, ExplainedLink, Explanation, PermissionReport,
+    ChainPart, EffectiveNamespace, EffectiveSetting, ExplainedLink, ExplainedSchema, Explanation,
+    PermissionReport,
 };
 pub use fetch::{FetchPlan, FetchRequest, FetchedRef};
 pub use following::{Differences, Following, Missed, Moved};

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use confman_api::problem::ProblemItem;
-use confman_repo::model::{Format, Key};
 use confman_repo::model::format::FormatError;
+use confman_repo::model::{Format, Key};
 use confman_repo::{CompiledDocument, CompiledEntry};
 
 use crate::encoding::{ENCODED_BYTES_MIN, Encoding};
@@ -24,7 +24,11 @@ const WARNING_CHARS_MAX: usize = 200;
 
 /// The warning about a deprecated key.
 pub(crate) fn deprecation(key: &Key, instead: Option<&str>) -> Option<HeaderValue> {
-    let said: String = instead.unwrap_or_default().chars().take(WARNING_CHARS_MAX).collect();
+    let said: String = instead
+        .unwrap_or_default()
+        .chars()
+        .take(WARNING_CHARS_MAX)
+        .collect();
     // Headers are ASCII, and the text stands in quotes.
     let said: String = said
         .chars()

@@ -33,6 +33,7 @@ const EXPECT_CHARS_MIN: usize = 8;
 ///   confman request list --waiting                       # what waits for my approval
 ///   confman request show 42
 ///   confman request diff 42                              # what it would change now
+///   confman request impact 42                            # and what inherits it
 ///   confman request approve 42 --expect 1a2b3c4d5e6f     # what was shown, or nothing
 ///   confman request publish 42
 ///   confman request schedule 42 --at 2026-12-01T06:00:00Z
@@ -85,6 +86,14 @@ enum RequestCommand {
         /// The values as text, line by line
         #[arg(long, group = "detail")]
         text: bool,
+    },
+    /// Show its blast radius: every namespace and key whose effective value it would change
+    ///
+    /// Also shown: changes that an override makes void, and rules that would be broken.
+    #[command(verbatim_doc_comment)]
+    Impact {
+        /// Its number
+        request: Number,
     },
     /// Copy its draft into files, to try it or to change it
     Checkout {
@@ -302,6 +311,10 @@ impl Args {
                     _ => Detail::Semantic,
                 };
                 return diff(cx, &connection, request, namespace.as_ref(), detail);
+            }
+            RequestCommand::Impact { request } => {
+                let found = connection.wait(client.request_impact(request.0))?;
+                return Ok(Report::one(found, render::impact::all));
             }
             RequestCommand::Checkout { request, directory } => {
                 return checkout(cx, &connection, request, directory);

@@ -1,6 +1,6 @@
 //! Why things are as they are.
 
-use confman_api::explain::{ExplainedLink, Explanation, Grant, PermissionReport};
+use confman_api::explain::{ExplainedLink, ExplainedSchema, Explanation, Grant, PermissionReport};
 
 use crate::render::{time, value};
 use crate::text::{Role, Text, short};
@@ -51,6 +51,9 @@ pub(crate) fn key(found: &Explanation) -> Text {
         }
         text.end_line();
     }
+    for schema in &found.schemas {
+        text.append(schema_lines(schema));
+    }
     for request in &found.requests {
         text.faint("request      ")
             .plain(&format!(
@@ -60,6 +63,24 @@ pub(crate) fn key(found: &Explanation) -> Text {
             .end_line();
     }
     text.append(grants("may change   ", &found.may_change));
+    text
+}
+
+fn schema_lines(schema: &ExplainedSchema) -> Text {
+    let mut text = Text::new();
+    text.faint("schema       ")
+        .plain(&schema.path)
+        .faint(&format!("  of {}", schema.namespace));
+    if let Some(property) = &schema.property {
+        text.plain(&format!("  {property}"));
+    }
+    text.end_line();
+    for rule in &schema.rules {
+        text.faint("rule         ")
+            .plain(&rule.keyword)
+            .faint(&format!("  {}#{}", rule.schema, rule.schema_pointer))
+            .end_line();
+    }
     text
 }
 
@@ -153,7 +174,7 @@ pub(crate) fn permissions(found: &PermissionReport) -> Text {
 #[cfg(test)]
 mod tests {
     use confman_api::entry::{TreeEntry, Version};
-    use confman_api::explain::{LastChange, OpenRequest, PermissionDecision};
+    use confman_api::explain::{ExplainedRule, LastChange, OpenRequest, PermissionDecision};
     use serde_json::value::RawValue;
 
     use super::*;
@@ -218,6 +239,16 @@ mod tests {
                 namespace: "/a/b".to_owned(),
                 version,
             }),
+            schemas: vec![ExplainedSchema {
+                namespace: "/a".to_owned(),
+                path: "/schemas/a/base".to_owned(),
+                property: Some(serde_json::json!({ "type": "integer" })),
+                rules: vec![ExplainedRule {
+                    keyword: "x-confman-immutable".to_owned(),
+                    schema: "/schemas/a/base".to_owned(),
+                    schema_pointer: "/properties/x/x-confman-immutable".to_owned(),
+                }],
+            }],
             requests: vec![OpenRequest {
                 id: "pr-7".to_owned(),
                 title: "lower it".to_owned(),
@@ -226,17 +257,19 @@ mod tests {
             }],
             may_change: vec![grant("editor", "ann", "/a/b"), grant("admin", "root", "/")],
         };
-        insta::assert_snapshot!(key(&found).to_plain(), @"
+        insta::assert_snapshot!(key(&found).to_plain(), @r#"
         /a/b/c:x  comes from /a/b
           /a/b/c  nothing
         → /a/b  5  version 3
           /a  (unset)  version 1  overridden
           /a inherits nothing
         last change  version 3 in /a/b, abababababab by ann 2026-11-20 10:00:00Z, pr-4, approved by bob: raise
+        schema       /schemas/a/base  of /a  {"type":"integer"}
+        rule         x-confman-immutable  /schemas/a/base#/properties/x/x-confman-immutable
         request      pr-7 pending_review in /a/b: lower it
         may change   ann  editor of /a/b
                      root  admin of /
-        ");
+        "#);
     }
 
     #[test]

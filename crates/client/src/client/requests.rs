@@ -5,6 +5,7 @@ use confman_api::request::{
     CommentWrite, PublishRequest, RequestCreate, RequestDiff, RequestEdit, RequestPublish,
     ReviewWrite, ScheduleWrite, WithdrawWrite,
 };
+use confman_api::schema::Preview;
 use confman_model::Namespace;
 use reqwest::Method;
 
@@ -74,6 +75,14 @@ impl Client {
     /// There is none, or as any request.
     pub async fn request(&self, number: u64) -> Result<PublishRequest, ClientError> {
         self.get(format!("/v1/requests/{number}")).await
+    }
+
+    /// What publishing a request would do to everything that inherits.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn request_impact(&self, number: u64) -> Result<Preview, ClientError> {
+        self.get(format!("/v1/requests/{number}/impact")).await
     }
 
     /// Everything that a request changes in one of its namespaces.

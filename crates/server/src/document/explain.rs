@@ -1,8 +1,9 @@
 //! Why things are as they are.
 
 use confman_api::explain::{
-    AttachedSchema, ChainPart, EffectiveNamespace, EffectiveSetting, ExplainedLink, Explanation,
-    Grant, LastChange, OpenRequest, PermissionDecision, PermissionReport,
+    AttachedSchema, ChainPart, EffectiveNamespace, EffectiveSetting, ExplainedLink, ExplainedRule,
+    ExplainedSchema, Explanation, Grant, LastChange, OpenRequest, PermissionDecision,
+    PermissionReport,
 };
 use confman_repo::policy::decision::role_name;
 use confman_repo::{self as repo, policy};
@@ -50,6 +51,23 @@ pub(crate) fn effective_namespace(found: &repo::EffectiveNamespace) -> Effective
     }
 }
 
+fn schema(found: &repo::ExplainedSchema) -> ExplainedSchema {
+    ExplainedSchema {
+        namespace: found.attached_by.to_string(),
+        path: found.path.to_string(),
+        property: found.property.clone(),
+        rules: found
+            .rules
+            .iter()
+            .map(|rule| ExplainedRule {
+                keyword: rule.rule.keyword().to_owned(),
+                schema: rule.schema.to_string(),
+                schema_pointer: rule.pointer.clone(),
+            })
+            .collect(),
+    }
+}
+
 /// Why a key is what it is.
 pub(crate) fn explanation(found: &repo::Explanation) -> Result<Explanation, ApiError> {
     let winner = found.winner.and_then(|at| found.chain.get(at));
@@ -85,6 +103,7 @@ pub(crate) fn explanation(found: &repo::Explanation) -> Result<Explanation, ApiE
             .map(link)
             .collect::<Result<_, ApiError>>()?,
         last_change,
+        schemas: found.schemas.iter().map(schema).collect(),
         requests: found
             .requests
             .iter()

@@ -309,11 +309,14 @@ async fn a_login_is_finished_once_and_by_whoever_began_it() {
     insta::assert_snapshot!(said(&finish(&server, &begun, &again).await), @"401 invalid-assertion: no such login waits here: it was finished, began elsewhere, or took more than 10 minutes; begin again");
 }
 
+/// What is done to the claims of a token, under a name.
+type Change = (&'static str, fn(&mut Value));
+
 #[tokio::test]
 async fn what_a_login_comes_back_with_is_checked() {
     let (server, issuer) = trusting().await;
     let mut outcomes = String::new();
-    let changes: [(&str, fn(&mut Value)); 6] = [
+    let changes: [Change; 6] = [
         ("other nonce", |claims| claims["nonce"] = json!("x")),
         ("no nonce", |claims| claims["nonce"] = Value::Null),
         ("other audience", |claims| claims["aud"] = json!("x")),

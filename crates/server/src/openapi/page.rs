@@ -30,7 +30,10 @@ pub(crate) fn page() -> Result<Bytes, ApiError> {
 fn write(document: &Value) -> String {
     let mut out = String::from(HEAD);
     let nothing = Map::new();
-    let paths = document["paths"].as_object().unwrap_or(&nothing);
+    let paths = document
+        .get("paths")
+        .and_then(Value::as_object)
+        .unwrap_or(&nothing);
     for (path, methods) in paths {
         let methods = methods.as_object().unwrap_or(&nothing);
         for (method, operation) in methods.iter().filter(|(name, _)| *name != "parameters") {
@@ -38,8 +41,9 @@ fn write(document: &Value) -> String {
         }
     }
     out.push_str("<h2>Documents</h2>");
-    let schemas = document["components"]["schemas"]
-        .as_object()
+    let schemas = document
+        .pointer("/components/schemas")
+        .and_then(Value::as_object)
         .unwrap_or(&nothing);
     for (name, schema) in schemas {
         let _ = write!(
@@ -54,7 +58,7 @@ fn write(document: &Value) -> String {
 }
 
 fn one(path: &str, method: &str, operation: &Value, out: &mut String) {
-    let summary = operation["summary"].as_str().unwrap_or_default();
+    let summary = text_of(operation, "summary");
     let _ = write!(
         out,
         "<details><summary><code>{} {}</code> {}</summary>",
@@ -62,9 +66,14 @@ fn one(path: &str, method: &str, operation: &Value, out: &mut String) {
         escaped(path),
         escaped(summary)
     );
-    for parameter in operation["parameters"].as_array().into_iter().flatten() {
-        let name = parameter["name"].as_str().unwrap_or_default();
-        let says = parameter["description"].as_str().unwrap_or_default();
+    for parameter in operation
+        .get("parameters")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let name = text_of(parameter, "name");
+        let says = text_of(parameter, "description");
         let _ = write!(
             out,
             "<p><code>{}</code>: {}</p>",
@@ -73,16 +82,24 @@ fn one(path: &str, method: &str, operation: &Value, out: &mut String) {
         );
     }
     for (title, part) in [
-        ("Reads", &operation["requestBody"]["content"]),
-        ("Answers", &operation["responses"]),
+        ("Reads", operation.pointer("/requestBody/content")),
+        ("Answers", operation.get("responses")),
     ] {
-        if !part.is_null() {
+        if let Some(part) = part {
             let _ = write!(out, "<details><summary>{title}</summary>");
             json(part, out);
             out.push_str("</details>");
         }
     }
     out.push_str("</details>");
+}
+
+/// The text of a member; none where there is no such text.
+fn text_of<'v>(value: &'v Value, member: &str) -> &'v str {
+    value
+        .get(member)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn json(value: &Value, out: &mut String) {

@@ -354,7 +354,10 @@ async fn watchers(scale: Scale, table: &mut Table) -> Result<(), Failure> {
         seen.count.store(0, Ordering::Release);
         let begun = Instant::now();
         let published = confman.publish("/watched", json!({ "k": number })).await?;
-        let index = published["index"].as_u64().ok_or("no index")?;
+        let index = published
+            .get("index")
+            .and_then(Value::as_u64)
+            .ok_or("no index")?;
         seen.index.store(usize::try_from(index)?, Ordering::Release);
         while seen.count.load(Ordering::Acquire) < scale.watchers {
             seen.moved.notified().await;

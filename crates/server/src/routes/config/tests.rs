@@ -369,12 +369,25 @@ async fn deprecated_keys_come_with_a_warning_while_the_schema_says_so() {
         for _ in 0..2 {
             let answer = get(&server, path).await;
             assert_eq!(answer.header("deprecation"), "true", "{path}");
-            assert_eq!(answer.header("warning"), "299 confman \"old is deprecated: use `new`\"");
+            assert_eq!(
+                answer.header("warning"),
+                "299 confman \"old is deprecated: use `new`\""
+            );
         }
     }
-    assert_eq!(get(&server, "/v1/ns/b/-/config/new").await.header("deprecation"), "");
+    assert_eq!(
+        get(&server, "/v1/ns/b/-/config/new")
+            .await
+            .header("deprecation"),
+        ""
+    );
     put(json!({})).await;
-    assert_eq!(get(&server, "/v1/ns/b/-/config").await.header("deprecation"), "");
+    assert_eq!(
+        get(&server, "/v1/ns/b/-/config")
+            .await
+            .header("deprecation"),
+        ""
+    );
 }
 
 /// Once, who only ever asked whether something moved was never remembered, and took the long way
@@ -389,7 +402,11 @@ async fn who_only_asks_whether_it_moved_is_answered_at_hand_too() {
     server
         .write(Method::POST, path, json!({ "to": "published~1" }))
         .await;
-    let moved = server.get(CONFIG).header("if-none-match", &tag).send().await;
+    let moved = server
+        .get(CONFIG)
+        .header("if-none-match", &tag)
+        .send()
+        .await;
     assert_eq!(moved.status, StatusCode::OK);
     let tag = moved.header("etag").to_owned();
     server.namespace("/b").await;
