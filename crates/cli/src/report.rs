@@ -24,6 +24,9 @@ pub(crate) struct Report {
     pub(crate) exit: Exit,
 }
 
+/// Documents to print, until one could not be had.
+pub(crate) type Items = Box<dyn Iterator<Item = Result<Box<dyn Output>, CliError>>>;
+
 /// What goes to stdout.
 pub(crate) enum Body {
     /// Nothing.
@@ -31,7 +34,9 @@ pub(crate) enum Body {
     /// One document.
     One(Box<dyn Output>),
     /// Several, each printed as soon as it is there; one JSON document a line.
-    Stream(Box<dyn Iterator<Item = Result<Box<dyn Output>, CliError>>>),
+    Stream(Items),
+    /// As they happen: each is through before the next is waited for, whoever reads it.
+    Live(Items),
     /// Bytes exactly as they are, for files and pipes.
     Bytes(Vec<u8>),
     /// A value: its bytes for files and pipes, escaped for a terminal.
@@ -72,6 +77,13 @@ impl Report {
         items: impl Iterator<Item = Result<Box<dyn Output>, CliError>> + 'static,
     ) -> Self {
         Self::of(Body::Stream(Box::new(items)))
+    }
+
+    /// Documents as they happen.
+    pub(crate) fn live(
+        items: impl Iterator<Item = Result<Box<dyn Output>, CliError>> + 'static,
+    ) -> Self {
+        Self::of(Body::Live(Box::new(items)))
     }
 
     /// Bytes exactly as they are.

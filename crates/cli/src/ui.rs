@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::pager::Pager;
 use crate::progress::Progress;
-use crate::report::{Body, Output, Report};
+use crate::report::{Body, Items, Output, Report};
 use crate::text::{Role, Text, escape_lines};
 
 /// How to talk to whoever started this.
@@ -120,23 +120,26 @@ impl Ui {
         match body {
             Body::Nothing => Ok(()),
             Body::One(document) => self.write_one(sink, document.as_ref(), self.stdout_is_terminal),
-            Body::Stream(items) => {
-                for item in items {
-                    interrupt::check().map_err(Failure::Command)?;
-                    self.write_one(sink, item.map_err(Failure::Command)?.as_ref(), false)?;
-                    // A person sees each as soon as it is there.
-                    if self.stdout_is_terminal {
-                        sink.out.flush().map_err(Failure::Write)?;
-                    }
-                }
-                Ok(())
-            }
+            // A person sees each as soon as it is there.
+            Body::Stream(items) => self.write_each(sink, items, self.stdout_is_terminal),
+            Body::Live(items) => self.write_each(sink, items, true),
             Body::Bytes(bytes) => sink.bytes(&bytes),
             Body::Value { json, .. } if self.json => {
                 self.write_one(sink, json.as_ref(), self.stdout_is_terminal)
             }
             Body::Value { bytes, text, .. } => self.write_value(sink, &bytes, text),
         }
+    }
+
+    fn write_each(&self, sink: &mut Sink<'_>, items: Items, at_once: bool) -> Result<(), Failure> {
+        for item in items {
+            interrupt::check().map_err(Failure::Command)?;
+            self.write_one(sink, item.map_err(Failure::Command)?.as_ref(), false)?;
+            if at_once {
+                sink.out.flush().map_err(Failure::Write)?;
+            }
+        }
+        Ok(())
     }
 
     fn write_one(

@@ -103,7 +103,7 @@ impl Args {
                 let operation = connection.wait(stream.next())?;
                 Ok(output(operation, render::operation::one))
             });
-            return Ok(Report::stream(operations));
+            return Ok(Report::live(operations));
         }
         let limit_of_page = limit_of_page(self.limit);
         let operations = pages(self.limit, move |cursor: Option<&str>| {
