@@ -1,20 +1,16 @@
-use std::collections::BTreeMap;
-
-use confman_api::draft::Changes;
 use confman_api::entry::EntryWrite;
 use confman_model::{DraftName, EntryType, Key, Namespace, Value};
 use serde_json::value::RawValue;
 
 use crate::comparison;
 use crate::context::{Connection, Context};
-use crate::draft;
+use crate::draft::{self, Target};
 use crate::editor;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::place::{Place, name};
 use crate::report::Report;
 use crate::value::read_value;
-use crate::working_directory::namespace_or_here;
 
 /// Change a value in your editor
 ///
@@ -39,34 +35,22 @@ pub(crate) struct Args {
     #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = name::<EntryType>)]
     entry_type: Option<EntryType>,
 
-    /// The draft to write; your own if none is named
-    #[arg(long, value_name = "NAME", value_parser = name::<DraftName>)]
-    draft: Option<DraftName>,
-
-    /// Publish at once and leave no draft
-    #[arg(long)]
-    publish: bool,
-
-    /// Publish though a key that is set or changed is deprecated
-    #[arg(long, requires = "publish")]
-    acknowledge_deprecated: bool,
-
-    /// Why, for whoever reads the history
-    #[arg(long, short)]
-    message: Option<String>,
+    #[command(flatten)]
+    options: draft::Options,
 }
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
-        let key = self
-            .place
-            .need_key("confman edit /teams/payments:limits")?
-            .clone();
-        let draft_in_place = self.place.draft()?;
-        let namespace = namespace_or_here(self.place.namespace.as_ref())?;
-        let connection = cx.connect()?;
-        let draft = draft::choose(&connection, self.draft.or(draft_in_place))?;
-        let seen = Seen::of(&connection, &namespace, &key, &draft)?;
+        let target = self
+            .options
+            .target(cx, &self.place, "confman edit /teams/payments:limits")?;
+        let Target {
+            connection,
+            namespace,
+            draft,
+            key,
+        } = &target;
+        let seen = Seen::of(connection, namespace, key, draft)?;
         let entry_type = self
             .entry_type
             .or(seen.entry_type)
@@ -75,7 +59,7 @@ impl Args {
             return Err(CliError::usage("a binary value is not for an editor")
                 .next(format!("`confman set {namespace}:{key} @FILE`")));
         }
-        let value = edited(cx, &key, entry_type, &seen.bytes)?;
+        let value = edited(cx, key, entry_type, &seen.bytes)?;
         if seen.entry_type == Some(entry_type) && value.bytes() == seen.bytes.as_slice() {
             cx.ui.note("nothing changed");
             return Ok(Report::nothing());
@@ -90,15 +74,9 @@ impl Args {
             tags: None,
             media_type: None,
         };
-        let changes = Changes {
-            changes: BTreeMap::from([(key.to_string(), Some(write))]),
-            // What was opened is what this is a change of.
-            expected_head: Some(seen.head),
-            message: self.message,
-            publish: self.publish,
-            acknowledge_deprecated: self.acknowledge_deprecated,
-        };
-        draft::write(cx, &connection, &namespace, &draft, &changes)
+        // What was opened is what this is a change of.
+        self.options
+            .write(cx, &target, Some(write), Some(seen.head))
     }
 }
 

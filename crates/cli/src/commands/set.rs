@@ -1,21 +1,18 @@
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use confman_api::draft::Changes;
 use confman_api::entry::EntryWrite;
 use confman_model::value::VALUE_BYTES_CEILING;
 use confman_model::{DraftName, EntryType, Key, Namespace, Value};
 use serde_json::value::RawValue;
 
 use crate::context::{Connection, Context};
-use crate::draft;
+use crate::draft::{self, Target};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::input::Input;
 use crate::place::{Place, name};
 use crate::report::Report;
 use crate::value::read_value;
-use crate::working_directory::namespace_or_here;
 
 /// Write a value into a draft
 ///
@@ -47,21 +44,8 @@ pub(crate) struct Args {
     #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = name::<EntryType>)]
     entry_type: Option<EntryType>,
 
-    /// The draft to write; your own if none is named
-    #[arg(long, value_name = "NAME", value_parser = name::<DraftName>)]
-    draft: Option<DraftName>,
-
-    /// Publish at once and leave no draft
-    #[arg(long)]
-    publish: bool,
-
-    /// Publish though a key that is set or changed is deprecated
-    #[arg(long, requires = "publish")]
-    acknowledge_deprecated: bool,
-
-    /// Why, for whoever reads the history
-    #[arg(long, short)]
-    message: Option<String>,
+    #[command(flatten)]
+    options: draft::Options,
 
     /// What the entry is for
     #[arg(long, value_name = "TEXT")]
@@ -78,17 +62,18 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
-        let key = self
-            .place
-            .need_key("confman set /teams/payments:limits 100")?
-            .clone();
-        let draft_in_place = self.place.draft()?;
-        let namespace = namespace_or_here(self.place.namespace.as_ref())?;
-        let connection = cx.connect()?;
-        let draft = draft::choose(&connection, self.draft.or(draft_in_place))?;
+        let target =
+            self.options
+                .target(cx, &self.place, "confman set /teams/payments:limits 100")?;
+        let Target {
+            connection,
+            namespace,
+            draft,
+            key,
+        } = &target;
         let entry_type = match self.entry_type {
             Some(entry_type) => entry_type,
-            None => known_type(&connection, &namespace, &key, &draft)?.unwrap_or_else(|| {
+            None => known_type(connection, namespace, key, draft)?.unwrap_or_else(|| {
                 hint_at_type(cx, &self.value);
                 EntryType::String
             }),
@@ -98,7 +83,7 @@ impl Args {
             cx.ui
                 .detail("the value ends with a line end, which is part of it");
         }
-        let value = to_json(entry_type, bytes, &key)?;
+        let value = to_json(entry_type, bytes, key)?;
         let write = EntryWrite {
             entry_type: Some(entry_type.name().to_owned()),
             value: Some(value),
@@ -107,14 +92,7 @@ impl Args {
             tags: (!self.tags.is_empty()).then_some(self.tags),
             media_type: self.media_type,
         };
-        let changes = Changes {
-            changes: BTreeMap::from([(key.to_string(), Some(write))]),
-            expected_head: None,
-            message: self.message,
-            publish: self.publish,
-            acknowledge_deprecated: self.acknowledge_deprecated,
-        };
-        draft::write(cx, &connection, &namespace, &draft, &changes)
+        self.options.write(cx, &target, Some(write), None)
     }
 }
 

@@ -1,15 +1,10 @@
-use std::collections::BTreeMap;
-
-use confman_api::draft::Changes;
 use confman_api::entry::EntryWrite;
-use confman_model::DraftName;
 
 use crate::context::Context;
 use crate::draft;
 use crate::error::CliError;
-use crate::place::{Place, name};
+use crate::place::Place;
 use crate::report::Report;
-use crate::working_directory::namespace_or_here;
 
 /// Take the value of a key away, in a draft
 ///
@@ -34,33 +29,15 @@ pub(crate) struct Args {
     #[arg(long)]
     remove: bool,
 
-    /// The draft to write; your own if none is named
-    #[arg(long, value_name = "NAME", value_parser = name::<DraftName>)]
-    draft: Option<DraftName>,
-
-    /// Publish at once and leave no draft
-    #[arg(long)]
-    publish: bool,
-
-    /// Publish though a key that is set or changed is deprecated
-    #[arg(long, requires = "publish")]
-    acknowledge_deprecated: bool,
-
-    /// Why, for whoever reads the history
-    #[arg(long, short)]
-    message: Option<String>,
+    #[command(flatten)]
+    options: draft::Options,
 }
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
-        let key = self
-            .place
-            .need_key("confman unset /teams/payments:limits")?
-            .clone();
-        let draft_in_place = self.place.draft()?;
-        let namespace = namespace_or_here(self.place.namespace.as_ref())?;
-        let connection = cx.connect()?;
-        let draft = draft::choose(&connection, self.draft.or(draft_in_place))?;
+        let target =
+            self.options
+                .target(cx, &self.place, "confman unset /teams/payments:limits")?;
         let tombstone = EntryWrite {
             entry_type: None,
             value: None,
@@ -69,13 +46,7 @@ impl Args {
             tags: None,
             media_type: None,
         };
-        let changes = Changes {
-            changes: BTreeMap::from([(key.to_string(), (!self.remove).then_some(tombstone))]),
-            expected_head: None,
-            message: self.message,
-            publish: self.publish,
-            acknowledge_deprecated: self.acknowledge_deprecated,
-        };
-        draft::write(cx, &connection, &namespace, &draft, &changes)
+        let entry = (!self.remove).then_some(tombstone);
+        self.options.write(cx, &target, entry, None)
     }
 }
