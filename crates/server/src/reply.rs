@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use confman_api::{HEADER_COMMIT, HEADER_FILTERED, HEADER_INDEX};
+use confman_api::{HEADER_COMMIT, HEADER_FILTERED, HEADER_INDEX, Page};
 use confman_repo::objects::ObjectId;
 use serde::Serialize;
 
@@ -27,6 +27,16 @@ impl Reply {
         let bytes = serde_json::to_vec(document)
             .map_err(|error| ApiError::internal(format!("an answer has no JSON form: {error}")))?;
         Ok(Self::body(Body::from(bytes), "application/json"))
+    }
+
+    /// A page of a list, and where the next one is.
+    pub(crate) fn page<T: Serialize>(
+        items: Vec<T>,
+        next: Option<String>,
+        here: &Here,
+    ) -> Result<Self, ApiError> {
+        let page = Page { items, next };
+        Ok(Self::json(&page)?.next(here, page.next.as_deref()))
     }
 
     /// A body of this media type.

@@ -1,6 +1,5 @@
 //! Commits, one and many, and what differs between two.
 
-use confman_api::Page;
 use confman_repo::LogQuery;
 use confman_repo::model::{Key, Namespace, Revision};
 use confman_repo::objects::ObjectId;
@@ -27,12 +26,9 @@ pub(crate) async fn log(call: Call, namespace: Namespace) -> Result<Reply, ApiEr
         let found = session.log(&namespace, &revision, &LogQuery { after, limit, key })?;
         let items = found.commits.iter().map(commit::commit).collect();
         let next = page::next(LOG, found.next.as_ref());
-        let reply = Reply::json(&Page::<confman_api::commit::Commit> {
-            items,
-            next: next.clone(),
-        })?;
+        let reply = Reply::page::<confman_api::commit::Commit>(items, next, &here)?;
         let newest = found.commits.first().map(|newest| newest.id);
-        Ok(reply.commit(newest).next(&here, next.as_deref()))
+        Ok(reply.commit(newest))
     })
     .await
 }

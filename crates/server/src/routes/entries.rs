@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use confman_api::Page;
 use confman_api::entry::{EntryWrite, TreeEntry};
 use confman_repo::model::{DraftName, Key, Namespace, Revision};
 use confman_repo::objects::ObjectId;
@@ -54,14 +53,8 @@ pub(crate) async fn list(call: Call, namespace: Namespace) -> Result<Reply, ApiE
             .map(entry::tree_entry)
             .collect::<Result<_, _>>()?;
         let next = page::next_pinned(LIST, &[&found.at], found.next.as_ref());
-        let reply = Reply::json(&Page::<TreeEntry> {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply
-            .index(found.at.index)
-            .commit(found.at.commit)
-            .next(&here, next.as_deref()))
+        let reply = Reply::page::<TreeEntry>(items, next, &here)?;
+        Ok(reply.index(found.at.index).commit(found.at.commit))
     })
     .await
 }

@@ -1,7 +1,6 @@
 //! Groups.
 
 use axum::http::StatusCode;
-use confman_api::Page;
 use confman_repo::GroupInfo;
 use confman_repo::identity::{GroupDocument, GroupName};
 
@@ -25,11 +24,7 @@ pub(crate) async fn list(call: Call) -> Result<Reply, ApiError> {
         let found = session.groups(after.as_deref(), limit)?;
         let next = page::next(LIST, found.next.as_ref());
         let items = found.items.iter().map(identity::group).collect();
-        let reply = Reply::json(&Page {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply.next(&here, next.as_deref()))
+        Reply::page(items, next, &here)
     })
     .await
 }

@@ -1,6 +1,5 @@
 //! The versions of a key, and who gave keys the values they have.
 
-use confman_api::Page;
 use confman_api::entry::Blame;
 use confman_repo::model::{Key, Namespace, Revision};
 
@@ -54,14 +53,8 @@ pub(crate) async fn blame(call: Call, namespace: Namespace) -> Result<Reply, Api
         let found = session.blame(&namespace, &exact, &prefix, cursor.after.as_ref(), limit)?;
         let items = found.lines.iter().map(history::blame).collect();
         let next = page::next_pinned(BLAME, &[&at], found.next.as_ref());
-        let reply = Reply::json(&Page::<Blame> {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply
-            .index(at.index)
-            .commit(at.commit)
-            .next(&here, next.as_deref()))
+        let reply = Reply::page::<Blame>(items, next, &here)?;
+        Ok(reply.index(at.index).commit(at.commit))
     })
     .await
 }

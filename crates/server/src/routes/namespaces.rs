@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use confman_api::namespace::{
     DeletedNamespace, DocumentVersion, NamespaceDocument, NamespaceSummary,
 };
-use confman_api::{MEDIA_TYPE_MERGE_PATCH, Page};
+use confman_api::MEDIA_TYPE_MERGE_PATCH;
 use confman_repo::DocumentChange;
 use confman_repo::model::Namespace;
 use serde_json::value::RawValue;
@@ -33,14 +33,8 @@ pub(crate) async fn list(call: Call) -> Result<Reply, ApiError> {
         let found = session.namespaces(&prefix, after.as_ref(), limit)?;
         let items = found.namespaces.iter().map(namespace::summary).collect();
         let next = page::next(LIST, found.next.as_ref());
-        let reply = Reply::json(&Page::<NamespaceSummary> {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply
-            .index(found.index)
-            .filtered(found.filtered)
-            .next(&here, next.as_deref()))
+        let reply = Reply::page::<NamespaceSummary>(items, next, &here)?;
+        Ok(reply.index(found.index).filtered(found.filtered))
     })
     .await
 }
@@ -71,11 +65,7 @@ pub(crate) async fn deleted(call: Call) -> Result<Reply, ApiError> {
         let last = shown.last().filter(|_| rest.len() > limit).map(name);
         let next = page::next(DELETED, last.as_ref());
         let items = shown.iter().map(namespace::deleted).collect();
-        let reply = Reply::json(&Page::<DeletedNamespace> {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply.next(&here, next.as_deref()))
+        Reply::page::<DeletedNamespace>(items, next, &here)
     })
     .await
 }
@@ -208,11 +198,8 @@ pub(crate) async fn history(call: Call, namespace: Namespace) -> Result<Reply, A
         let found = session.document_history(&namespace, after, limit)?;
         let next = page::next(HISTORY, found.next.as_ref());
         let items = found.versions.into_iter().map(namespace::version).collect();
-        let reply = Reply::json(&Page::<DocumentVersion> {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply.index(found.index).next(&here, next.as_deref()))
+        let reply = Reply::page::<DocumentVersion>(items, next, &here)?;
+        Ok(reply.index(found.index))
     })
     .await
 }

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, header};
 use bytes::Bytes;
 use confman_api::operation::{Operation, SealedOperation};
-use confman_api::{MEDIA_TYPE_EVENTS, MEDIA_TYPE_NDJSON, Page};
+use confman_api::{MEDIA_TYPE_EVENTS, MEDIA_TYPE_NDJSON};
 use confman_repo::model::Namespace;
 use confman_repo::{LoggedOperation, OperationBound, OperationFilter, Session};
 use futures::stream;
@@ -91,11 +91,8 @@ async fn one_page(
         let found = session.operations(&filter, after, limit)?;
         let items = found.operations.iter().map(operation::operation).collect();
         let next = page::next(LIST, found.next.as_ref());
-        let reply = Reply::json(&Page::<Operation> {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply.filtered(found.filtered).next(&here, next.as_deref()))
+        let reply = Reply::page::<Operation>(items, next, &here)?;
+        Ok(reply.filtered(found.filtered))
     })
     .await
 }
@@ -116,11 +113,7 @@ pub(crate) async fn sealed(call: Call) -> Result<Reply, ApiError> {
             .filter(|_| found.len() == limit)
             .map(|last| last.sequence);
         let next = page::next(SEALED, last.as_ref());
-        let reply = Reply::json(&Page::<SealedOperation> {
-            items: found.iter().map(operation::sealed).collect(),
-            next: next.clone(),
-        })?;
-        Ok(reply.next(&here, next.as_deref()))
+        Reply::page::<SealedOperation>(found.iter().map(operation::sealed).collect(), next, &here)
     })
     .await
 }

@@ -1,7 +1,6 @@
 //! Principals.
 
 use axum::http::{StatusCode, header};
-use confman_api::Page;
 use confman_api::identity::{PrincipalPatch, PrincipalWrite};
 use confman_repo::identity::PrincipalName;
 use confman_repo::{NewPrincipal, PrincipalChange, PrincipalInfo};
@@ -26,11 +25,7 @@ pub(crate) async fn list(call: Call) -> Result<Reply, ApiError> {
         let found = session.principals(after.as_deref(), limit)?;
         let next = page::next(LIST, found.next.as_ref());
         let items = found.items.iter().map(identity::principal).collect();
-        let reply = Reply::json(&Page {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply.next(&here, next.as_deref()))
+        Reply::page(items, next, &here)
     })
     .await
 }

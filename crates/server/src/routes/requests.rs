@@ -1,7 +1,6 @@
 //! Publish requests.
 
 use axum::http::{Method, StatusCode};
-use confman_api::Page;
 use confman_api::request::{
     CommentWrite, PublishRequest, RequestCreate, RequestEdit, RequestPublish, ReviewWrite,
     ScheduleWrite, TargetWrite, WithdrawWrite,
@@ -94,14 +93,8 @@ pub(crate) async fn list(call: Call) -> Result<Reply, ApiError> {
             .map(|info| request::request(info, &[]))
             .collect::<Result<_, _>>()?;
         let next = page::next(LIST, found.next.as_ref());
-        let reply = Reply::json(&Page::<PublishRequest> {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply
-            .index(found.index)
-            .filtered(found.filtered)
-            .next(&here, next.as_deref()))
+        let reply = Reply::page::<PublishRequest>(items, next, &here)?;
+        Ok(reply.index(found.index).filtered(found.filtered))
     })
     .await
 }

@@ -29,14 +29,12 @@ pub(crate) async fn list(call: Call) -> Result<Reply, ApiError> {
         let prefix = prefix.unwrap_or_else(Namespace::root);
         let found = session.schemas(&prefix, after.as_ref(), limit)?;
         let next = page::next(LIST, found.next.as_ref());
-        let reply = Reply::json(&Page::<SchemaSummary> {
-            items: found.schemas.iter().map(schema::summary).collect(),
-            next: next.clone(),
-        })?;
-        Ok(reply
-            .index(found.index)
-            .filtered(found.filtered)
-            .next(&here, next.as_deref()))
+        let reply = Reply::page::<SchemaSummary>(
+            found.schemas.iter().map(schema::summary).collect(),
+            next,
+            &here,
+        )?;
+        Ok(reply.index(found.index).filtered(found.filtered))
     })
     .await
 }
@@ -114,11 +112,8 @@ pub(crate) async fn history(call: Call, path: SchemaPath) -> Result<Reply, ApiEr
             .map(schema::version)
             .collect::<Result<_, _>>()?;
         let next = page::next(HISTORY, found.next.as_ref());
-        let reply = Reply::json(&Page::<SchemaVersion> {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply.index(found.index).next(&here, next.as_deref()))
+        let reply = Reply::page::<SchemaVersion>(items, next, &here)?;
+        Ok(reply.index(found.index))
     })
     .await
 }

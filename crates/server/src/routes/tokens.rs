@@ -1,7 +1,6 @@
 //! Tokens.
 
 use axum::http::{StatusCode, header};
-use confman_api::Page;
 use confman_api::identity::TokenWrite;
 use confman_repo::NewToken;
 use confman_repo::identity::PrincipalName;
@@ -36,11 +35,7 @@ pub(crate) async fn list(call: Call) -> Result<Reply, ApiError> {
         let found = session.tokens(whose.as_ref(), after.as_deref(), limit)?;
         let next = page::next(LIST, found.next.as_ref());
         let items = found.items.iter().map(identity::token).collect();
-        let reply = Reply::json(&Page {
-            items,
-            next: next.clone(),
-        })?;
-        Ok(reply.next(&here, next.as_deref()))
+        Reply::page(items, next, &here)
     })
     .await
 }
