@@ -141,6 +141,8 @@ pub struct Request {
     pub state: State,
     /// Principal who asked.
     pub submitted_by: String,
+    /// Principals who changed what is asked for.
+    pub edited_by: BTreeSet<String>,
     /// In the order they were given.
     pub reviews: Vec<Review>,
     /// Where it is scheduled.
@@ -284,6 +286,7 @@ pub fn submit(facts: &Facts) -> Result<State, Refusal> {
     let request = Request {
         state: State::PendingReview,
         submitted_by: facts.actor.clone(),
+        edited_by: BTreeSet::new(),
         reviews: Vec::new(),
         schedule: None,
         emergency_by: None,
@@ -463,6 +466,7 @@ pub fn publish_directly(
     let nothing_asked = Request {
         state: State::PendingReview,
         submitted_by: facts.actor.clone(),
+        edited_by: BTreeSet::new(),
         reviews: Vec::new(),
         schedule: None,
         emergency_by: None,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
-use confman_layout::{entry_key, read_details, read_entry, value_bytes};
+use confman_layout::{entry_key, is_tombstone, read_details, read_entry, value_bytes};
 use confman_model::document::{ChangeKind, Settings};
 use confman_model::{DiffKind, EntryDiff, Namespace};
 use confman_object_store::tree::{Leaf, TreeKey};
@@ -198,7 +198,10 @@ pub(crate) fn change_facts(
     new: Option<&Leaf>,
 ) -> Result<ChangeFacts, Error> {
     let key = entry_key(key)?;
+    let hides = |leaf: Option<&Leaf>| leaf.is_some_and(is_tombstone);
     let kind = match (old, new) {
+        // Whoever hides what is inherited takes a value away, and so does whoever unsets their own.
+        _ if hides(new) && !hides(old) => ChangeKind::Remove,
         (None, _) => ChangeKind::Add,
         (Some(_), None) => ChangeKind::Remove,
         (Some(old), Some(new)) => {

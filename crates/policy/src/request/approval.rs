@@ -147,6 +147,7 @@ fn newest(reviews: &[Review]) -> BTreeMap<&str, &Review> {
 fn contributors<'a>(request: &'a Request, facts: &'a Facts) -> BTreeSet<&'a str> {
     let committers = facts.targets.iter().flat_map(|target| &target.committers);
     std::iter::once(&request.submitted_by)
+        .chain(&request.edited_by)
         .chain(committers)
         .map(String::as_str)
         .collect()

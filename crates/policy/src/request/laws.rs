@@ -118,6 +118,7 @@ struct Reference {
     exists: BTreeSet<usize>,
     hour: i64,
     edits: u32,
+    editors: BTreeSet<usize>,
     /// By reviewer: approves?, and everything as the reviewer saw it.
     said: BTreeMap<usize, (bool, Vec<Option<u32>>, u32)>,
     /// `None` while it is open for review.
@@ -135,6 +136,7 @@ impl Reference {
             exists: (0..PEOPLE.len()).collect(),
             hour: 0,
             edits: 0,
+            editors: BTreeSet::new(),
             said: BTreeMap::new(),
             fixed: None,
             schedule: None,
@@ -164,6 +166,7 @@ impl Reference {
 
     fn made_it(&self, who: usize) -> bool {
         who == AUTHOR
+            || self.editors.contains(&who)
             || self
                 .places
                 .iter()
@@ -321,8 +324,9 @@ impl Reference {
     fn done(&mut self, step: &Step, before: State) {
         let now = (self.heads(), self.edits);
         match step {
-            Step::Edit { .. } => {
+            Step::Edit { who } => {
                 self.edits += 1;
+                self.editors.insert(*who);
                 self.fixed = None;
                 self.schedule = None;
             }
@@ -530,6 +534,9 @@ fn write(request: &mut Request, command: &Command, decision: &Decision, facts: &
         });
     };
     match command {
+        Command::Edit => {
+            request.edited_by.insert(facts.actor.clone());
+        }
         Command::Approve { .. } => review(Verdict::Approve),
         Command::Reject { .. } => review(Verdict::Reject),
         Command::Schedule { at_ms, .. } => {
@@ -617,6 +624,7 @@ fn run(places: Vec<Place>, steps: &[Step]) -> Result<Vec<(&'static str, bool)>, 
     let mut request = Request {
         state: State::PendingReview,
         submitted_by: PEOPLE[AUTHOR].to_owned(),
+        edited_by: BTreeSet::new(),
         reviews: Vec::new(),
         schedule: None,
         emergency_by: None,

@@ -69,6 +69,7 @@ fn request(state: State, approved_by: &[&str]) -> Request {
     Request {
         state,
         submitted_by: "ann".to_owned(),
+        edited_by: BTreeSet::new(),
         reviews: reviews.collect(),
         schedule: Some(Schedule {
             by: "bob".to_owned(),

@@ -45,6 +45,15 @@ impl Problems {
     }
 }
 
+/// A commit that a ref or the mark of an import leads to, and as what it comes in.
+#[derive(Clone)]
+struct Head {
+    namespace: Namespace,
+    commit: ObjectId,
+    /// Whether it comes with the history of another store, whose people this one does not know.
+    importing: bool,
+}
+
 impl Evaluation<'_> {
     /// Checks rights, then every commit of the pack that a ref or the mark will lead to, and stages what
     /// they need. Everything else in the pack is left out.
@@ -54,28 +63,36 @@ impl Evaluation<'_> {
         request: &PushRequest,
         pack: &Quarantine,
     ) -> Result<Verified, Error> {
-        let mut heads: Vec<(Namespace, ObjectId)> = Vec::new();
-        let mut importing = request.import.is_some();
+        let mut heads: Vec<Head> = Vec::new();
         for edit in &request.edits {
             self.permit_within(base, &edit.namespace)?;
-            match edit.target {
+            let importing = match edit.target {
                 PushTarget::Draft(_) => {
-                    self.permit(&edit.namespace, Permission::ConfigWriteDraft)?
+                    self.permit(&edit.namespace, Permission::ConfigWriteDraft)?;
+                    false
                 }
                 PushTarget::Published => {
                     // It goes past review, so it takes who could change the rules of review.
                     self.permit(&edit.namespace, Permission::NamespaceWrite)?;
-                    importing = true;
+                    true
                 }
-            }
-            heads.push((edit.namespace.clone(), edit.new));
+            };
+            heads.push(Head {
+                namespace: edit.namespace.clone(),
+                commit: edit.new,
+                importing,
+            });
         }
         if let Some(mark) = &request.import {
             self.permit(base, Permission::NamespaceWrite)?;
             for (namespace, tip) in &mark.tips {
                 self.permit_within(base, namespace)?;
                 self.permit(namespace, Permission::NamespaceWrite)?;
-                heads.push((namespace.clone(), *tip));
+                heads.push(Head {
+                    namespace: namespace.clone(),
+                    commit: *tip,
+                    importing: true,
+                });
             }
         }
         let wanted = self.wanted(&heads, pack)?;
@@ -89,7 +106,12 @@ impl Evaluation<'_> {
             .map(Object::id)
             .collect();
         for id in order {
-            let Some(namespace) = wanted.get(&id) else {
+            let Some(Head {
+                namespace,
+                importing,
+                ..
+            }) = wanted.get(&id)
+            else {
                 continue;
             };
             if !limits.contains_key(namespace) {
@@ -104,15 +126,16 @@ impl Evaluation<'_> {
                 commit: &commit,
                 namespace,
                 limits,
-                importing,
+                importing: *importing,
                 published: self.line(namespace)?.place_of(&id)?.is_some(),
                 pack,
             };
             self.take_in(&incoming, &mut verified)?;
         }
-        for (namespace, head) in &heads {
-            if !verified.commits.contains_key(head) && !self.belongs(namespace, head)? {
-                return Err(Error::not_found(What::Commit, head));
+        for head in &heads {
+            let commit = &head.commit;
+            if !verified.commits.contains_key(commit) && !self.belongs(&head.namespace, commit)? {
+                return Err(Error::not_found(What::Commit, commit));
             }
         }
         Ok(verified)
@@ -129,25 +152,22 @@ impl Evaluation<'_> {
     }
 
     /// The commits of the pack that the heads lead to, with the namespace they must be of.
-    fn wanted(
-        &self,
-        heads: &[(Namespace, ObjectId)],
-        pack: &Quarantine,
-    ) -> Result<HashMap<ObjectId, Namespace>, Error> {
-        let mut wanted: HashMap<ObjectId, Namespace> = HashMap::new();
+    fn wanted(&self, heads: &[Head], pack: &Quarantine) -> Result<HashMap<ObjectId, Head>, Error> {
+        let mut wanted: HashMap<ObjectId, Head> = HashMap::new();
+        // The strictest first: what a draft leads to was not imported, whatever else leads to it.
         let mut waiting = heads.to_vec();
-        while let Some((namespace, id)) = waiting.pop() {
+        waiting.sort_by_key(|head| !head.importing);
+        while let Some(head) = waiting.pop() {
+            let id = head.commit;
             if !pack.has(Kind::Commit, &id) || wanted.contains_key(&id) {
                 continue;
             }
             let commit = pack.stage.commit(&id)?;
-            waiting.extend(
-                commit
-                    .parents
-                    .iter()
-                    .map(|parent| (namespace.clone(), *parent)),
-            );
-            wanted.insert(id, namespace);
+            waiting.extend(commit.parents.iter().map(|parent| Head {
+                commit: *parent,
+                ..head.clone()
+            }));
+            wanted.insert(id, head);
         }
         Ok(wanted)
     }

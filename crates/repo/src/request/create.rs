@@ -98,6 +98,8 @@ impl Session {
             check_targets(&loaded.record.targets, &targets)?;
             loaded.targets = targets;
             loaded.record.edits += 1;
+            let editor = evaluation.actor.principal().to_owned();
+            loaded.record.edited_by.insert(editor);
             loaded.record.schedule = None;
             loaded.record.reason = None;
             loaded.record.state = Stated(State::PendingReview);
@@ -267,6 +269,7 @@ impl Evaluation<'_> {
             submitted_by: self.actor.principal().to_owned(),
             submitted_ms: self.now_ms,
             edits: 0,
+            edited_by: BTreeSet::new(),
             keys_edited: false,
             targets,
             reviews: Vec::new(),

@@ -162,6 +162,7 @@ impl Seen<'_> {
         let mut people: BTreeSet<String> = committers.iter().flatten().cloned().collect();
         people.insert(self.actor.principal().to_owned());
         people.insert(record.submitted_by.clone());
+        people.extend(record.edited_by.iter().cloned());
         people.extend(record.reviews.iter().map(|review| review.reviewer.clone()));
         let mut facts = Vec::new();
         for ((target, now), committers) in record.targets.iter().zip(targets).zip(committers) {

@@ -1,5 +1,7 @@
 //! The record of a publish request: what is stored of it.
 
+use std::collections::BTreeSet;
+
 use confman_model::{DraftName, Key, Namespace};
 use confman_object_store::record::RECORD_BODY_BYTES_MAX;
 use confman_object_store::{Kind, ObjectId, Record};
@@ -63,6 +65,9 @@ pub(super) struct RequestRecord {
     pub submitted_ms: i64,
     /// How often it was asked for again.
     pub edits: u64,
+    /// Who did that.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub edited_by: BTreeSet<String>,
     /// Whether other keys were ever picked than at the beginning.
     pub keys_edited: bool,
     pub targets: Vec<TargetRecord>,
@@ -176,6 +181,7 @@ impl RequestRecord {
         Request {
             state: self.state.0,
             submitted_by: self.submitted_by.clone(),
+            edited_by: self.edited_by.clone(),
             reviews: self
                 .reviews
                 .iter()

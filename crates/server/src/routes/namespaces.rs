@@ -1,10 +1,10 @@
 //! Namespaces and their documents.
 
 use axum::http::{StatusCode, header};
+use confman_api::MEDIA_TYPE_MERGE_PATCH;
 use confman_api::namespace::{
     DeletedNamespace, DocumentVersion, NamespaceDocument, NamespaceSummary,
 };
-use confman_api::MEDIA_TYPE_MERGE_PATCH;
 use confman_repo::DocumentChange;
 use confman_repo::model::Namespace;
 use serde_json::value::RawValue;
