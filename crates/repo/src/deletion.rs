@@ -169,7 +169,7 @@ impl Session {
             for one in &together {
                 evaluation.restore(one)?;
             }
-            evaluation.note_new_namespace()?;
+            evaluation.note_rules()?;
             Ok(Outcome {
                 record,
                 ..Outcome::default()
@@ -268,7 +268,9 @@ impl Evaluation<'_> {
         }
         let policy = self.get(&names::policy(namespace)?);
         expected.check(What::Namespace, namespace, policy.map(|target| target.id))?;
-        let below = self.below(namespace);
+        // One that comes to be below meanwhile must be seen too.
+        self.get(&names::namespaces()?);
+        let below = self.descendants(namespace);
         let mut shown = Vec::new();
         let mut forbidden = None;
         for child in &below {
@@ -301,7 +303,7 @@ impl Evaluation<'_> {
         doomed.extend(below);
         let refs = doomed
             .iter()
-            .map(|namespace| self.refs_of(namespace).count() + 1)
+            .map(|namespace| self.refs_of(namespace).len() + 1)
             .sum();
         check_refs(refs)?;
         Ok(doomed)
@@ -310,7 +312,7 @@ impl Evaluation<'_> {
     /// Takes a namespace out of the view and keeps what was there in a record.
     fn delete(&mut self, namespace: &Namespace, deletion: &str) -> Result<ObjectId, Error> {
         let life = self.life(namespace)?;
-        let refs: Vec<(RefName, Target)> = self.refs_of(namespace).collect();
+        let refs = self.refs_of(namespace);
         let mut previous = None;
         let mut last = None;
         let name = names::deleted(namespace, deletion)?;
@@ -347,6 +349,8 @@ impl Evaluation<'_> {
             }
             last = Some(id);
         }
+        // Where nothing is published, a publish that is under way must fail too.
+        self.get(&names::published(namespace)?);
         for (name, _) in refs {
             self.get(&name);
             self.set(name, None);
@@ -367,10 +371,11 @@ impl Evaluation<'_> {
             });
         }
         for (name, target) in &deleted.refs {
-            self.get(name);
-            self.set(name.clone(), Some(*target));
+            // What a draft or a publish that was under way left here meanwhile is newer.
+            if self.get(name).is_none() {
+                self.set(name.clone(), Some(*target));
+            }
         }
-        self.note_new_namespace()?;
         let name = names::deleted(&deleted.namespace, &deleted.deletion)?;
         self.get(&name);
         self.set(name, None);
@@ -378,6 +383,15 @@ impl Evaluation<'_> {
         let mut row = vec![LifeChange::Began.to_row(&LineName { ref_name, life })];
         self.add_rows(&mut row);
         Ok(())
+    }
+
+    /// Takes away what something that was under way when a namespace was deleted left at its path: one that
+    /// is made there begins with nothing.
+    pub(crate) fn sweep(&mut self, namespace: &Namespace) {
+        for (name, _) in self.refs_of(namespace) {
+            self.get(&name);
+            self.set(name, None);
+        }
     }
 
     /// Everything that was deleted in the same operation, at and below this one.
@@ -425,28 +439,13 @@ impl Evaluation<'_> {
 }
 
 impl Seen<'_> {
-    /// The namespaces below one, in the order of their paths.
-    pub(crate) fn below(&self, namespace: &Namespace) -> Vec<Namespace> {
-        let mut below: Vec<Namespace> = self
-            .view
-            .scan(namespace.as_str())
-            .filter_map(|(name, _)| names::policy_of(name.as_str()))
-            .filter(|found| found != namespace && namespace.contains(found))
-            .collect();
-        below.sort();
-        below
-    }
-
     /// The refs that go and come with a namespace.
-    fn refs_of(&self, namespace: &Namespace) -> impl Iterator<Item = (RefName, Target)> {
-        let view = self.view.clone();
-        let own = format!("{namespace}@");
-        let found: Vec<(RefName, Target)> = view
-            .scan(&own)
+    fn refs_of(&self, namespace: &Namespace) -> Vec<(RefName, Target)> {
+        self.view
+            .scan(&format!("{namespace}@"))
             .filter(|(name, _)| names::lives_with(namespace, name.as_str()))
             .map(|(name, target)| (name.clone(), target))
-            .collect();
-        found.into_iter()
+            .collect()
     }
 
     /// What was deleted at this path in this deletion.

@@ -194,12 +194,14 @@ pub enum Error {
         problems: Vec<Problem>,
     },
     /// What would hold breaks a schema; every rule that is broken, in every namespace.
-    #[error("{what} breaks a schema: {}", broken(violations))]
+    #[error("{what} breaks a schema: {}", broken(violations, *hidden))]
     Schema {
         /// What was asked for.
         what: String,
-        /// At least one.
+        /// Those in namespaces that the actor may read.
         violations: Vec<Violation>,
+        /// How many there are in others.
+        hidden: usize,
     },
     /// A schema is still used, so it cannot go.
     #[error("schema `{schema}` is used by {}", users.join(", "))]
@@ -337,7 +339,7 @@ fn list(problems: &[Problem]) -> String {
         .join("; ")
 }
 
-fn broken(violations: &[Violation]) -> String {
+fn broken(violations: &[Violation], hidden: usize) -> String {
     const SHOWN_MAX: usize = 5;
     let mut text = violations
         .iter()
@@ -347,6 +349,12 @@ fn broken(violations: &[Violation]) -> String {
         .join("; ");
     if violations.len() > SHOWN_MAX {
         text.push_str(&format!("; and {} more", violations.len() - SHOWN_MAX));
+    }
+    if hidden > 0 {
+        let separator = if text.is_empty() { "" } else { "; and " };
+        text.push_str(&format!(
+            "{separator}{hidden} in namespaces that you may not read"
+        ));
     }
     text
 }

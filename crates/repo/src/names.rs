@@ -127,8 +127,8 @@ pub fn schema_of(name: &str) -> Option<SchemaPath> {
     name.strip_suffix(SCHEMA)?.parse().ok()
 }
 
-/// Moves when a namespace comes to be that brings a schema or settings of its own: a record. Whoever
-/// looks at all namespaces below one reads it.
+/// Moves when a namespace comes to be or comes back, and when a document changes which rules hold: a
+/// record. Whoever looks at all namespaces below one reads it.
 ///
 /// # Errors
 /// As [`published`].

@@ -117,6 +117,7 @@ impl Session {
                 return Err(exists(&namespace));
             }
             evaluation.check_count(1)?;
+            evaluation.sweep(&namespace);
             let mut document = document.clone();
             let now = crate::time::rfc3339(evaluation.now_ms);
             document.metadata.created.clone_from(&now);
@@ -152,19 +153,24 @@ impl Session {
 
     /// Changes the document of a namespace. Roles (and whether it inherits any) take
     /// [`Permission::RolesManage`] too, the schema (and whether it inherits any) [`Permission::SchemaWrite`].
+    /// Where what is published here or below breaks the rules that would hold then, it takes effect only by
+    /// force.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with everything that is wrong, [`Error::Stale`] where the document is not the
-    /// expected one, [`Error::Unchanged`], [`Error::Denied`].
+    /// [`Error::Invalid`] with everything that is wrong, [`Error::Schema`] with what is published and breaks
+    /// the rules, [`Error::Stale`] where the document is not the expected one, [`Error::Unchanged`],
+    /// [`Error::Denied`].
     pub fn update_namespace(
         &self,
         namespace: &Namespace,
         change: &DocumentChange,
         expected: ExpectedHead,
+        force: bool,
     ) -> Result<UpdatedNamespace, Error> {
         let digest = Digest::new("namespace.update")
             .with(namespace.as_str())
-            .with(expected.part());
+            .with(expected.part())
+            .with([u8::from(force)]);
         let digest = match change {
             DocumentChange::Replace(document) => digest.with("put").with(document.to_text()),
             DocumentChange::Merge(patch) => digest.with("patch").with(patch.to_string()),
@@ -179,7 +185,7 @@ impl Session {
         let mut warnings = Vec::new();
         let (outcome, committed) = intent.carry_out(|evaluation| {
             warnings.clear();
-            let (commit, warned) = evaluation.update(namespace, change, expected)?;
+            let (commit, warned) = evaluation.update(namespace, change, expected, force)?;
             warnings = warned;
             Ok(Outcome {
                 commit: Some(commit),
@@ -309,6 +315,7 @@ impl Evaluation<'_> {
         namespace: &Namespace,
         change: &DocumentChange,
         expected: ExpectedHead,
+        force: bool,
     ) -> Result<(ObjectId, Vec<String>), Error> {
         self.permit(namespace, Permission::NamespaceWrite)?;
         let name = names::policy(namespace)?;
@@ -345,10 +352,19 @@ impl Evaluation<'_> {
         new.metadata.updated_by = self.actor.principal().to_owned();
         new.validate()
             .map_err(|error| document_invalid(namespace, &error))?;
-        let warnings = self.warnings_of(&old, &new)?;
+        let mut warnings = self.warnings_of(&old, &new)?;
         self.note("changed", changed.clone());
         let message = format!("update {namespace}: {}", changed.join(", "));
         let commit = self.set_document(&new, &message)?;
+        let broken = self.broken_by_document(&old, &new)?;
+        if !broken.is_empty() && !force {
+            let what = format!("what is published, if the document of `{namespace}` changes,");
+            return Err(broken.refusal(what));
+        }
+        if !broken.is_empty() {
+            self.note("broken", broken.len());
+        }
+        warnings.extend(broken.visible.iter().map(ToString::to_string));
         Ok((commit.id, warnings))
     }
 

@@ -7,21 +7,20 @@
 //! INVARIANT: a document that is stored compiles, with all that it refers to, as of its transaction.
 //! INVARIANT: a change that breaks what is published takes effect only where that is wanted.
 
+mod breakage;
 mod compiled;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use confman_model::document::SchemaEnforcement;
 use confman_model::{
     Entry, EntryType, Key, Namespace, NamespaceDocument, SchemaPath, Value, ValueLimits,
 };
 use confman_object_store::{ObjectId, Record, tree};
-use confman_policy::schema::{Place, SchemaChange, SchemaDocument, SchemaError, compare, infer};
+use confman_policy::schema::{SchemaChange, SchemaDocument, SchemaError, compare, infer};
 use confman_policy::{Permission, Violation};
 use confman_refs::Committed;
 
-use crate::chain::ChainLink;
 use crate::draft::ExpectedHead;
 use crate::entry::Stamp;
 use crate::error::{Error, Problem, What};
@@ -29,8 +28,8 @@ use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
 use crate::names;
 use crate::seen::{Found, Seen};
 use crate::session::Session;
-use crate::validation::effective_settings;
 
+pub(crate) use breakage::Broken;
 pub(crate) use compiled::{CompiledSchemas, Schemas};
 
 /// The key of a schema commit's tree that has the document.
@@ -131,7 +130,7 @@ pub struct SchemaWritten {
     pub info: SchemaInfo,
     /// The operation.
     pub committed: Committed,
-    /// What is published and breaks it, where it was written all the same.
+    /// What is published and breaks it where the actor may read, where it was written all the same.
     pub broken: Vec<Violation>,
 }
 
@@ -140,7 +139,7 @@ pub struct SchemaWritten {
 pub struct SchemaCheck {
     /// What is wrong with the document.
     pub problems: Vec<Problem>,
-    /// What is published and would break it.
+    /// What is published and would break it, where the actor may read.
     pub violations: Vec<Violation>,
     /// What becomes of what the schema accepts, where there is one already.
     pub change: SchemaChange,
@@ -265,7 +264,7 @@ impl Session {
             session: self,
         };
         let document = SchemaDocument::parse(&put.text).map(Arc::new);
-        let mut broken = Vec::new();
+        let mut broken = Broken::default();
         let (_, committed) = intent.carry_out(|evaluation| {
             evaluation.permit_schema(path, Permission::SchemaWrite)?;
             let head = evaluation.schema_head(path)?;
@@ -280,12 +279,10 @@ impl Session {
                     reason: format!("`{path}` says this already"),
                 });
             }
-            broken = evaluation.broken_by(path, Some(document))?;
+            broken = evaluation.broken_by_schema(path, document)?;
             if !broken.is_empty() && !put.force {
-                return Err(Error::Schema {
-                    what: format!("what is published, if `{path}` changes,"),
-                    violations: std::mem::take(&mut broken),
-                });
+                let what = format!("what is published, if `{path}` changes,");
+                return Err(std::mem::take(&mut broken).refusal(what));
             }
             let commit = evaluation.put_schema_commit(path, head.as_ref(), put)?;
             evaluation.note("governedBy", evaluation.governing(path)?.to_string());
@@ -300,7 +297,7 @@ impl Session {
         Ok(SchemaWritten {
             info: self.look()?.schema_info(path)?,
             committed,
-            broken,
+            broken: broken.visible,
         })
     }
 
@@ -320,21 +317,15 @@ impl Session {
                 });
             }
         };
-        match seen.broken_by(path, Some(&document)) {
-            Ok(mut violations) => {
-                let mut visible = Vec::new();
-                for violation in violations.drain(..) {
-                    if seen.may(&violation.namespace, Permission::NamespaceRead)? {
-                        visible.push(violation);
-                    }
-                }
+        match seen.broken_by_schema(path, &document) {
+            Ok(broken) => {
                 let change = match seen.schema_head(path)? {
                     Some(found) => compare(path, &*seen.schema_document(path, &found)?, &document),
                     None => SchemaChange::default(),
                 };
                 Ok(SchemaCheck {
                     problems: Vec::new(),
-                    violations: visible,
+                    violations: broken.visible,
                     change,
                 })
             }
@@ -402,17 +393,19 @@ impl Session {
 }
 
 impl Evaluation<'_> {
-    /// Refuses a document that attaches a schema which does not exist or does not compile, and notes a
-    /// namespace that brings rules of its own.
+    /// Refuses a document that attaches a schema which does not exist or does not compile, and notes one
+    /// that changes which rules hold.
     pub(crate) fn check_attached_schema(
         &mut self,
         document: &NamespaceDocument,
         old: Option<ObjectId>,
     ) -> Result<(), Error> {
         let old = old.map(|id| self.repo.document(&id)).transpose()?;
-        let brings_rules = document.schema.is_some() || document.settings.environment.is_some();
-        if old.is_none() && brings_rules {
-            self.note_new_namespace()?;
+        if old
+            .as_ref()
+            .is_none_or(|old| breakage::changes_rules(old, document))
+        {
+            self.note_rules()?;
         }
         let Some(reference) = &document.schema else {
             return Ok(());
@@ -440,15 +433,15 @@ impl Evaluation<'_> {
         Ok(())
     }
 
-    /// Makes everybody look again who looked at all namespaces below one.
-    pub(crate) fn note_new_namespace(&mut self) -> Result<(), Error> {
+    /// Makes everybody look again who looked at all namespaces below one, or at the rules that hold there.
+    pub(crate) fn note_rules(&mut self) -> Result<(), Error> {
         let name = names::namespaces()?;
-        self.get(&name);
+        let previous = self.get(&name).map(|target| target.id);
         let mut body = [0; 16];
         crate::evaluation::fill_random(&mut body)?;
         let record = Record {
             record_type: "namespace-counter".to_owned(),
-            previous: None,
+            previous,
             time_ms: self.now_ms,
             actor: self.actor.principal().to_owned(),
             body: data_encoding::HEXLOWER.encode(&body).into_bytes().into(),
@@ -562,15 +555,13 @@ impl Seen<'_> {
 
     /// The namespaces that attach a schema and the schemas that refer to it, as a refusal names them.
     fn users_of(&self, path: &SchemaPath) -> Result<Vec<String>, Error> {
-        self.get(&names::namespaces()?);
         let schemas = Schemas::new(self);
         let mut users = Vec::new();
-        for namespace in self.all_namespaces() {
-            let Some(document) = self.document(&namespace)? else {
-                continue;
-            };
-            if document.schema.as_ref().is_some_and(|it| it.path == *path) {
-                users.push(format!("namespace `{namespace}`"));
+        let mut hidden = false;
+        for namespace in self.attaching(&|reference| Ok(reference == path))? {
+            match self.may(&namespace, Permission::NamespaceRead)? {
+                true => users.push(format!("namespace `{namespace}`")),
+                false => hidden = true,
             }
         }
         for other in self.schema_paths() {
@@ -578,114 +569,17 @@ impl Seen<'_> {
                 && let Ok(compiled) = schemas.compiled(&other)?
                 && compiled.dependencies().contains(path)
             {
-                users.push(format!("schema `{other}`"));
+                match self.may(&self.governing(&other)?, Permission::NamespaceRead)? {
+                    true => users.push(format!("schema `{other}`")),
+                    false => hidden = true,
+                }
             }
         }
         users.truncate(USERS_SHOWN_MAX);
+        if hidden {
+            users.push("something that you may not read".to_owned());
+        }
         Ok(users)
-    }
-
-    /// The rules that what is published breaks once a schema is another one, and does not break now.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where the schema does not compile.
-    pub(crate) fn broken_by(
-        &self,
-        path: &SchemaPath,
-        document: Option<&Arc<SchemaDocument>>,
-    ) -> Result<Vec<Violation>, Error> {
-        self.get(&names::namespaces()?);
-        let (old, new) = (
-            Schemas::new(self),
-            Schemas::with(self, path, document.cloned()),
-        );
-        if document.is_some()
-            && let Err(error) = new.compiled(path)?
-        {
-            return Err(invalid(path, &error));
-        }
-        let touches = |reference: &SchemaPath| -> Result<bool, Error> {
-            if reference == path {
-                return Ok(true);
-            }
-            Ok(match old.compiled(reference)? {
-                Ok(compiled) => compiled.dependencies().contains(path),
-                // It may be this very document that it lacks.
-                Err(_) => true,
-            })
-        };
-        let mut roots = BTreeSet::new();
-        let mut touched = BTreeSet::new();
-        for namespace in self.all_namespaces() {
-            let Some(found) = self.document(&namespace)? else {
-                continue;
-            };
-            if let Some(reference) = &found.schema
-                && touches(&reference.path)?
-            {
-                touched.insert(reference.path.clone());
-                roots.insert(namespace);
-            }
-        }
-        let mut reached: BTreeSet<Namespace> = roots.clone();
-        for root in &roots {
-            reached.extend(self.descendants(root));
-        }
-        let mut broken = Vec::new();
-        for namespace in reached {
-            let links = self.links(&namespace, None)?;
-            let attached: Vec<&ChainLink> = links
-                .iter()
-                .filter(|link| roots.contains(&link.namespace))
-                .collect();
-            if !attached.is_empty() {
-                self.newly_broken(&namespace, &links, &attached, (&old, &new), &mut broken)?;
-            }
-        }
-        Ok(broken)
-    }
-
-    /// What one namespace breaks under new schemas and not under the old ones.
-    fn newly_broken(
-        &self,
-        namespace: &Namespace,
-        links: &[ChainLink],
-        attached: &[&ChainLink],
-        (old, new): (&Schemas<'_>, &Schemas<'_>),
-        broken: &mut Vec<Violation>,
-    ) -> Result<(), Error> {
-        let settings = effective_settings(links);
-        let enforced = matches!(
-            settings.schema_enforcement,
-            Some(SchemaEnforcement::OnPublish | SchemaEnforcement::OnWrite) | None
-        );
-        let document = self.document_of(links)?;
-        if !enforced || document.keys().next().is_none() {
-            return Ok(());
-        }
-        for link in attached {
-            let Some(reference) = &link.document.schema else {
-                continue;
-            };
-            let place = Place {
-                namespace,
-                attached_by: &link.namespace,
-                environment: settings.environment.as_deref(),
-            };
-            let said = |schemas: &Schemas<'_>| -> Result<Vec<Violation>, Error> {
-                Ok(match schemas.compiled(&reference.path)? {
-                    Ok(compiled) => compiled.violations(&document, place),
-                    Err(error) => vec![schemas.unusable(&reference.path, place, &error)],
-                })
-            };
-            let before = said(old)?;
-            let same = |a: &Violation, b: &Violation| {
-                (&a.pointer, &a.keyword, &a.detail) == (&b.pointer, &b.keyword, &b.detail)
-            };
-            let after = said(new)?.into_iter();
-            broken.extend(after.filter(|one| !before.iter().any(|known| same(known, one))));
-        }
-        Ok(())
     }
 }
 

@@ -141,6 +141,7 @@ impl Judged {
         Err(Error::Schema {
             what: format!("{what} in {}", places.join(", ")),
             violations: self.violations,
+            hidden: 0,
         })
     }
 }

@@ -84,6 +84,7 @@ const LIMIT: (&str, &str) = ("limit", "most items of the page, from 1 to 1000");
 const PREFIX: (&str, &str) = ("prefix", "only what begins with this");
 const DRAFT: (&str, &str) = ("draft", "name of the draft; your own where absent");
 const MESSAGE: (&str, &str) = ("message", "why, for the history");
+const FORCE: (&str, &str) = ("force", "`true`: though what is published breaks it");
 const PUBLISH: (&str, &str) = ("publish", "`true`: publish at once");
 const ACKNOWLEDGE: (&str, &str) = (
     "acknowledgeDeprecated",
@@ -204,7 +205,7 @@ fn operations() -> Vec<Operation> {
             "/v1/ns/{namespace}/-/namespace",
             Method::PUT,
             "Replace the document of a namespace",
-            &[],
+            &[FORCE],
             Some(namespace_document),
             Json(200, of::<namespace::UpdatedNamespace>),
         ),
@@ -212,7 +213,7 @@ fn operations() -> Vec<Operation> {
             "/v1/ns/{namespace}/-/namespace",
             Method::PATCH,
             "Lay a merge patch over the document of a namespace",
-            &[],
+            &[FORCE],
             Some(values),
             Json(200, of::<namespace::UpdatedNamespace>),
         ),
@@ -492,10 +493,7 @@ fn operations() -> Vec<Operation> {
             "/v1/schemas/{path}",
             Method::PUT,
             "Write a schema: the body is the document",
-            &[
-                MESSAGE,
-                ("force", "`true`: though what is published breaks it"),
-            ],
+            &[MESSAGE, FORCE],
             Some(values),
             Json(200, of::<schema::SchemaWritten>),
         ),

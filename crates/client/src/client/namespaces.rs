@@ -55,31 +55,35 @@ impl Client {
         Ok(SeenDocument { document, commit })
     }
 
-    /// Lays a merge patch over the document of a namespace, if it is still the one that was seen.
+    /// Lays a merge patch over the document of a namespace, if it is still the one that was seen; by force
+    /// also where what is published breaks the rules that hold then.
     ///
     /// # Errors
-    /// It is not valid, the document moved, or as any request.
+    /// It is not valid, what is published breaks the rules, the document moved, or as any request.
     pub async fn patch_namespace(
         &self,
         namespace: &Namespace,
         patch: &Value,
         seen: Option<&str>,
+        force: bool,
     ) -> Result<UpdatedNamespace, ClientError> {
-        self.write_namespace(Method::PATCH, namespace, patch.to_string(), seen)
+        self.write_namespace(Method::PATCH, namespace, patch.to_string(), seen, force)
             .await
     }
 
-    /// Replaces the document of a namespace by a text, if it is still the one that was seen.
+    /// Replaces the document of a namespace by a text, if it is still the one that was seen; by force also
+    /// where what is published breaks the rules that hold then.
     ///
     /// # Errors
-    /// It is not valid, the document moved, or as any request.
+    /// As [`patch_namespace`](Self::patch_namespace).
     pub async fn replace_namespace(
         &self,
         namespace: &Namespace,
         text: String,
         seen: Option<&str>,
+        force: bool,
     ) -> Result<UpdatedNamespace, ClientError> {
-        self.write_namespace(Method::PUT, namespace, text, seen)
+        self.write_namespace(Method::PUT, namespace, text, seen, force)
             .await
     }
 
@@ -89,8 +93,10 @@ impl Client {
         namespace: &Namespace,
         text: String,
         seen: Option<&str>,
+        force: bool,
     ) -> Result<UpdatedNamespace, ClientError> {
-        let path = url::in_namespace(namespace, &["namespace"]);
+        let query = url::query(&[("force", force.then(|| "true".to_owned()))]);
+        let path = url::in_namespace(namespace, &["namespace"]) + &query;
         let request = Request {
             headers: if_match(seen),
             ..Request::write(method, path, Some(text.into_bytes()))

@@ -52,7 +52,7 @@ impl CompiledSchemas {
 /// The schemas of one view, or of that view with one document changed.
 pub(crate) struct Schemas<'s> {
     seen: &'s Seen<'s>,
-    changed: Option<(SchemaPath, Option<Arc<SchemaDocument>>)>,
+    changed: Option<(SchemaPath, Arc<SchemaDocument>)>,
     known: RefCell<BTreeMap<SchemaPath, Result<Arc<CompiledSchema>, SchemaError>>>,
 }
 
@@ -65,12 +65,8 @@ impl<'s> Schemas<'s> {
         }
     }
 
-    /// As they would be with another document, or without one.
-    pub fn with(
-        seen: &'s Seen<'s>,
-        path: &SchemaPath,
-        document: Option<Arc<SchemaDocument>>,
-    ) -> Self {
+    /// As they would be with another document.
+    pub fn with(seen: &'s Seen<'s>, path: &SchemaPath, document: Arc<SchemaDocument>) -> Self {
         Self {
             changed: Some((path.clone(), document)),
             ..Self::new(seen)
@@ -146,7 +142,7 @@ impl<'s> Schemas<'s> {
         if let Some((changed, document)) = &self.changed
             && changed == path
         {
-            return Ok(document.clone());
+            return Ok(Some(Arc::clone(document)));
         }
         let found = self.seen.schema_head(path)?;
         found

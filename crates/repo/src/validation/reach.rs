@@ -221,13 +221,16 @@ impl<'r> Reach<'r> {
 }
 
 impl Seen<'_> {
-    /// The namespaces below one that exist.
+    /// The namespaces below one that exist, in the order of their paths.
     pub(crate) fn descendants(&self, namespace: &Namespace) -> Vec<Namespace> {
-        self.view
+        let mut found: Vec<Namespace> = self
+            .view
             .scan(namespace.as_str())
             .filter_map(|(name, _)| names::policy_of(name.as_str()))
             .filter(|found| found != namespace && namespace.contains(found))
-            .collect()
+            .collect();
+        found.sort();
+        found
     }
 }
 

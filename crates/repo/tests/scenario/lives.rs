@@ -8,7 +8,7 @@ use crate::test_repo::{MINUTE_MS, TestRepo, all, change, key, name, ns, rev, sai
 
 fn patch(session: &Session, namespace: &str, patch: serde_json::Value) -> String {
     let change = DocumentChange::Merge(patch);
-    match session.update_namespace(&ns(namespace), &change, ExpectedHead::Any) {
+    match session.update_namespace(&ns(namespace), &change, ExpectedHead::Any, false) {
         Ok(updated) => {
             let mut said = vec!["ok".to_owned()];
             said.extend(updated.warnings);
@@ -88,14 +88,14 @@ fn a_document_that_moved_since_it_was_seen_is_not_overwritten() {
     let mut mine = seen.document.clone();
     mine.owner = "mine".to_owned();
     let replace = DocumentChange::Replace(Box::new(mine));
-    let stale = test
-        .admin
-        .update_namespace(&ns("/a"), &replace, ExpectedHead::At(seen.policy));
+    let stale =
+        test.admin
+            .update_namespace(&ns("/a"), &replace, ExpectedHead::At(seen.policy), false);
     assert!(matches!(stale, Err(Error::Stale { .. })), "{stale:?}");
     let now = test.admin.namespace(&ns("/a")).unwrap();
     let updated = test
         .admin
-        .update_namespace(&ns("/a"), &replace, ExpectedHead::At(now.policy))
+        .update_namespace(&ns("/a"), &replace, ExpectedHead::At(now.policy), false)
         .unwrap();
     assert_eq!(updated.info.document.owner, "mine");
     assert_eq!(
@@ -338,4 +338,32 @@ fn the_root_keeps_an_admin_when_principals_and_groups_go() {
     assert_eq!(said(ann.delete_group(&group, ExpectedHead::Any)), refused);
     assert_eq!(put(&ann, json!(["ann", "admin"])), "ok");
     assert_eq!(put(&ann, json!(["admin"])), "ok");
+}
+
+#[test]
+fn what_was_left_behind_by_something_under_way_does_not_come_back_with_a_new_namespace() {
+    let test = TestRepo::with(&["/a"]);
+    test.draft("/a", "d", &["x=1"]).unwrap();
+    let draft = test.repo.node().view().get("/a@draft/d").unwrap();
+    test.admin
+        .delete_namespace(&ns("/a"), false, ExpectedHead::Any)
+        .unwrap();
+    // A draft that was being written while the namespace went.
+    let name = confman_repo::refs::RefName::new("/a@draft/late").unwrap();
+    test.put_ref(name.clone(), draft);
+    test.admin
+        .create_namespace(NamespaceDocument::new(ns("/a")))
+        .unwrap();
+    assert_eq!(test.repo.node().view().get(name.as_str()), None);
+    test.admin
+        .delete_namespace(&ns("/a"), false, ExpectedHead::Any)
+        .unwrap();
+    test.put_ref(name.clone(), draft);
+    let deletion = &test.admin.deleted_namespaces(&ns("/a")).unwrap()[1].deletion;
+    test.admin
+        .restore_namespace(&ns("/a"), Some(deletion))
+        .unwrap();
+    let view = test.repo.node().view();
+    assert_eq!(view.get("/a@draft/d"), Some(draft));
+    assert_eq!(view.get(name.as_str()), Some(draft));
 }

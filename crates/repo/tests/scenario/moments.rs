@@ -11,7 +11,7 @@ fn patch(test: &TestRepo, namespace: &str, patch: serde_json::Value) {
     test.clock.advance(MINUTE_MS);
     let change = DocumentChange::Merge(patch);
     test.admin
-        .update_namespace(&ns(namespace), &change, ExpectedHead::Any)
+        .update_namespace(&ns(namespace), &change, ExpectedHead::Any, false)
         .unwrap();
 }
 

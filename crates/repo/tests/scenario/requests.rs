@@ -93,7 +93,7 @@ impl Team {
         let change = DocumentChange::Merge(patch);
         self.test
             .admin
-            .update_namespace(&ns(namespace), &change, ExpectedHead::Any)
+            .update_namespace(&ns(namespace), &change, ExpectedHead::Any, false)
             .unwrap();
     }
 

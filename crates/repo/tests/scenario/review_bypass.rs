@@ -312,3 +312,30 @@ fn a_token_of_less_approves_and_publishes_no_more_than_it_leaves() {
     insta::assert_snapshot!(said(emergency(&scoped("cat"), number, "fire")), @"not allowed in `/a`: config:publish needs role publisher, the token is only for editor in /a");
     publish(&team.cat, number).unwrap();
 }
+
+#[test]
+fn who_edits_a_request_does_not_approve_it() {
+    let team = Team::new(REVIEWED);
+    team.draft("/a", "d", &["x=1", "y=1"]);
+    let number = team.ask("/a", "d");
+    let only_x = EditRequest {
+        keys: vec![(ns("/a"), Some([key("x")].into()))],
+        ..EditRequest::default()
+    };
+    team.bob.edit_request(number, &only_x).unwrap();
+    insta::assert_snapshot!(said(approve(&team.bob, number)), @"publish request #1: an approval of `bob` would not count: in `/a` `bob` submitted or changed it; ask somebody else");
+    approve(&team.cat, number).unwrap();
+}
+
+#[test]
+fn taking_a_value_away_by_a_tombstone_is_a_removal() {
+    let team = Team::new(
+        r#"{"requireApproval": true, "autoApprove": [{"name": "additions", "changes": ["add", "change"]}]}"#,
+    );
+    team.draft("/a", "d", &["x=1"]);
+    publish(&team.ann, team.ask("/a", "d")).unwrap_err();
+    publish(&team.bob, 1).unwrap();
+    team.draft("/a", "e", &["!x"]);
+    let number = team.ask("/a", "e");
+    insta::assert_snapshot!(said(publish(&team.bob, number)), @"publish request #2: `/a` needs 1 approval, it has 0");
+}

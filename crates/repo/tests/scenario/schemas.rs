@@ -54,6 +54,7 @@ impl Governed {
                 &ns(namespace),
                 &DocumentChange::Merge(patch),
                 ExpectedHead::Any,
+                true,
             )
             .unwrap();
     }
@@ -394,10 +395,11 @@ fn what_is_not_a_schema_is_refused_with_its_place_and_cannot_be_attached() {
     insta::assert_snapshot!(said(governed.put("/schemas/a", "{\n  \"x-confman-secret\": true,\n \"$ref\": \"https://example.com/x\"\n}")), @"schema `/schemas/a` is not valid: there is no `x-confman-secret`; there are x-confman-secret-ref, x-confman-deprecated, x-confman-immutable, x-confman-rotation-days, x-confman-allowed-environments at `/x-confman-secret` (line 2, column 23); `https://example.com/x` leads out of this store; refer to schemas by their path, as `/schemas/payments/base` at `/$ref` (line 3, column 10)");
     let attach =
         DocumentChange::Merge(serde_json::json!({ "schema": { "$ref": "/schemas/nowhere" } }));
-    let attached = governed
-        .test
-        .admin
-        .update_namespace(&ns("/teams"), &attach, ExpectedHead::Any);
+    let attached =
+        governed
+            .test
+            .admin
+            .update_namespace(&ns("/teams"), &attach, ExpectedHead::Any, false);
     insta::assert_snapshot!(said(attached), @"document of `/teams` is not valid: there is no schema `/schemas/nowhere` at `/schema/$ref`");
 }
 
@@ -505,4 +507,90 @@ fn a_loosened_schema_cannot_slip_in_between() {
         let (narrow, publish) = (narrow.join().unwrap(), publish.join().unwrap());
         assert!(narrow.is_ok() != publish.is_ok(), "{narrow:?} {publish:?}");
     });
+}
+
+#[test]
+fn a_document_that_breaks_what_is_published_takes_effect_only_by_force() {
+    let governed = Governed::new(r#"{"properties": {"timeout": {"maximum": 60}}}"#);
+    governed.namespace("/teams/payments/eu");
+    governed.set("/teams", &["timeout=90"]).unwrap_err();
+    governed.document("/teams/payments", serde_json::json!({ "schema": null }));
+    governed.set("/teams", &["timeout=90"]).unwrap();
+    let change = |namespace: &str, patch: serde_json::Value, force: bool| {
+        let change = DocumentChange::Merge(patch);
+        let admin = &governed.test.admin;
+        admin.update_namespace(&ns(namespace), &change, ExpectedHead::Any, force)
+    };
+    let attach = serde_json::json!({ "schema": { "$ref": "/schemas/teams/payments/base" } });
+    insta::assert_snapshot!(broken(change("/teams/payments", attach.clone(), false)), @r"
+    [maximum] `/teams/payments:timeout` it is greater than the maximum of 60 (/schemas/teams/payments/base#/properties/timeout/maximum, attached by `/teams/payments`)
+    [maximum] `/teams/payments/eu:timeout` it is greater than the maximum of 60 (/schemas/teams/payments/base#/properties/timeout/maximum, attached by `/teams/payments`)
+    ");
+    // A namespace that takes nothing from above has nothing to break, nor is what only warns broken.
+    change(
+        "/teams/payments",
+        serde_json::json!({ "inherit": false }),
+        false,
+    )
+    .unwrap();
+    change("/teams/payments", attach.clone(), false).unwrap();
+    insta::assert_snapshot!(broken(change("/teams/payments", serde_json::json!({ "inherit": true }), false)), @r"
+    [maximum] `/teams/payments:timeout` it is greater than the maximum of 60 (/schemas/teams/payments/base#/properties/timeout/maximum, attached by `/teams/payments`)
+    [maximum] `/teams/payments/eu:timeout` it is greater than the maximum of 60 (/schemas/teams/payments/base#/properties/timeout/maximum, attached by `/teams/payments`)
+    ");
+    change(
+        "/teams/payments",
+        serde_json::json!({ "inherit": true, "settings": { "schemaEnforcement": "warn" } }),
+        false,
+    )
+    .unwrap();
+    let enforce = serde_json::json!({ "settings": { "schemaEnforcement": null } });
+    insta::assert_snapshot!(broken(change("/teams/payments", enforce.clone(), false)), @r"
+    [maximum] `/teams/payments:timeout` it is greater than the maximum of 60 (/schemas/teams/payments/base#/properties/timeout/maximum, attached by `/teams/payments`)
+    [maximum] `/teams/payments/eu:timeout` it is greater than the maximum of 60 (/schemas/teams/payments/base#/properties/timeout/maximum, attached by `/teams/payments`)
+    ");
+    let forced = change("/teams/payments", enforce, true).unwrap();
+    insta::assert_snapshot!(forced.warnings.join("\n"), @r"
+    `/teams/payments:timeout` it is greater than the maximum of 60 (/schemas/teams/payments/base#/properties/timeout/maximum, attached by `/teams/payments`)
+    `/teams/payments/eu:timeout` it is greater than the maximum of 60 (/schemas/teams/payments/base#/properties/timeout/maximum, attached by `/teams/payments`)
+    ");
+    // What is broken already is no news.
+    change(
+        "/teams/payments",
+        serde_json::json!({ "settings": { "environment": "live" } }),
+        false,
+    )
+    .unwrap();
+}
+
+#[test]
+fn what_is_broken_where_one_may_not_read_is_only_counted() {
+    let governed = Governed::new("{}");
+    let ann = governed.test.principal("ann");
+    governed.namespace("/hidden");
+    governed.namespace("/hidden/away");
+    governed.document(
+        "/teams",
+        serde_json::json!({ "roles": { "admin": ["ann"], "publisher": [], "editor": [], "viewer": [] } }),
+    );
+    let at = path("/schemas/teams/payments/base");
+    governed.document(
+        "/hidden/away",
+        serde_json::json!({ "schema": { "$ref": at } }),
+    );
+    governed.set("/hidden/away", &["timeout=90"]).unwrap();
+    let put = |force| PutSchema {
+        text: r#"{"properties": {"timeout": {"maximum": 60}}}"#.to_owned(),
+        expected_head: ExpectedHead::Any,
+        message: None,
+        force,
+    };
+    insta::assert_snapshot!(said(ann.put_schema(&at, &put(false))), @"what is published, if `/schemas/teams/payments/base` changes, breaks a schema: 1 in namespaces that you may not read");
+    assert_eq!(
+        ann.check_schema(&at, &put(false).text).unwrap().violations,
+        []
+    );
+    assert_eq!(ann.put_schema(&at, &put(true)).unwrap().broken, []);
+    governed.document("/teams/payments", serde_json::json!({ "schema": null }));
+    insta::assert_snapshot!(said(ann.delete_schema(&at, ExpectedHead::Any)), @"schema `/schemas/teams/payments/base` is used by something that you may not read");
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use confman_repo::draft::{ChangeDraft, Drafted, EntryEdit, ExpectedHead};
 use confman_repo::model::{Entry, EntryType, Value, ValueLimits};
 use confman_repo::objects::ObjectId;
-use confman_repo::refs::{Node, NodeOptions};
+use confman_repo::refs::{
+    Expect, Node, NodeOptions, RefEdit, RefName, RequestId, Target, Transaction,
+};
 use confman_repo::{
     DraftName, EntriesQuery, Error, Key, ManualClock, Namespace, NamespaceDocument, NewPrincipal,
     NewToken, Publish, Published, Repo, RepoOptions, Revision, Rollback, Session, Values,
@@ -52,6 +54,28 @@ impl TestRepo {
                 .unwrap();
         }
         test
+    }
+
+    /// Makes a ref point somewhere, past everything that decides what may be done.
+    pub fn put_ref(&self, name: RefName, target: Target) {
+        let view = self.repo.node().view();
+        let edit = RefEdit {
+            expect: view.get(name.as_str()).map_or(Expect::Absent, Expect::At),
+            name,
+            new: Some(target),
+        };
+        let transaction = Transaction {
+            request: RequestId(u128::from(view.index()).to_be_bytes()),
+            edits: vec![edit],
+            reads: vec![],
+            objects: vec![],
+            rows: vec![],
+            actor: "eve".to_owned(),
+            action: "forge".to_owned(),
+            detail: "{}".to_owned(),
+            time_ms: 0,
+        };
+        self.repo.node().transact(transaction).unwrap();
     }
 
     /// What the clock shows.

@@ -437,7 +437,7 @@ async fn set_up() -> (TestServer, Vec<Caller>) {
         .push(json!("admin"));
     let change = DocumentChange::Merge(json!({ "roles": of_root }));
     admin
-        .update_namespace(&"/".parse().unwrap(), &change, ExpectedHead::Any)
+        .update_namespace(&"/".parse().unwrap(), &change, ExpectedHead::Any, false)
         .unwrap();
     (server, callers)
 }

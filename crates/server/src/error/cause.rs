@@ -21,7 +21,11 @@ impl From<Error> for ApiError {
             Error::NotAdmitted { .. } => Self::new(Code::NotAdmitted, detail),
             Error::Denied { .. } => Self::new(Code::Forbidden, detail),
             Error::Invalid { what, problems } => invalid(&what, &problems),
-            Error::Schema { what, violations } => broken(&what, &violations),
+            Error::Schema {
+                what,
+                violations,
+                hidden,
+            } => broken(&what, &violations, hidden),
             Error::SchemaInUse { users, .. } => {
                 let errors = users.into_iter().map(|user| ProblemItem {
                     detail: user,
@@ -170,14 +174,19 @@ fn invalid(what: &str, problems: &[Problem]) -> ApiError {
     }
 }
 
-fn broken(what: &str, violations: &[Violation]) -> ApiError {
-    let detail = match violations {
+fn broken(what: &str, violations: &[Violation], hidden: usize) -> ApiError {
+    let mut detail = match violations {
         [only] => format!("{what} breaks a schema: {only}"),
         many => format!(
             "{what} breaks a schema: {} rules are not satisfied, see `errors`",
             many.len()
         ),
     };
+    if hidden > 0 {
+        detail.push_str(&format!(
+            ", and {hidden} in namespaces that you may not read"
+        ));
+    }
     let errors = violations.iter().map(violation).collect();
     ApiError {
         detail,

@@ -120,9 +120,8 @@ pub(crate) async fn document(call: Call, namespace: Namespace) -> Result<Reply, 
     .await
 }
 
-/// `PUT /v1/ns/{namespace}/-/namespace`
+/// `PUT /v1/ns/{namespace}/-/namespace?force=`
 pub(crate) async fn replace(mut call: Call, namespace: Namespace) -> Result<Reply, ApiError> {
-    call.no_query()?;
     let given = call.headers.get(header::CONTENT_TYPE);
     if given.is_some_and(|given| {
         given
@@ -137,9 +136,8 @@ pub(crate) async fn replace(mut call: Call, namespace: Namespace) -> Result<Repl
     update(call, namespace, DocumentChange::Replace(Box::new(document))).await
 }
 
-/// `PATCH /v1/ns/{namespace}/-/namespace`: a merge patch (RFC 7396).
+/// `PATCH /v1/ns/{namespace}/-/namespace?force=`: a merge patch (RFC 7396).
 pub(crate) async fn patch(mut call: Call, namespace: Namespace) -> Result<Reply, ApiError> {
-    call.no_query()?;
     let patch: serde_json::Value = call.json(DOCUMENT_BYTES_MAX).await?;
     update(call, namespace, DocumentChange::Merge(patch)).await
 }
@@ -149,9 +147,12 @@ async fn update(
     namespace: Namespace,
     change: DocumentChange,
 ) -> Result<Reply, ApiError> {
+    let mut query = call.query(&["force"]);
+    let force = query.flag("force", false);
+    query.finish()?;
     let expected = call.seen_head()?;
     call.change(move |session| {
-        let found = session.update_namespace(&namespace, &change, expected)?;
+        let found = session.update_namespace(&namespace, &change, expected, force)?;
         let (policy, index) = (found.info.policy, found.committed.index);
         let reply = Reply::json(&namespace::updated(found))?;
         Ok(reply

@@ -172,7 +172,12 @@ fn attach(session: &Session, namespace: &Namespace, schema: &str) -> Result<(), 
     };
     session.put_schema(&"/schemas/bench".parse()?, &put)?;
     let patch = serde_json::json!({ "schema": { "$ref": "/schemas/bench" } });
-    session.update_namespace(namespace, &DocumentChange::Merge(patch), ExpectedHead::Any)?;
+    session.update_namespace(
+        namespace,
+        &DocumentChange::Merge(patch),
+        ExpectedHead::Any,
+        false,
+    )?;
     Ok(())
 }
 

@@ -81,6 +81,9 @@ pub(super) struct Set {
     /// Whether it takes values, roles, schemas and settings from the namespace above
     #[arg(long, value_name = "BOOL")]
     inherit: Option<bool>,
+    /// Change it though what is published breaks the rules that hold then
+    #[arg(long)]
+    force: bool,
 }
 
 /// Change the document of a namespace in an editor
@@ -93,6 +96,9 @@ pub(super) struct Edit {
     /// The namespace
     #[arg(value_parser = name::<Namespace>)]
     namespace: Namespace,
+    /// Change it though what is published breaks the rules that hold then
+    #[arg(long)]
+    force: bool,
 }
 
 /// Reads `NAME=VALUE` for clap.
@@ -144,6 +150,7 @@ impl Grant {
             &self.namespace,
             &patch,
             Some(&seen.commit),
+            false,
         ))?;
         Ok(report(cx, updated))
     }
@@ -172,6 +179,7 @@ impl Revoke {
             &self.namespace,
             &patch,
             Some(&seen.commit),
+            false,
         ))?;
         Ok(report(cx, updated))
     }
@@ -208,15 +216,18 @@ impl Set {
     }
 
     pub(super) fn run(self, cx: &Context, connection: &Connection) -> Result<Report, CliError> {
-        let namespace = self.namespace.clone();
+        let (namespace, force) = (self.namespace.clone(), self.force);
         let patch = self.patch();
         if patch.as_object().is_some_and(Map::is_empty) {
             return Err(CliError::usage("nothing to set is named").next(format!(
                 "name settings, as in `confman ns set {namespace} minApprovers=2`, or see --help"
             )));
         }
-        let updated =
-            connection.wait(connection.client.patch_namespace(&namespace, &patch, None))?;
+        let updated = connection.wait(
+            connection
+                .client
+                .patch_namespace(&namespace, &patch, None, force),
+        )?;
         Ok(report(cx, updated))
     }
 }
@@ -236,6 +247,7 @@ impl Edit {
             &self.namespace,
             edited.clone(),
             Some(&seen.commit),
+            self.force,
         ));
         match replaced {
             Ok(updated) => Ok(report(cx, updated)),
@@ -294,6 +306,7 @@ mod tests {
             owner: Some(String::new()),
             schema: Some(String::new()),
             inherit: Some(false),
+            force: false,
         };
         insta::assert_snapshot!(set.patch().to_string(), @r#"{"owner":"","schema":null,"inherit":false,"settings":{"minApprovers":2}}"#);
     }

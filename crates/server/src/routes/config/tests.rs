@@ -360,7 +360,7 @@ async fn deprecated_keys_come_with_a_warning_while_the_schema_says_so() {
         let patch = confman_repo::DocumentChange::Merge(attached);
         let any = confman_repo::ExpectedHead::Any;
         session
-            .update_namespace(&"/b".parse().unwrap(), &patch, any)
+            .update_namespace(&"/b".parse().unwrap(), &patch, any, false)
             .unwrap();
     })
     .await
