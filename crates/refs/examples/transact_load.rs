@@ -48,6 +48,7 @@ fn open(directory: &Path) -> Option<Node> {
         directory: directory.to_owned(),
         cache_bytes: 16 << 20,
         block_cache_bytes: 16 << 20,
+        peers: None,
     };
     Node::open(&options)
         .inspect_err(|error| eprintln!("{error}: {:?}", std::error::Error::source(error)))

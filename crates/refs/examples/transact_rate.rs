@@ -38,6 +38,7 @@ fn main() {
         directory: directory.path().join("node"),
         cache_bytes: 64 << 20,
         block_cache_bytes: 64 << 20,
+        peers: None,
     };
     let node = Node::open(&options).unwrap();
     println!("opened in {} ms", opened.elapsed().as_millis());

@@ -10,13 +10,18 @@ use bytes::Bytes;
 use confman_object_store::{Encoded, Encoding, Kind, Object, ObjectId};
 use openraft::EntryPayload;
 use openraft::impls::BasicNode;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest, VoteRequest, VoteResponse,
+};
 
 use crate::name::RefName;
 use crate::operation::{Operation, OperationEdit};
+use crate::peer::PeerIdentity;
+use crate::peer::message::{Proposed, RefusedBecause, Reply, Request, TransferOutcome};
 use crate::proposal;
-use crate::raft::{Entry, Membership, Payload, Vote, record};
+use crate::raft::{Answer, Entry, Membership, Payload, Refusal, Vote, record};
 use crate::row::IndexRow;
-use crate::transaction::{Expect, RefEdit, RequestId, Target, Transaction};
+use crate::transaction::{Committed, Expect, RefEdit, RequestId, Target, Transaction};
 
 /// Compares lines of `name id-or-dash hex` with a file of `fixtures/refs`.
 fn check(file: &str, heading: &str, lines: &[(&str, String, Vec<u8>)]) {
@@ -247,5 +252,186 @@ fn log_records_have_the_bytes_of_the_fixture() {
         "-".to_owned(),
         record::encode_log_id(b"committed", Some(record::log_id(3, 1, 7))),
     ));
+    let identity = record::NodeIdentity {
+        node_id: 2,
+        incarnation: 1,
+        cluster: Some([0x33; 16]),
+    };
+    let bytes = record::encode_identity(b"identity", &identity);
+    let read = record::decode_identity(b"identity", &bytes.clone().into());
+    assert_eq!(read.unwrap(), identity);
+    lines.push(("identity", "-".to_owned(), bytes));
     check("log.txt", "name index bytes", &lines);
+}
+
+fn vote(term: u64, node: u64) -> Vote {
+    Vote::new_committed(term, node)
+}
+
+fn refusals() -> [(&'static str, Refusal); 6] {
+    let reason = "why".to_owned();
+    let one = target(&object("one"));
+    [
+        (
+            "stale",
+            Refusal::Stale {
+                name: name("a"),
+                expected: Expect::Absent,
+                actual: Some(one),
+            },
+        ),
+        ("reused", Refusal::RequestReused(RequestId([0x11; 16]))),
+        ("missing", Refusal::MissingObject(one)),
+        (
+            "wrong",
+            Refusal::WrongObject {
+                target: one,
+                reason: reason.clone(),
+            },
+        ),
+        ("malformed", Refusal::Malformed(reason.clone())),
+        ("session", Refusal::Session(reason)),
+    ]
+}
+
+fn peer_requests() -> Vec<(&'static str, Request)> {
+    let last = Some(record::log_id(3, 1, 7));
+    let entry = Entry {
+        log_id: record::log_id(3, 1, 8),
+        payload: EntryPayload::Normal(Payload(proposal::encode_cluster([0x33; 16], 1))),
+    };
+    let vote_request = VoteRequest {
+        vote: Vote::new(4, 2),
+        last_log_id: last,
+        leadership_transfer: true,
+    };
+    vec![
+        (
+            "append",
+            Request::Append(AppendEntriesRequest {
+                vote: vote(3, 1),
+                prev_log_id: last,
+                entries: vec![entry],
+                leader_commit: last,
+            }),
+        ),
+        ("vote", Request::Vote(vote_request.clone())),
+        ("pre-vote", Request::PreVote(vote_request)),
+        (
+            "transfer",
+            Request::Transfer(TransferLeaderRequest::new(vote(3, 1), 2, last)),
+        ),
+        ("propose", Request::Propose(Bytes::from_static(b"proposal"))),
+        ("read-index", Request::ReadIndex),
+        ("join", Request::Join(Bytes::from_static(b"words"))),
+    ]
+}
+
+fn peer_replies() -> Vec<(&'static str, Reply)> {
+    let last = Some(record::log_id(3, 1, 7));
+    let committed = Committed {
+        operation: ObjectId::from_bytes([5; 32]),
+        index: 9,
+        term: 3,
+        time_ms: 7,
+    };
+    let mut replies = vec![
+        (
+            "refused",
+            Reply::refused(RefusedBecause::NotLeader, "node 2 leads"),
+        ),
+        ("appended", Reply::Append(AppendEntriesResponse::Success)),
+        (
+            "appended-some",
+            Reply::Append(AppendEntriesResponse::PartialSuccess(last)),
+        ),
+        (
+            "append-conflict",
+            Reply::Append(AppendEntriesResponse::Conflict),
+        ),
+        (
+            "append-higher-vote",
+            Reply::Append(AppendEntriesResponse::HigherVote(vote(4, 2))),
+        ),
+        (
+            "voted",
+            Reply::Vote(VoteResponse::new(vote(4, 2), last, true)),
+        ),
+        ("transfer-taken", Reply::Transfer(TransferOutcome::Taken)),
+        (
+            "transfer-vote-changed",
+            Reply::Transfer(TransferOutcome::VoteChanged {
+                expected: vote(3, 1),
+                actual: vote(4, 2),
+            }),
+        ),
+        (
+            "transfer-log-not-flushed",
+            Reply::Transfer(TransferOutcome::LogNotFlushed {
+                expected: last,
+                actual: None,
+            }),
+        ),
+        (
+            "proposed-nothing",
+            Reply::Proposed(Proposed::Answered(Answer::Nothing)),
+        ),
+        (
+            "proposed-staged",
+            Reply::Proposed(Proposed::Answered(Answer::Staged)),
+        ),
+        (
+            "proposed-committed",
+            Reply::Proposed(Proposed::Answered(Answer::Committed(committed))),
+        ),
+        (
+            "proposed-unknown",
+            Reply::Proposed(Proposed::Unknown("why".to_owned())),
+        ),
+        ("read-index", Reply::ReadIndex(9)),
+        ("joined", Reply::Joined(Bytes::from_static(b"words"))),
+    ];
+    replies.extend(refusals().map(|(name, refusal)| {
+        (
+            name,
+            Reply::Proposed(Proposed::Answered(Answer::Refused(refusal))),
+        )
+    }));
+    replies
+}
+
+#[test]
+fn peer_messages_have_the_bytes_of_the_fixture() {
+    let identity = PeerIdentity::member([0x33; 16], 2, 1);
+    assert_eq!(PeerIdentity::decode(&identity.encode()).unwrap(), identity);
+    let mut lines = vec![("identity", "-".to_owned(), identity.encode().to_vec())];
+    for (name, request) in peer_requests() {
+        let bytes = request.encode();
+        let read = Request::decode(&bytes).unwrap();
+        assert_eq!(read.encode(), bytes);
+        assert_eq!(format!("{read:?}"), format!("{request:?}"));
+        lines.push((name, "request".to_owned(), bytes.to_vec()));
+    }
+    for (name, reply) in peer_replies() {
+        let bytes = reply.encode();
+        assert_eq!(Reply::decode(&bytes).unwrap(), reply);
+        lines.push((name, "answer".to_owned(), bytes.to_vec()));
+    }
+    check("peers.txt", "name direction bytes", &lines);
+}
+
+#[test]
+fn peer_message_that_is_cut_is_none() {
+    for (_, request) in peer_requests() {
+        let bytes = request.encode();
+        for end in 0..bytes.len() {
+            assert!(Request::decode(&bytes.slice(..end)).is_err());
+        }
+    }
+    for (_, reply) in peer_replies() {
+        let bytes = reply.encode();
+        for end in 0..bytes.len() {
+            assert!(Reply::decode(&bytes.slice(..end)).is_err());
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A node: the replicated refs and the object store of one server process.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use confman_object_store::{ObjectId, ReadError, Store};
+use futures::future::BoxFuture;
 use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::ClientWriteError;
@@ -22,6 +24,8 @@ use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::name::RefName;
 use crate::operation::Operation;
+use crate::peer::answer::{self, Answerer};
+use crate::peer::{PeerIdentity, PeerOptions};
 use crate::proposal;
 use crate::raft::log::Log;
 use crate::raft::writer::Counters;
@@ -53,6 +57,8 @@ pub struct NodeOptions {
     pub cache_bytes: u64,
     /// Memory for RocksDB's block cache.
     pub block_cache_bytes: usize,
+    /// How it takes part in a cluster; `None` for a node that is alone.
+    pub peers: Option<PeerOptions>,
 }
 
 /// Why a data directory cannot be opened.
@@ -147,14 +153,14 @@ pub struct DatabaseStatus {
 /// A node. Synchronous; its replication runs on a runtime and threads of its own.
 pub struct Node {
     directory: Directory,
-    node_id: u64,
-    cluster_id: [u8; 16],
+    identity: PeerIdentity,
+    answerer: Arc<Answerer>,
     data: Arc<Data>,
     view: Arc<ArcSwap<View>>,
     gate: Arc<Gate>,
     budget: Arc<Budget>,
     failure: Arc<Failure>,
-    raft: Raft,
+    pub(crate) raft: Raft,
     log_bytes_at_snapshot: AtomicU64,
     closing: AtomicBool,
     running: Mutex<Option<Running>>,
@@ -179,7 +185,8 @@ impl fmt::Debug for Node {
 
 impl Node {
     /// Opens a data directory, recovers, and returns when the node can serve. An empty directory
-    /// becomes a one-node cluster.
+    /// becomes a one-node cluster, unless its options say that it has joined one. A node that has peers
+    /// returns without waiting for them: whether there is a leader, [`Self::status`] says.
     ///
     /// # Errors
     /// See [`OpenError`]; nothing is changed then.
@@ -335,6 +342,44 @@ impl Node {
         }
     }
 
+    /// Who this node is to its peers.
+    #[must_use]
+    pub const fn identity(&self) -> &PeerIdentity {
+        &self.identity
+    }
+
+    /// Answers a request that a transport brought from a peer, whose identity the transport made sure of.
+    /// What cannot be answered is refused, in the answer.
+    #[must_use]
+    pub fn answer_peer(&self, from: &PeerIdentity, request: Bytes) -> BoxFuture<'static, Bytes> {
+        let answerer = Arc::clone(&self.answerer);
+        let from = from.clone();
+        // On raft's own runtime, wherever the transport lives.
+        let answer = self
+            .runtime
+            .spawn(async move { answerer.answer(&from, &request).await });
+        Box::pin(async move {
+            answer
+                .await
+                .unwrap_or_else(|_| answer::stopped("the node stopped"))
+        })
+    }
+
+    /// Runs on raft's runtime and waits for it.
+    pub(crate) fn on_raft<T: Send + 'static>(
+        &self,
+        within: Duration,
+        work: impl Future<Output = Result<T, String>> + Send + 'static,
+    ) -> Result<T, String> {
+        let (sender, done) = mpsc::sync_channel(1);
+        self.runtime.spawn(async move {
+            // The caller may have given up.
+            let _ = sender.try_send(work.await);
+        });
+        done.recv_timeout(within)
+            .map_err(|_| format!("not done within {} s", within.as_secs()))?
+    }
+
     /// Rows of a derived index, newest operation first.
     ///
     /// # Errors
@@ -430,8 +475,8 @@ impl Node {
         };
         let failed = self.failure.get().map(str::to_owned);
         Status {
-            cluster_id: self.cluster_id,
-            node_id: self.node_id,
+            cluster_id: self.identity.cluster_id,
+            node_id: self.identity.node_id,
             leader: metrics.current_leader,
             term: metrics.current_term,
             applied: view.index(),

@@ -73,7 +73,7 @@ impl fmt::Display for Payload {
 }
 
 /// What applying an entry answers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     /// Blank and membership entries.
     Nothing,

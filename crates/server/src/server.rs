@@ -209,6 +209,7 @@ impl OpenStore {
             directory: self.directory.clone(),
             cache_bytes: self.cache_bytes,
             block_cache_bytes: self.block_cache_bytes,
+            peers: None,
         })
         .map_err(ServeError::Open)?;
         Ok(Repo::open(

@@ -32,6 +32,8 @@ pub(super) fn close(node: &Node) {
         return;
     };
     let raft = node.raft.clone();
+    // Peers that are a little behind are to find in the log what they lack.
+    let purges = node.raft.voter_ids().chain(node.raft.learner_ids()).count() <= 1;
     let data = Arc::clone(&node.data);
     let written = node.log_counters().bytes;
     let applied = match node.failure.get() {
@@ -41,7 +43,7 @@ pub(super) fn close(node: &Node) {
     // A runtime must not be taken down on a thread of another one; this may be called on one.
     let closing = std::thread::Builder::new()
         .name("confman-close".to_owned())
-        .spawn(move || take_down(running, raft, data, applied, written));
+        .spawn(move || take_down(running, raft, data, applied, purges, written));
     match closing {
         Ok(closing) => {
             if closing.join().is_err() {
@@ -55,7 +57,14 @@ pub(super) fn close(node: &Node) {
 }
 
 /// `applied` is the last index that is applied, where the node has not failed.
-fn take_down(running: Running, raft: Raft, data: Arc<Data>, applied: Option<u64>, written: u64) {
+fn take_down(
+    running: Running,
+    raft: Raft,
+    data: Arc<Data>,
+    applied: Option<u64>,
+    purges: bool,
+    written: u64,
+) {
     let Running {
         runtime,
         log,
@@ -63,7 +72,7 @@ fn take_down(running: Running, raft: Raft, data: Arc<Data>, applied: Option<u64>
     } = running;
     let (done, stopped) = mpsc::sync_channel(1);
     runtime.spawn(async move {
-        if let Some(applied) = applied {
+        if let Some(applied) = applied.filter(|_| purges) {
             purge(&raft, applied).await;
         }
         let _ = raft.shutdown().await;

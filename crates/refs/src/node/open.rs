@@ -1,14 +1,16 @@
 //! Opening a node: lock, check, recover, lead.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use openraft::async_runtime::WatchReceiver;
 use openraft::impls::BasicNode;
 use openraft::raft::ClientWriteResponse;
-use openraft::{Config, ReadPolicy, SnapshotPolicy};
+use openraft::{ChangeMembers, Config, ReadPolicy, SnapshotPolicy};
 
 use super::{Node, NodeOptions, OpenError, Running, WAITING_BYTES_MAX, random_id};
 use crate::budget::Budget;
@@ -17,24 +19,27 @@ use crate::data::apply::Applier;
 use crate::directory::{Directory, io_error};
 use crate::failure::Failure;
 use crate::gate::Gate;
+use crate::peer::answer::Answerer;
+use crate::peer::{Begin, PeerIdentity, PeerOptions, Tuning};
 use crate::proposal;
 use crate::raft::log::{Log, LogError};
 use crate::raft::machine::Machine;
 use crate::raft::peers::Peers;
+use crate::raft::record::NodeIdentity;
 use crate::raft::{Payload, Raft};
 use crate::view::View;
 
 /// The node of a cluster that begins. Later ones are named by the log.
 const FIRST_NODE: u64 = 1;
+/// The incarnation of a cluster that was never recovered.
+const FIRST_INCARNATION: u64 = 1;
 /// Threads of raft's runtime.
 const RAFT_THREADS: usize = 2;
 /// How long a node that is alone may take to lead and to apply what is in its log.
 const RECOVERY_WITHIN: Duration = Duration::from_secs(600);
 
-/// Entries after which a snapshot is made. It costs a sync.
-const SNAPSHOT_ENTRIES: u64 = 4000;
-/// Entries that a snapshot covers and that are kept all the same.
-const KEPT_ENTRIES: u64 = 16;
+/// Entries that a snapshot covers and that are kept all the same where there are no peers.
+const KEPT_ENTRIES_ALONE: u64 = 16;
 
 /// See [`Node::open`].
 pub(super) fn open(options: &NodeOptions) -> Result<Node, OpenError> {
@@ -52,7 +57,25 @@ pub(super) fn open(options: &NodeOptions) -> Result<Node, OpenError> {
             return Err(error);
         }
     };
-    start(directory, failure, log, writer, data, applier, view)
+    let opening = Opening {
+        directory,
+        failure,
+        log,
+        data,
+        view,
+        peers: options.peers.clone(),
+    };
+    opening.start(writer, applier)
+}
+
+/// What a node that is being opened has so far.
+struct Opening {
+    directory: Directory,
+    failure: Arc<Failure>,
+    log: Log,
+    data: Arc<Data>,
+    view: Arc<ArcSwap<View>>,
+    peers: Option<PeerOptions>,
 }
 
 type Opened = (Arc<Data>, Applier, Arc<ArcSwap<View>>);
@@ -136,69 +159,232 @@ fn check_pair(
     Ok(())
 }
 
-fn start(
-    directory: Directory,
-    failure: Arc<Failure>,
-    log: Log,
-    writer: std::thread::JoinHandle<()>,
-    data: Arc<Data>,
-    applier: Applier,
-    view: Arc<ArcSwap<View>>,
-) -> Result<Node, OpenError> {
-    let path = directory.path().to_owned();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(RAFT_THREADS)
-        .thread_name("confman-raft")
-        .enable_all()
-        .build()
-        .map_err(|error| io_error(&path, "start raft's threads", error))?;
-    let gate = Arc::new(Gate::new(applier.applied.last.map_or(0, |last| last.index)));
-    let on_applied = Arc::clone(&gate);
-    let applier = Arc::new(Mutex::new(applier));
-    let machine = Machine::new(
-        Arc::clone(&applier),
-        Arc::new(move |index| on_applied.advance(index)),
-    );
-    let raft = match recover(&runtime, &log, machine) {
-        Ok(raft) => raft,
-        Err(reason) => {
-            stop(runtime, &log, writer);
-            let reason = failure.get().map_or(reason, str::to_owned);
-            return Err(io_error(&path, "start raft", reason));
-        }
-    };
-    let applied = applier
-        .lock()
-        .map(|applier| applier.applied.clone())
-        .unwrap_or_default();
-    let Some(cluster_id) = applied.cluster else {
-        stop(runtime, &log, writer);
-        return Err(OpenError::Damaged {
-            path,
-            reason: "its log does not name its cluster".to_owned(),
+impl Opening {
+    fn start(
+        self,
+        writer: std::thread::JoinHandle<()>,
+        applier: Applier,
+    ) -> Result<Node, OpenError> {
+        let path = self.directory.path().to_owned();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RAFT_THREADS)
+            .thread_name("confman-raft")
+            .enable_all()
+            .build()
+            .map_err(|error| io_error(&path, "start raft's threads", error))?;
+        let gate = Arc::new(Gate::new(applier.applied.last.map_or(0, |last| last.index)));
+        let on_applied = Arc::clone(&gate);
+        let applier = Arc::new(Mutex::new(applier));
+        let machine = Machine::new(
+            Arc::clone(&applier),
+            Arc::new(move |index| on_applied.advance(index)),
+        );
+        let begun = self.identity().and_then(|identity| {
+            let raft = self
+                .recover(&runtime, identity, machine)
+                .map_err(|reason| {
+                    let reason = self.failure.get().map_or(reason, str::to_owned);
+                    io_error(&path, "start raft", reason)
+                })?;
+            Ok((identity, raft))
         });
-    };
-    let counters = Arc::clone(&log.shared.counters);
-    Ok(Node {
-        directory,
-        node_id: FIRST_NODE,
-        cluster_id,
-        data,
-        view,
-        gate,
-        budget: Arc::new(Budget::new(WAITING_BYTES_MAX)),
-        failure,
-        raft,
-        log_bytes_at_snapshot: AtomicU64::new(0),
-        closing: AtomicBool::new(false),
-        runtime: runtime.handle().clone(),
-        running: Mutex::new(Some(Running {
-            runtime,
-            log,
-            writer,
-        })),
-        counters,
-    })
+        let (identity, raft) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                stop(runtime, &self.log, writer);
+                return Err(error);
+            }
+        };
+        let named = applier
+            .lock()
+            .map(|applier| applier.applied.cluster)
+            .unwrap_or_default();
+        let cluster_id = match (named, identity.cluster) {
+            (Some(named), Some(joined)) if named != joined => {
+                Err("it joined another cluster than its log names")
+            }
+            (Some(id), _) | (None, Some(id)) => Ok(id),
+            (None, None) => Err("its log does not name its cluster"),
+        };
+        let cluster_id = match cluster_id {
+            Ok(cluster_id) => cluster_id,
+            Err(reason) => {
+                stop(runtime, &self.log, writer);
+                return Err(OpenError::Damaged {
+                    path,
+                    reason: reason.to_owned(),
+                });
+            }
+        };
+        let counters = Arc::clone(&self.log.shared.counters);
+        let answerer = Answerer {
+            raft: raft.clone(),
+            failure: Arc::clone(&self.failure),
+        };
+        Ok(Node {
+            directory: self.directory,
+            identity: PeerIdentity::member(cluster_id, identity.node_id, identity.incarnation),
+            answerer: Arc::new(answerer),
+            data: self.data,
+            view: self.view,
+            gate,
+            budget: Arc::new(Budget::new(WAITING_BYTES_MAX)),
+            failure: self.failure,
+            raft,
+            log_bytes_at_snapshot: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            runtime: runtime.handle().clone(),
+            running: Mutex::new(Some(Running {
+                runtime,
+                log: self.log,
+                writer,
+            })),
+            counters,
+        })
+    }
+
+    /// Which node this is: as its directory says, or as it begins now.
+    fn identity(&self) -> Result<NodeIdentity, OpenError> {
+        let failed = |error| log_error(&self.directory, error);
+        if let Some(identity) = self.log.identity().map_err(failed)? {
+            return Ok(identity);
+        }
+        let begun = {
+            let state = self.log.shared.lock();
+            state.last.is_some() || state.vote.is_some()
+        };
+        let identity = match self.peers.as_ref().map(|peers| &peers.begin) {
+            Some(Begin::Joined {
+                cluster_id,
+                node_id,
+                incarnation,
+            }) if !begun => NodeIdentity {
+                node_id: *node_id,
+                incarnation: *incarnation,
+                cluster: Some(*cluster_id),
+            },
+            _ => NodeIdentity {
+                node_id: FIRST_NODE,
+                incarnation: FIRST_INCARNATION,
+                cluster: None,
+            },
+        };
+        self.log.set_identity(&identity).map_err(failed)?;
+        Ok(identity)
+    }
+
+    /// Starts raft. A node that is alone becomes the leader, and everything in its log is applied.
+    fn recover(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        identity: NodeIdentity,
+        machine: Machine,
+    ) -> Result<Raft, String> {
+        let log = self.log.clone();
+        let node_id = identity.node_id;
+        let peers = Peers {
+            node_id,
+            transport: self
+                .peers
+                .as_ref()
+                .map(|peers| Arc::clone(&peers.transport)),
+        };
+        let address = self
+            .peers
+            .as_ref()
+            .map(|peers| peers.address.clone())
+            .unwrap_or_default();
+        let config = config(self.peers.as_ref().map(|peers| peers.tuning));
+        let transport_is_there = self.peers.is_some();
+        let (raft, alone) = run(runtime, async move {
+            let config = config.validate().map_err(|error| error.to_string())?;
+            let raft = Raft::new(node_id, Arc::new(config), peers, log, machine)
+                .await
+                .map_err(|error| error.to_string())?;
+            let initialized = raft.is_initialized().await.map_err(|e| e.to_string())?;
+            if !initialized && identity.cluster.is_some() {
+                return Ok((raft, false));
+            }
+            let others = raft.voter_ids().filter(|id| *id != node_id).count();
+            if initialized && others > 0 {
+                return match transport_is_there {
+                    true => Ok((raft, false)),
+                    false => Err(format!(
+                        "it is one of {} voters of a cluster, and was given no address for peers",
+                        others + 1
+                    )),
+                };
+            }
+            lead_alone(&raft, node_id, address, initialized).await?;
+            Ok((raft, true))
+        })?;
+        if alone {
+            let raft = raft.clone();
+            run(runtime, async move { name_cluster(&raft).await })?;
+        }
+        Ok(raft)
+    }
+}
+
+/// Becomes the leader of a cluster of one, waits until everything in the log is applied, and makes sure that
+/// the membership has this node's address.
+async fn lead_alone(
+    raft: &Raft,
+    node_id: u64,
+    address: String,
+    initialized: bool,
+) -> Result<(), String> {
+    let node = BasicNode { addr: address };
+    let members = BTreeMap::from([(node_id, node.clone())]);
+    if initialized {
+        // Alone, there is nobody to wait for.
+        raft.trigger()
+            .elect(false)
+            .await
+            .map_err(|error| error.to_string())?;
+    } else {
+        raft.initialize(members.clone())
+            .await
+            .map_err(|error| error.to_string())?;
+    }
+    raft.wait(Some(RECOVERY_WITHIN))
+        .metrics(
+            |metrics| metrics.current_leader == Some(node_id),
+            "this node leads",
+        )
+        .await
+        .map_err(|error| error.to_string())?;
+    raft.ensure_linearizable(ReadPolicy::ReadIndex)
+        .await
+        .map_err(|error| error.to_string())?;
+    let known = raft
+        .metrics()
+        .borrow_watched()
+        .membership_config
+        .membership()
+        .get_node(&node_id)
+        .cloned();
+    if !node.addr.is_empty() && known.is_some_and(|known| known != node) {
+        raft.change_membership(ChangeMembers::SetNodes(members), false)
+            .await
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Writes the entry that names the cluster, unless it is there.
+async fn name_cluster(raft: &Raft) -> Result<(), String> {
+    let named = raft
+        .with_state_machine(|machine| Box::pin(async { machine.cluster() }))
+        .await
+        .map_err(|error| error.to_string())?;
+    if named.is_some() {
+        return Ok(());
+    }
+    let cluster = random_id().map_err(|error| error.to_string())?;
+    let entry = proposal::encode_cluster(cluster, now_ms());
+    let written: Result<ClientWriteResponse<_>, _> = raft.client_write(Payload(entry)).await;
+    written.map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Lets go of the databases, so that the directory can be opened again.
@@ -207,59 +393,6 @@ fn stop(runtime: tokio::runtime::Runtime, log: &Log, writer: std::thread::JoinHa
     log.shared.queue.close();
     // Whatever ended it, the reason is reported already.
     let _ = writer.join();
-}
-
-/// Starts raft, becomes the leader, and waits until everything in the log is applied.
-fn recover(runtime: &tokio::runtime::Runtime, log: &Log, machine: Machine) -> Result<Raft, String> {
-    let log = log.clone();
-    let began = run(runtime, async move {
-        let config = config().validate().map_err(|error| error.to_string())?;
-        let raft = Raft::new(FIRST_NODE, Arc::new(config), Peers, log, machine)
-            .await
-            .map_err(|e| e.to_string())?;
-        if raft
-            .is_initialized()
-            .await
-            .map_err(|error| error.to_string())?
-        {
-            // Alone, there is nobody to wait for.
-            raft.trigger()
-                .elect(false)
-                .await
-                .map_err(|error| error.to_string())?;
-        } else {
-            let members = std::collections::BTreeMap::from([(FIRST_NODE, BasicNode::default())]);
-            raft.initialize(members)
-                .await
-                .map_err(|error| error.to_string())?;
-        }
-        raft.wait(Some(RECOVERY_WITHIN))
-            .metrics(
-                |metrics| metrics.current_leader == Some(FIRST_NODE),
-                "this node leads",
-            )
-            .await
-            .map_err(|error| error.to_string())?;
-        raft.ensure_linearizable(ReadPolicy::ReadIndex)
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok(raft)
-    })?;
-    let raft = began.clone();
-    run(runtime, async move {
-        let named = raft
-            .with_state_machine(|machine| Box::pin(async { machine.cluster() }))
-            .await
-            .map_err(|error| error.to_string())?;
-        if named.is_some() {
-            return Ok(());
-        }
-        let cluster = random_id().map_err(|error| error.to_string())?;
-        let entry = proposal::encode_cluster(cluster, now_ms());
-        let written: Result<ClientWriteResponse<_>, _> = raft.client_write(Payload(entry)).await;
-        written.map(|_| ()).map_err(|error| error.to_string())
-    })?;
-    Ok(began)
 }
 
 /// Runs on raft's runtime, whatever thread this is called on.
@@ -276,24 +409,33 @@ fn run<T: Send + 'static>(
         .map_err(|_| "raft stopped while it was starting".to_owned())?
 }
 
-fn config() -> Config {
+/// openraft's settings, for a node with peers or for one that is alone.
+fn config(tuning: Option<Tuning>) -> Config {
+    let kept_entries = tuning.map_or(KEPT_ENTRIES_ALONE, |tuning| tuning.kept_entries);
+    let tuning = tuning.unwrap_or_default();
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let election_max = ms(tuning.election_max);
     Config {
         cluster_name: "confman".to_owned(),
-        heartbeat_interval: 300,
-        election_timeout_min: 1500,
-        election_timeout_max: 3000,
+        heartbeat_interval: ms(tuning.heartbeat),
+        election_timeout_min: ms(tuning.election_min),
+        election_timeout_max: election_max,
         enable_pre_vote: Some(true),
-        quorum_loss_probe_interval: Some(6000),
+        // A leader that lost its quorum must not keep followers from electing another one for ever.
+        quorum_loss_probe_interval: Some(election_max.saturating_mul(2)),
         install_snapshot_timeout: 30_000,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_ENTRIES),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(tuning.snapshot_entries),
+        // More than lies between two snapshots, or one snapshot would be followed by the next.
         replication_lag_threshold: 100_000,
-        max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        max_in_snapshot_log_to_keep: kept_entries,
         purge_batch_size: 1,
         max_payload_entries: 1024,
         max_append_entries: Some(4096),
         api_channel_size: Some(8192),
         api_batch_capacity: 4096,
         api_batch_linger_ms: 0,
+        // A node that lost its log is another node.
+        allow_log_reversion: None,
         ..Config::default()
     }
 }

@@ -33,6 +33,8 @@ pub(crate) const COMMITTED: &[u8] = b"committed";
 pub(crate) const PURGED: &[u8] = b"purged";
 /// What ties this database to its data database.
 pub(crate) const PAIR: &[u8] = b"pair";
+/// Which node of which cluster this is.
+pub(crate) const IDENTITY: &[u8] = b"identity";
 
 /// Most bytes of entries that one read for replication gives.
 const READ_BYTES_MAX: usize = 2 << 20;
@@ -161,6 +163,32 @@ impl Log {
             families.meta,
             PAIR,
             record::encode_sealed(PAIR, pair),
+            &options,
+        )?;
+        Ok(())
+    }
+
+    /// Which node of which cluster this is. A directory from before there were peers does not say; it is the
+    /// first node of its cluster.
+    pub(crate) fn identity(&self) -> Result<Option<record::NodeIdentity>, LogError> {
+        let families = Families::of(&self.shared.db)?;
+        match self.shared.db.get_cf(families.meta, IDENTITY)? {
+            None => Ok(None),
+            Some(bytes) => record::decode_identity(IDENTITY, &bytes.into())
+                .map(Some)
+                .map_err(|error| LogError::Damaged(format!("raft/: {error}"))),
+        }
+    }
+
+    /// Writes which node of which cluster this is.
+    pub(crate) fn set_identity(&self, identity: &record::NodeIdentity) -> Result<(), LogError> {
+        let families = Families::of(&self.shared.db)?;
+        let mut options = rocksdb::WriteOptions::default();
+        options.set_sync(true);
+        self.shared.db.put_cf_opt(
+            families.meta,
+            IDENTITY,
+            record::encode_identity(IDENTITY, identity),
             &options,
         )?;
         Ok(())

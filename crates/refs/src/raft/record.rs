@@ -203,6 +203,43 @@ pub(crate) fn decode_stored_membership(
     Ok(StoredMembership::new(log_id, membership))
 }
 
+/// Which node of which cluster a directory belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NodeIdentity {
+    pub(crate) node_id: u64,
+    /// How often the cluster was recovered, plus one.
+    pub(crate) incarnation: u64,
+    /// The cluster; `None` in a node that began one, whose log names it.
+    pub(crate) cluster: Option<[u8; 16]>,
+}
+
+/// Writes the identity of a node under a key of `meta`.
+pub(crate) fn encode_identity(key: &[u8], identity: &NodeIdentity) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    out.extend_from_slice(&identity.node_id.to_le_bytes());
+    out.extend_from_slice(&identity.incarnation.to_le_bytes());
+    out.push(u8::from(identity.cluster.is_some()));
+    out.extend_from_slice(identity.cluster.as_ref().map_or(&[], <[u8; 16]>::as_slice));
+    seal(key, &mut out);
+    out
+}
+
+/// Reads what [`encode_identity`] wrote.
+pub(crate) fn decode_identity(key: &[u8], bytes: &Bytes) -> Result<NodeIdentity, DecodeError> {
+    let record = unseal("node identity", key, bytes)?;
+    let mut cursor = Cursor::new(&record, "node identity");
+    let identity = NodeIdentity {
+        node_id: cursor.u64()?,
+        incarnation: cursor.u64()?,
+        cluster: match cursor.flag()? {
+            true => Some(cursor.array()?),
+            false => None,
+        },
+    };
+    cursor.end()?;
+    Ok(identity)
+}
+
 /// Writes any other record with version and checksum.
 pub(crate) fn encode_sealed(key: &[u8], body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 + body.len() + CHECK_BYTES);
@@ -221,7 +258,7 @@ pub(crate) fn decode_sealed(
     unseal(kind, key, bytes)
 }
 
-fn put_membership(out: &mut Vec<u8>, membership: &Membership) {
+pub(crate) fn put_membership(out: &mut Vec<u8>, membership: &Membership) {
     let configs = membership.get_joint_config();
     put_length(out, configs.len());
     for config in configs {
@@ -238,7 +275,7 @@ fn put_membership(out: &mut Vec<u8>, membership: &Membership) {
     }
 }
 
-fn membership(cursor: &mut Cursor<'_>) -> Result<Membership, DecodeError> {
+pub(crate) fn membership(cursor: &mut Cursor<'_>) -> Result<Membership, DecodeError> {
     let count = cursor.count(4)?;
     let mut configs = Vec::with_capacity(count);
     for _ in 0..count {

@@ -15,6 +15,7 @@ pub fn options(directory: &Path) -> NodeOptions {
         directory: directory.to_owned(),
         cache_bytes: 4 << 20,
         block_cache_bytes: 4 << 20,
+        peers: None,
     }
 }
 

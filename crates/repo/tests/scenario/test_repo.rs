@@ -204,6 +204,7 @@ pub fn options(path: &std::path::Path) -> NodeOptions {
         directory: path.to_owned(),
         cache_bytes: 16 << 20,
         block_cache_bytes: 16 << 20,
+        peers: None,
     }
 }
 

@@ -147,6 +147,7 @@ fn store(directory: &Path) -> Result<(Arc<Node>, Session), Failure> {
         directory: directory.to_owned(),
         cache_bytes: 64 << 20,
         block_cache_bytes: 64 << 20,
+        peers: None,
     })?);
     let repo = Repo::open(
         Arc::clone(&node),

@@ -96,6 +96,7 @@ fn refs_rate(transactions: usize) -> Result<Rate, Failure> {
         directory: directory.path().join("node"),
         cache_bytes: 64 << 20,
         block_cache_bytes: 64 << 20,
+        peers: None,
     })?;
     let next = AtomicUsize::new(0);
     let begun = Instant::now();

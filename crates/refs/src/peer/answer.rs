@@ -1,0 +1,106 @@
+//! Answering peers. Who asks was made sure of by the transport; whether it may ask that, is decided here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openraft::raft::TransferLeaderError;
+
+use super::PeerIdentity;
+use super::message::{RefusedBecause, Reply, Request, TransferOutcome};
+use crate::failure::Failure;
+use crate::raft::Raft;
+
+/// What answering takes.
+pub(crate) struct Answerer {
+    pub(crate) raft: Raft,
+    pub(crate) failure: Arc<Failure>,
+}
+
+impl Answerer {
+    /// The answer to a request, as bytes. Never fails: what cannot be done is refused.
+    pub(crate) async fn answer(&self, from: &PeerIdentity, request: &Bytes) -> Bytes {
+        let reply = match Request::decode(request) {
+            Ok(request) => self.reply(from, request).await,
+            Err(error) => Reply::refused(RefusedBecause::Malformed, error.to_string()),
+        };
+        reply.encode()
+    }
+
+    async fn reply(&self, from: &PeerIdentity, request: Request) -> Reply {
+        if let Some(reason) = self.failure.get() {
+            return Reply::refused(RefusedBecause::Stopping, reason);
+        }
+        let speaks_as = match &request {
+            Request::Append(append) => Some(append.vote.leader_id.node_id),
+            Request::Vote(vote) | Request::PreVote(vote) => Some(vote.vote.leader_id.node_id),
+            Request::Transfer(transfer) => Some(transfer.from_leader().leader_id.node_id),
+            Request::Propose(_) | Request::ReadIndex | Request::Join(_) => None,
+        };
+        if speaks_as.is_some_and(|node| node != from.node_id) {
+            let reason = format!(
+                "node {} speaks as node {}",
+                from.node_id,
+                speaks_as.unwrap_or_default()
+            );
+            return Reply::refused(RefusedBecause::Forbidden, reason);
+        }
+        if from.is_stranger() && !matches!(request, Request::Join(_)) {
+            return Reply::refused(
+                RefusedBecause::Forbidden,
+                "a node that is no member may only ask to join",
+            );
+        }
+        match request {
+            Request::Append(append) => self
+                .raft
+                .append_entries(append)
+                .await
+                .map_or_else(|error| stopping(&error), Reply::Append),
+            Request::Vote(vote) => self
+                .raft
+                .vote(vote)
+                .await
+                .map_or_else(|error| stopping(&error), Reply::Vote),
+            Request::PreVote(vote) => self
+                .raft
+                .pre_vote(vote)
+                .await
+                .map_or_else(|error| stopping(&error), Reply::Vote),
+            Request::Transfer(transfer) => match self.raft.handle_transfer_leader(transfer).await {
+                Ok(outcome) => Reply::Transfer(transfer_outcome(outcome)),
+                Err(error) => stopping(&error),
+            },
+            Request::Propose(_) | Request::ReadIndex => Reply::refused(
+                RefusedBecause::NotLeader,
+                "this version does not take forwarded requests",
+            ),
+            Request::Join(_) => Reply::refused(
+                RefusedBecause::Forbidden,
+                "this version does not admit members",
+            ),
+        }
+    }
+}
+
+/// The answer of a node that can give none.
+pub(crate) fn stopped(reason: &str) -> Bytes {
+    Reply::refused(RefusedBecause::Stopping, reason).encode()
+}
+
+fn stopping(error: &dyn std::fmt::Display) -> Reply {
+    Reply::refused(RefusedBecause::Stopping, error.to_string())
+}
+
+fn transfer_outcome(
+    outcome: Result<(), TransferLeaderError<crate::raft::Types>>,
+) -> TransferOutcome {
+    match outcome {
+        Ok(()) => TransferOutcome::Taken,
+        Err(TransferLeaderError::VoteChanged { expected, actual }) => {
+            TransferOutcome::VoteChanged { expected, actual }
+        }
+        Err(TransferLeaderError::LogNotFlushed { expected, actual }) => {
+            TransferOutcome::LogNotFlushed { expected, actual }
+        }
+    }
+}
