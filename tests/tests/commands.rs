@@ -308,3 +308,135 @@ fn manual_pages_are_printed_and_written() {
         );
     }
 }
+
+#[test]
+fn a_search_finds_what_its_reader_may_read() {
+    let (server, admin) = started();
+    for namespace in ["/team/a", "/other"] {
+        admin.does(&["ns", "create", namespace]);
+    }
+    for address in ["/team:db/url", "/team/a:db/url", "/other:db/url"] {
+        admin.does(&["set", address, "postgres://x", "--tag", "pci", "--publish"]);
+    }
+    admin.does(&["principal", "create", "ann"]);
+    admin.does(&["ns", "grant", "/team/a", "viewer", "ann"]);
+    let token = ["token", "create", "--principal", "ann", "--name", "x"];
+    let ann = Person::with_token(&server, &admin.does(&token));
+    let all = admin.does(&["search", "db", "--tag", "pci", "--value", "postgres"]);
+    assert_eq!(all.lines().count(), 3, "{all}");
+    assert_eq!(
+        ann.does(&["search", "db"]),
+        "/team/a:db/url = \"postgres://x\"  #pci"
+    );
+    let under = ["search", "db", "--under", "/team", "--jq", ".namespace"];
+    assert_eq!(admin.does(&under), "/team\n/team/a");
+    assert_eq!(admin.does(&["search", "nothing"]), "");
+}
+
+#[test]
+fn a_filter_shapes_the_json_of_any_command() {
+    let (_server, admin) = started();
+    admin.does(&["set", "/team:a", "1.10", "-t", "number", "--publish"]);
+    let got = admin.does(&["get", "/team:a", "--jq", ".value, .type"]);
+    assert_eq!(got, "1.10\nnumber");
+    let raw = admin.does(&["api", "GET", "/v1/whoami", "--jq", ".principal"]);
+    assert_eq!(raw, "admin");
+    // A filter that is not understood is refused before anything is done.
+    let wrong = admin.runs(&["set", "/team:b", "x", "--publish", "--jq", ".["]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    assert_eq!(admin.runs(&["get", "/team:b"]).code, 3);
+}
+
+#[test]
+fn what_is_not_found_is_compared_with_what_there_is() {
+    let (_server, admin) = started();
+    admin.does(&["set", "/team:limits/daily", "1", "--publish"]);
+    let says = |arguments: &[&str], suggestion: &str| {
+        let ran = admin.runs(arguments);
+        assert_ne!(ran.code, 0, "{arguments:?}");
+        assert!(
+            ran.stderr.contains(suggestion),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
+    };
+    says(
+        &["get", "/team:limits/dayly"],
+        "did you mean /team:limits/daily?",
+    );
+    says(
+        &["history", "/team:daily"],
+        "did you mean /team:limits/daily?",
+    );
+    says(
+        &["get", "/taem:limits/daily"],
+        "did you mean /team:limits/daily?",
+    );
+    says(&["clone", "/teams"], "did you mean /team?");
+    says(&["pubilsh", "/team"], "publish");
+    let far = admin.runs(&["get", "/team:colour"]);
+    assert!(!far.stderr.contains("did you mean"), "{}", far.stderr);
+}
+
+#[test]
+fn what_people_write_around_json_is_read_over_and_said() {
+    let (_server, admin) = started();
+    admin.does(&[
+        "set",
+        "/team:limits",
+        r#"{"cpu": 1}"#,
+        "-t",
+        "json",
+        "--publish",
+    ]);
+    admin.does(&["clone", "/team", "copy"]);
+    let text = "{\n  // per instance\n  \"limits\": {\"value\": {\"cpu\": 2, /* cores */ \"list\": [1, 2,],}},\n}\n";
+    admin.write("copy/entries.json", text);
+    let status = admin.runs_in("copy", &["status"]);
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    assert!(
+        status.stderr.contains("entries.json:2:3: comments"),
+        "{}",
+        status.stderr
+    );
+    admin.does_in("copy", &["push", "-m", "more", "--publish"]);
+    assert_eq!(
+        admin.does(&["get", "/team:limits", "--jq", ".value | tojson"]),
+        r#"{"cpu":2,"list":[1,2]}"#
+    );
+    // What is wrong is shown where it stands, comments before it or not.
+    admin.write("copy/entries.json", text.replace("[1, 2,]", "[1, 2O]"));
+    let wrong = admin.runs_in("copy", &["status"]);
+    assert_eq!(wrong.code, 6, "{}", wrong.stderr);
+    let mut lines = wrong
+        .stderr
+        .lines()
+        .skip_while(|line| !line.contains("3 │"));
+    let mut shown = || lines.next().unwrap_or_default();
+    let (line, mark) = (shown(), shown());
+    let column = |text: &str, what: &str| text.find(what).map(|at| text[..at].chars().count());
+    assert_eq!(column(line, "2O"), column(mark, "^"), "{}", wrong.stderr);
+    assert!(column(mark, "^").is_some(), "{}", wrong.stderr);
+}
+
+#[test]
+fn files_that_are_to_be_ignored_are_not_listed() {
+    let (_server, admin) = started();
+    admin.does(&["set", "/team:a", "1", "--publish"]);
+    admin.does(&["clone", "/team", "copy"]);
+    admin.write("copy/files/notes.txt", "x");
+    admin.write("copy/files/a.swp", "x");
+    let unused =
+        |admin: &Person| admin.does_in("copy", &["status", "--jq", ".namespaces[].unused[]"]);
+    assert_eq!(unused(&admin), "files/a.swp\nfiles/notes.txt");
+    admin.write("copy/.confmanignore", "# editors\n*.swp\n");
+    assert_eq!(unused(&admin), "files/notes.txt");
+    admin.write("copy/.confmanignore", "x\n{a\n");
+    let wrong = admin.runs_in("copy", &["status"]);
+    assert_eq!(wrong.code, 6, "{}", wrong.stderr);
+    assert!(
+        wrong.stderr.contains(".confmanignore 2:1"),
+        "{}",
+        wrong.stderr
+    );
+}

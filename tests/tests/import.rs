@@ -131,6 +131,26 @@ fn other_tools_are_understood() {
         "vault",
         "--publish",
     ]);
+    for (file, format, text) in [
+        (
+            "etcd.json",
+            "etcd",
+            r#"{"kvs":[{"key":"L2V0Y2QvYQ==","value":"b25l"}]}"#,
+        ),
+        (
+            "apollo.json",
+            "apollo",
+            r#"{"configurations":{"apollo.a":"two"}}"#,
+        ),
+        (
+            "dogma.json",
+            "central-dogma",
+            r#"[{"path":"/dogma/a.json","type":"JSON","content":[1.10]}]"#,
+        ),
+    ] {
+        admin.write(file, text);
+        admin.does(&["import", "/app", file, "--format", format, "--publish"]);
+    }
     admin.write("spring/application.yml", "server:\n  port: 8080\n");
     admin.write("spring/payments-prod.properties", "server.port=9090\n");
     let spring = [
@@ -144,6 +164,9 @@ fn other_tools_are_understood() {
         "port = \"80\"",
         "db/password = \"vault://kv/db#password\"",
         "server.port = \"9090\"",
+        "etcd/a = \"one\"",
+        "apollo.a = \"two\"",
+        "dogma/a.json#/0 = 1.10",
     ] {
         assert!(flat.lines().any(|found| found == line), "{line}: {flat}");
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
+use crate::place::Place;
 use crate::settings::Chosen;
 use crate::ui::{ColorWhen, Ui};
 
@@ -70,6 +71,10 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
+    /// Print what a filter of jq makes of the JSON, texts without quotes; implies --json
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) jq: Option<String>,
+
     /// Ask nothing; what needs an answer ends with exit code 8
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
@@ -97,7 +102,7 @@ impl GlobalArgs {
     /// How to talk to whoever started this.
     pub(crate) fn ui(&self) -> Ui {
         Ui::new(
-            self.json,
+            self.json || self.jq.is_some(),
             self.quiet,
             self.verbose,
             self.no_input,
@@ -138,6 +143,7 @@ pub(crate) enum Command {
     Ls(commands::ls::Args),
     Tree(commands::tree::Args),
     Explain(commands::explain::Args),
+    Search(commands::search::Args),
     History(commands::history::Args),
     // From draft to published, and back.
     Draft(commands::draft::Args),
@@ -176,6 +182,36 @@ pub(crate) enum Command {
     Version(commands::version::Args),
     #[command(hide = true)]
     HelpMarkdown(commands::help_markdown::Args),
+}
+
+impl Command {
+    /// What the command is about, of those that are about one place.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match self {
+            Self::Clone(args) => Some(Place {
+                namespace: Some(args.namespace.clone()),
+                ..Place::default()
+            }),
+            Self::Get(args) => Some(args.place.clone()),
+            Self::Set(args) => Some(args.place.clone()),
+            Self::Edit(args) => Some(args.place.clone()),
+            Self::Unset(args) => Some(args.place.clone()),
+            Self::Explain(args) => Some(args.place.clone()),
+            Self::History(args) => Some(args.place.clone()),
+            Self::Import(args) => Some(args.place.clone()),
+            Self::Ls(args) => args.place.clone(),
+            Self::Log(args) => args.place.clone(),
+            Self::Show(args) => args.place.clone(),
+            Self::Blame(args) => args.place.clone(),
+            Self::Publish(args) => args.place.clone(),
+            Self::Rollback(args) => args.place.clone(),
+            Self::Export(args) => args.place.clone(),
+            Self::Watch(args) => args.place.clone(),
+            #[cfg(unix)]
+            Self::Run(args) => args.place.clone(),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -263,6 +299,8 @@ mod tests {
             "ns delete /a --recursive -y",
             "ns restore /a --deletion 0123456789abcdef",
             "explain /a:b --at '2h ago'",
+            "search timeout",
+            "search --tag pci --value x --under /a -n 3 --jq .key",
             "audit --actor ann --action namespace. --since '2h ago' --until 9 --request r --ref /a@policy",
             "audit --follow",
             "audit --verify",
@@ -313,6 +351,7 @@ mod tests {
             ("resolve k --ours --theirs", ErrorKind::ArgumentConflict),
             ("resolve k -t json", ErrorKind::MissingRequiredArgument),
             ("edit", ErrorKind::MissingRequiredArgument),
+            ("search", ErrorKind::MissingRequiredArgument),
             ("api GET", ErrorKind::MissingRequiredArgument),
             ("ns grant /a owner ann", ErrorKind::ValueValidation),
             ("ns grant /a editor", ErrorKind::MissingRequiredArgument),

@@ -39,6 +39,7 @@ pub(crate) mod rotations;
 #[cfg(unix)]
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod search;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
 pub(crate) mod set;
@@ -78,6 +79,7 @@ impl Command {
             Self::Ls(args) => args.run(cx),
             Self::Tree(args) => args.run(cx),
             Self::Explain(args) => args.run(cx),
+            Self::Search(args) => args.run(cx),
             Self::History(args) => args.run(cx),
             Self::Draft(args) => args.run(cx),
             Self::Publish(args) => args.run(cx),

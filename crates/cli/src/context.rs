@@ -12,6 +12,7 @@ use confman_client::{Client, ClientOptions};
 use crate::args::GlobalArgs;
 use crate::error::CliError;
 use crate::interrupt;
+use crate::jq::Filter;
 use crate::profile::Profiles;
 use crate::settings::{Chosen, Settings};
 use crate::ui::Ui;
@@ -38,9 +39,9 @@ pub(crate) struct Connection {
 }
 
 impl Context {
-    pub(crate) fn new(global: GlobalArgs) -> Self {
+    pub(crate) fn new(global: GlobalArgs, filter: Option<Filter>) -> Self {
         Self {
-            ui: global.ui(),
+            ui: global.ui().filtering(filter),
             global,
             connection: OnceCell::new(),
         }
@@ -103,6 +104,19 @@ impl Connection {
         CliError: From<E>,
     {
         self.waiting.wait(work)
+    }
+
+    /// What comes within so long; nothing where it takes longer or fails.
+    pub(crate) fn within<T, E>(
+        &self,
+        time: Duration,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Option<T> {
+        let answer = self
+            .waiting
+            .0
+            .block_on(async { tokio::time::timeout(time, work).await });
+        answer.ok()?.ok()
     }
 }
 

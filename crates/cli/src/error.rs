@@ -3,10 +3,16 @@
 use confman_api::problem::{Problem, ProblemItem};
 use confman_client::git::export::ExportError;
 use confman_client::git::import::{ImportError, ImportIssue};
+use confman_client::working_copy::FileProblem;
 use confman_client::{ClientError, WorkingCopyError};
 
 use crate::exit::Exit;
-use crate::text::{Role, Text};
+use crate::text::{Role, Text, escape};
+
+/// Most characters of a line that is shown.
+const EXCERPT_CHARS_MAX: usize = 100;
+/// Most of them that come before the place.
+const EXCERPT_CHARS_BEFORE: usize = 60;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +27,13 @@ pub(crate) struct CliError {
     pub(crate) next: Option<String>,
     /// Everything that is wrong, where there are several things.
     pub(crate) items: Vec<ProblemItem>,
+    /// For each of these the line of the file that it is about, where there is one.
+    pub(crate) excerpts: Option<Box<Excerpts>>,
 }
+
+/// Lines of files, kept apart because an error is handed on often and shown once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Excerpts(Vec<Option<String>>);
 
 impl CliError {
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
@@ -31,6 +43,7 @@ impl CliError {
             why: None,
             next: None,
             items: Vec::new(),
+            excerpts: None,
         }
     }
 
@@ -114,8 +127,12 @@ impl CliError {
         if let Some(why) = &self.why {
             text.faint("  why: ").plain(why).end_line();
         }
+        let mut excerpts = self.excerpts.iter().flat_map(|excerpts| &excerpts.0);
         for item in &self.items {
             text.append(item_line(item));
+            if let (Some(Some(line)), Some(number)) = (excerpts.next(), item.line) {
+                text.append(excerpt(line, number, item.column));
+            }
         }
         if let Some(next) = &self.next {
             text.faint("  try: ").plain(next).end_line();
@@ -170,17 +187,11 @@ impl From<WorkingCopyError> for CliError {
         match error {
             E::Client(error) => error.into(),
             E::Invalid { problems } => {
-                let items = problems.into_iter().map(|problem| ProblemItem {
-                    detail: problem.what,
-                    key: Some(problem.file.display().to_string()),
-                    pointer: None,
-                    line: u32::try_from(problem.line).ok(),
-                    column: u32::try_from(problem.column).ok(),
-                    ..ProblemItem::default()
-                });
+                let (items, excerpts): (_, Vec<_>) = problems.into_iter().map(file_item).unzip();
                 let what = "files of the working copy are not valid";
                 Self {
-                    items: items.collect(),
+                    items,
+                    excerpts: Some(Box::new(Excerpts(excerpts))),
                     ..Self::new(exit, what)
                 }
                 .next("correct them; a fresh `confman clone` elsewhere shows what they were")
@@ -260,6 +271,43 @@ impl From<ExportError> for CliError {
             ExportError::Io(source) => Self::io(what, &source),
         }
     }
+}
+
+/// Something about a file, with its line.
+pub(crate) fn file_item(problem: FileProblem) -> (ProblemItem, Option<String>) {
+    let item = ProblemItem {
+        detail: problem.what,
+        key: Some(problem.file.display().to_string()),
+        line: u32::try_from(problem.line).ok(),
+        column: u32::try_from(problem.column).ok(),
+        ..ProblemItem::default()
+    };
+    (item, problem.excerpt)
+}
+
+/// The line that something is about, with a mark below the place:
+///
+/// ```text
+///      3 │   "timeout": {"value": 1O},
+///        │                        ^
+/// ```
+fn excerpt(line: &str, number: u32, column: Option<u32>) -> Text {
+    let column = usize::try_from(column.unwrap_or(1)).unwrap_or(1);
+    let skipped = column.saturating_sub(EXCERPT_CHARS_BEFORE);
+    let cut = |from: usize, chars: usize| line.chars().skip(from).take(chars).collect::<String>();
+    let shown = cut(skipped, EXCERPT_CHARS_MAX);
+    let before = escape(&cut(skipped, column.saturating_sub(skipped + 1)));
+    // A tab takes as much room below as above.
+    let room = before.chars().map(|c| if c == '\t' { c } else { ' ' });
+    let mut text = Text::new();
+    text.faint(&format!("  {number:>6} │ "))
+        .plain(&shown)
+        .end_line();
+    text.faint("         │ ")
+        .plain(&room.collect::<String>())
+        .push(Role::Error, "^")
+        .end_line();
+    text
 }
 
 /// One thing that is wrong, in a line: `  limits 3:14 /a/b: duplicate name`.
@@ -388,6 +436,31 @@ mod tests {
           [Heading:limits 3:14 /a]: duplicate name `a`
           too deep
         ");
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_shown_with_its_line() {
+        let problem = |line: &str, column: usize| FileProblem {
+            file: "entries.json".into(),
+            line: 3,
+            column,
+            what: "no number".to_owned(),
+            excerpt: Some(line.to_owned()),
+        };
+        let long = format!("{}X{}", "a".repeat(200), "b".repeat(200));
+        let error = CliError::from(WorkingCopyError::Invalid {
+            problems: vec![problem("\té {\"value\": 1O}", 15), problem(&long, 201)],
+        });
+        insta::assert_snapshot!(error.to_text().to_plain(), @r#"
+        error: files of the working copy are not valid
+          entries.json 3:15: no number
+               3 │ 	é {"value": 1O}
+                 │ 	             ^
+          entries.json 3:201: no number
+               3 │ aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaXbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+                 │                                                            ^
+          try: correct them; a fresh `confman clone` elsewhere shows what they were
+        "#);
     }
 
     #[test]

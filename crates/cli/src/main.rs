@@ -22,6 +22,8 @@ mod exit;
 mod foreign;
 mod input;
 mod interrupt;
+mod jq;
+mod likeness;
 mod local_commit;
 mod pager;
 mod place;
@@ -32,6 +34,7 @@ mod reference;
 mod render;
 mod report;
 mod settings;
+mod suggestion;
 #[cfg(unix)]
 mod supervisor;
 mod text;
@@ -48,6 +51,7 @@ use args::Cli;
 use context::Context;
 use error::CliError;
 use exit::Exit;
+use jq::Filter;
 
 fn main() -> ExitCode {
     // Before anything looks at the environment, which here is the program's.
@@ -60,7 +64,15 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let cx = Context::new(cli.global);
+    let place = cli.command.place();
+    let filter = cli.global.jq.as_deref().map(Filter::parse).transpose();
+    let cx = match filter {
+        Ok(filter) => Context::new(cli.global, filter),
+        Err(error) => {
+            cli.global.ui().error(&error);
+            return error.exit.into();
+        }
+    };
     let run = std::panic::AssertUnwindSafe(|| {
         let report = cli.command.run(&cx)?;
         cx.ui.print(report)
@@ -73,6 +85,7 @@ fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(error) => {
+            let error = suggestion::suggest(&cx, place.as_ref(), error);
             cx.ui.error(&error);
             error.exit.into()
         }

@@ -4,12 +4,14 @@
 //! where a person is looking.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::rc::Rc;
 
 use anstream::{AutoStream, ColorChoice};
 
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::interrupt;
+use crate::jq::Filter;
 use crate::pager::Pager;
 use crate::progress::Progress;
 use crate::report::{Body, Items, Output, Report};
@@ -29,6 +31,7 @@ pub(crate) struct Ui {
     color: ColorChoice,
     stdout_is_terminal: bool,
     stderr_is_terminal: bool,
+    filter: Option<Rc<Filter>>,
 }
 
 /// When to use colour.
@@ -64,6 +67,15 @@ impl Ui {
             color,
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
+            filter: None,
+        }
+    }
+
+    /// Prints what a filter makes of the JSON.
+    pub(crate) fn filtering(self, filter: Option<Filter>) -> Self {
+        Self {
+            filter: filter.map(Rc::new),
+            ..self
         }
     }
 
@@ -123,7 +135,10 @@ impl Ui {
             // A person sees each as soon as it is there.
             Body::Stream(items) => self.write_each(sink, items, self.stdout_is_terminal),
             Body::Live(items) => self.write_each(sink, items, true),
-            Body::Bytes(bytes) => sink.bytes(&bytes),
+            Body::Bytes(bytes) => match &self.filter {
+                Some(filter) => filter_into(sink, filter, &bytes),
+                None => sink.bytes(&bytes),
+            },
             Body::Value { json, .. } if self.json => {
                 self.write_one(sink, json.as_ref(), self.stdout_is_terminal)
             }
@@ -154,6 +169,9 @@ impl Ui {
         let json = document.json(pretty).map_err(|error| {
             Failure::Command(CliError::bug(format!("cannot write JSON: {error}")))
         })?;
+        if let Some(filter) = &self.filter {
+            return filter_into(sink, filter, json.as_bytes());
+        }
         sink.bytes(json.as_bytes())?;
         sink.bytes(b"\n")
     }
@@ -302,6 +320,15 @@ impl Ui {
         // There is nowhere left to report that stderr is gone.
         let _ = io::stderr().lock().write_all(rendered.as_bytes());
     }
+}
+
+/// Prints what a filter makes of a document, a line each.
+fn filter_into(sink: &mut Sink<'_>, filter: &Filter, json: &[u8]) -> Result<(), Failure> {
+    for line in filter.apply(json).map_err(Failure::Command)? {
+        sink.bytes(&line)?;
+        sink.bytes(b"\n")?;
+    }
+    Ok(())
 }
 
 fn has_color<S: anstream::stream::RawStream>(choice: ColorChoice, stream: &S) -> bool {

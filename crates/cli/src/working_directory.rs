@@ -6,6 +6,7 @@ use confman_client::WorkingCopy;
 use confman_client::working_copy::PRIVATE_DIRECTORY;
 use confman_model::Namespace;
 
+use crate::context::Context;
 use crate::error::CliError;
 use crate::place::no_namespace;
 
@@ -15,6 +16,15 @@ pub(crate) struct Here {
     pub(crate) copy: WorkingCopy,
     /// The namespace.
     pub(crate) namespace: Namespace,
+}
+
+impl Here {
+    /// Says what is read over in the files. Where they cannot be read, the command says so itself.
+    pub(crate) fn say_remarks(&self, cx: &Context) {
+        for remark in self.copy.remarks().unwrap_or_default() {
+            cx.ui.warn(&remark.to_string());
+        }
+    }
 }
 
 /// Where we are.

@@ -12,11 +12,13 @@ mod pack_body;
 mod raw;
 mod requests;
 mod schemas;
+mod search;
 mod transport;
 mod url;
 pub mod watch;
 
 pub use schemas::PutSchema;
+pub use search::SearchQuery;
 
 use bytes::Bytes;
 use confman_api::Page;

@@ -7,6 +7,9 @@
 //! | Kubernetes ConfigMap | `data` and `binaryData` of a manifest, YAML or JSON |
 //! | Consul | the output of `consul kv export` |
 //! | Vault | an object of paths and fields; each field becomes a *reference*, values are not taken |
+//! | etcd | the output of `etcdctl get --prefix -w json`, or the listing of a snapshot's keys |
+//! | Apollo | a namespace as the portal exports it, or as the interfaces answer |
+//! | Central Dogma | the files of a repository, as its interface answers |
 //! | Spring | the files of a configuration directory for an app and a profile, merged as Spring does |
 //!
 //! Everything is a pure function of the bytes, except that a Spring directory is read here.
@@ -14,6 +17,9 @@
 //! INVARIANT: what cannot be a key or value is a problem with its place, never left out in silence.
 //! INVARIANT: numbers keep every digit.
 
+mod apollo;
+mod central_dogma;
+mod etcd;
 mod lines;
 mod spring;
 mod stores;
@@ -46,6 +52,12 @@ pub enum Foreign {
     Consul,
     /// Paths of a Vault key-value engine, version 2.
     Vault,
+    /// `etcdctl get -w json`, or the listing of a snapshot.
+    Etcd,
+    /// Namespaces of Apollo.
+    Apollo,
+    /// Files of a Central Dogma repository.
+    CentralDogma,
 }
 
 /// A key and its value as another tool has them.
@@ -115,7 +127,7 @@ pub struct ForeignOptions {
 
 impl Foreign {
     /// All of them, with their names.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("yaml", Self::Yaml),
         ("toml", Self::Toml),
         ("properties", Self::Properties),
@@ -123,6 +135,9 @@ impl Foreign {
         ("configmap", Self::ConfigMap),
         ("consul", Self::Consul),
         ("vault", Self::Vault),
+        ("etcd", Self::Etcd),
+        ("apollo", Self::Apollo),
+        ("central-dogma", Self::CentralDogma),
     ];
 
     /// Reads a source.
@@ -148,6 +163,9 @@ impl Foreign {
             Self::ConfigMap => stores::config_map(yaml::read(text)?),
             Self::Consul => stores::consul(bytes),
             Self::Vault => stores::vault(bytes),
+            Self::Etcd => etcd::read(bytes),
+            Self::Apollo => apollo::read(text),
+            Self::CentralDogma => central_dogma::read(text),
         }?;
         if !options.strip_prefix.is_empty() {
             entries.retain_mut(|entry| {
@@ -212,7 +230,7 @@ mod tests {
     use super::*;
 
     /// What is read, a line for each entry or problem.
-    fn read(foreign: Foreign, text: &str) -> String {
+    pub(super) fn read(foreign: Foreign, text: &str) -> String {
         match foreign.read(text.as_bytes(), &ForeignOptions::default()) {
             Ok(entries) => shown(&entries),
             Err(problems) => problems

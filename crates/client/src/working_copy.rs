@@ -20,6 +20,7 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod fuzz;
 mod history;
+mod ignored;
 mod index;
 mod journal;
 mod local;
@@ -36,6 +37,7 @@ mod state;
 pub(crate) use entries::lenient_limits;
 pub use entries::{BINARY_INLINE_BYTES_MAX, JSON_INLINE_BYTES_MAX, STRING_INLINE_BYTES_MAX};
 pub use error::{FileProblem, WorkingCopyError};
+pub use ignored::IGNORE_FILE;
 pub use place::{DOCUMENT_FILE, ENTRIES_FILE, FILES_DIRECTORY};
 
 use mirror::Mirror;

@@ -49,6 +49,7 @@ pub mod revision;
 pub mod rotation;
 mod row;
 pub mod schema;
+pub mod search;
 mod seen;
 pub mod session;
 mod settings;
@@ -99,6 +100,7 @@ pub use schema::{
     PutSchema, SchemaCheck, SchemaHistory, SchemaInfo, SchemaSummary, SchemaVersion, SchemaWritten,
     SchemasPage,
 };
+pub use search::{Found, SearchQuery};
 pub use session::{Origin, Session, Whoami, WhoamiToken};
 pub use sign_in::{Purpose, SignIn, SignedIn};
 pub use tag::Tag;

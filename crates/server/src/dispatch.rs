@@ -23,7 +23,7 @@ use crate::reply::{Here, Reply};
 use crate::request_id::RequestId;
 use crate::routes::{
     commits, config, drafts, entries, explain, history, identity, namespaces, ofrep, operations,
-    publish, requests, schemas, spring, sync, system, tags, watch,
+    publish, requests, schemas, search, spring, sync, system, tags, watch,
 };
 use crate::url::{self, Part, PathError, Resource};
 
@@ -269,6 +269,7 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
         Resource::Fsck => return system::fsck(call).await,
         Resource::Operations => return operations::list(call).await,
         Resource::Rotations => return schemas::rotations(call).await,
+        Resource::Search => return search::find(call).await,
         Resource::Schemas => return schemas::list(call).await,
         Resource::Schema(path) => {
             return match *method {

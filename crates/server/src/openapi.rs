@@ -517,6 +517,19 @@ fn operations() -> Vec<Operation> {
             &[PREFIX],
             Json(200, of::<Page<schema::Rotation>>),
         ),
+        get(
+            "/v1/search",
+            "Published entries by tag, key and value, in every namespace that you may read",
+            &[
+                ("tag", "only entries with this tag"),
+                ("key", "only keys with this in them"),
+                ("value", "only values with this in their text"),
+                ("prefix", "only at and below this namespace"),
+                CURSOR,
+                LIMIT,
+            ],
+            Json(200, of::<Page<entry::TreeEntry>>),
+        ),
         post(
             "/ofrep/v1/evaluate/flags",
             "All effective values as flags (OFREP)",

@@ -17,6 +17,7 @@ pub(crate) mod principals;
 pub(crate) mod publish;
 pub(crate) mod requests;
 pub(crate) mod schemas;
+pub(crate) mod search;
 pub(crate) mod sign_in;
 pub(crate) mod spring;
 pub(crate) mod sync;

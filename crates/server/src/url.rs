@@ -52,6 +52,8 @@ pub(crate) enum Resource {
     SchemaCheck(SchemaPath),
     /// `/v1/rotations`
     Rotations,
+    /// `/v1/search`
+    Search,
     /// `/v1/namespaces/deleted`
     DeletedNamespaces,
     /// `/v1/operations`
@@ -202,6 +204,7 @@ impl Resource {
             Self::SchemaHistory(_) => "/v1/schemas/{path}/-/history",
             Self::SchemaCheck(_) => "/v1/schemas/{path}/-/check",
             Self::Rotations => "/v1/rotations",
+            Self::Search => "/v1/search",
             Self::DeletedNamespaces => "/v1/namespaces/deleted",
             Self::Operations => "/v1/operations",
             Self::SealedOperations => "/v1/operations/sealed",
@@ -266,6 +269,7 @@ impl Resource {
             | Self::Schemas
             | Self::SchemaHistory(_)
             | Self::Rotations
+            | Self::Search
             | Self::DeletedNamespaces
             | Self::Operations
             | Self::SealedOperations => GET,
@@ -357,6 +361,7 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["v1", "namespaces", "deleted"] => Ok(Resource::DeletedNamespaces),
         ["v1", "operations"] => Ok(Resource::Operations),
         ["v1", "rotations"] => Ok(Resource::Rotations),
+        ["v1", "search"] => Ok(Resource::Search),
         ["v1", "schemas"] => Ok(Resource::Schemas),
         ["v1", "schemas", inside @ ..] => schema(inside),
         ["v1", "operations", "sealed"] => Ok(Resource::SealedOperations),

@@ -20,7 +20,7 @@ use crate::working_directory::namespace_or_here;
 pub(crate) struct Args {
     /// NAMESPACE[:KEY]; in a working copy, its own if none is named
     #[arg(value_name = "ADDRESS")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// Only keys that begin with this
     #[arg(long, value_name = "TEXT")]

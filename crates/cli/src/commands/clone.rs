@@ -30,7 +30,7 @@ use crate::transfer;
 pub(crate) struct Args {
     /// The namespace
     #[arg(value_parser = name::<Namespace>)]
-    namespace: Namespace,
+    pub(crate) namespace: Namespace,
 
     /// Where to; the last part of the namespace if not given
     directory: Option<PathBuf>,

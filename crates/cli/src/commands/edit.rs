@@ -29,7 +29,7 @@ use crate::value::read_value;
 pub(crate) struct Args {
     /// NAMESPACE:KEY
     #[arg(value_name = "ADDRESS")]
-    place: Place,
+    pub(crate) place: Place,
 
     /// Type of a new key, string if not given; or another type for one that there is
     #[arg(long = "type", short = 't', value_name = "TYPE", value_parser = name::<EntryType>)]

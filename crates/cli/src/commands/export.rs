@@ -40,7 +40,7 @@ const BRANCH_DEFAULT: &str = "main";
 pub(crate) struct Args {
     /// NAMESPACE[@REV]; in a working copy, its own if none is named
     #[arg(value_name = "ADDRESS")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// As of a revision or a time
     #[arg(long, value_name = "REV", value_parser = moment, conflicts_with = "git")]

@@ -32,7 +32,7 @@ use crate::working_directory::namespace_or_here;
 pub(crate) struct Args {
     /// NAMESPACE[@REV]:KEY
     #[arg(value_name = "ADDRESS")]
-    place: Place,
+    pub(crate) place: Place,
 
     /// As of a revision or a time, as in `published~3`, `2026-11-20T10:00Z`, `2h ago`
     #[arg(long, value_name = "REV", value_parser = crate::place::moment)]

@@ -18,7 +18,7 @@ use crate::working_directory::namespace_or_here;
 pub(crate) struct Args {
     /// NAMESPACE:KEY
     #[arg(value_name = "ADDRESS")]
-    place: Place,
+    pub(crate) place: Place,
 
     /// At most so many versions
     #[arg(long, short = 'n', value_name = "N")]

@@ -36,6 +36,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 ///   confman import /teams/payments application.yml --dry-run
 ///   kubectl get configmap app -o yaml | confman import /app - --format configmap
 ///   confman import /app consul.json --format consul --strip-prefix app/
+///   etcdctl get --prefix /app/ -w json | confman import /app - --format etcd --strip-prefix app/
 ///   confman import /app config-repo --format spring --app payments --env prod
 ///   confman import /teams/payments --git path/to/repository
 ///   git fast-export main | confman import /teams/payments --git -
@@ -43,10 +44,12 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 ///
 /// Keys and values go into a draft (your own, or --draft NAME) as one change; nothing is
 /// published. Undo: `confman draft delete`. Formats: json, yaml, toml, properties, dotenv,
-/// configmap (Kubernetes), consul (`consul kv export`), vault (an object of MOUNT/PATH and
-/// fields, of which references are made; values of secrets are not taken) and spring (a
-/// directory). --dry-run prints what would change; --prune also removes keys that the import
-/// lacks. Keys keep their types where the imported texts are valid for them.
+/// configmap (Kubernetes), consul (`consul kv export`), etcd (`etcdctl get -w json`, or the keys
+/// of a snapshot by `etcd-dump-db iterate-bucket FILE key --decode`), apollo (an export of the
+/// portal, or an answer of its interfaces), central-dogma (an answer of `…/contents/**`), vault
+/// (an object of MOUNT/PATH and fields, of which references are made; values of secrets are not
+/// taken) and spring (a directory). --dry-run prints what would change; --prune also removes
+/// keys that the import lacks. Keys keep their types where the imported texts are valid for them.
 ///
 /// A Git history is published: each commit of the checked-out branch becomes a commit of
 /// the namespace, with its author, time and message. A file becomes an entry: `.json` is
@@ -57,7 +60,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 pub(crate) struct Args {
     /// NAMESPACE[@draft/NAME]
     #[arg(value_name = "NAMESPACE")]
-    place: Place,
+    pub(crate) place: Place,
 
     /// File to import, or directory of Spring's; `-` for stdin
     #[arg(required_unless_present = "git", conflicts_with = "git")]
@@ -478,10 +481,11 @@ mod tests {
     }
 
     fn read(json: &str, skip_invalid: bool) -> Result<Vec<String>, CliError> {
-        let cx = Context::new(GlobalArgs {
+        let global = GlobalArgs {
             quiet: true,
             ..GlobalArgs::default()
-        });
+        };
+        let cx = Context::new(global, None);
         let current = BTreeMap::new();
         let values = read_document(&cx, json.as_bytes(), "`x.json`", "", &current, skip_invalid)?;
         Ok(values

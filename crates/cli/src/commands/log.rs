@@ -24,7 +24,7 @@ use crate::working_directory::{find, namespace_or_here};
 pub(crate) struct Args {
     /// NAMESPACE[@REV]; in a working copy, its own if none is named
     #[arg(value_name = "ADDRESS")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// At most so many commits
     #[arg(long, short = 'n', value_name = "N")]

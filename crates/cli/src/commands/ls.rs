@@ -24,7 +24,7 @@ use crate::working_directory::namespace_or_here;
 pub(crate) struct Args {
     /// NAMESPACE[@REV]; in a working copy, its own if none is named
     #[arg(value_name = "ADDRESS")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// As of a revision or a time
     #[arg(long, value_name = "REV", value_parser = crate::place::moment)]

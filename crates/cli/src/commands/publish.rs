@@ -28,7 +28,7 @@ use crate::working_directory::{find, namespace_or_here};
 pub(crate) struct Args {
     /// NAMESPACE[@draft/NAME]; in a working copy, its own if none is named
     #[arg(value_name = "ADDRESS")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// The draft; your own, or that of the working copy, if none is named
     #[arg(long, value_name = "NAME", value_parser = name::<DraftName>)]

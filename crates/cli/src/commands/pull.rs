@@ -42,6 +42,7 @@ struct ShownNamespace {
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         let mut here = need()?;
+        here.say_remarks(cx);
         let connection = cx.connect()?;
         let progress = cx.ui.progress("pulling");
         let show = |at| transfer::show(&progress, at);

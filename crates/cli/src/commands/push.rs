@@ -63,6 +63,7 @@ struct ShownNamespace {
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         let mut here = need()?;
+        here.say_remarks(cx);
         let connection = cx.connect()?;
         let whoami = connection.wait(connection.client.whoami())?;
         let options = PushOptions {

@@ -88,6 +88,7 @@ struct Resolved {
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         let mut here = need()?;
+        here.say_remarks(cx);
         let all = here.copy.conflicts(&here.namespace)?;
         let wanted = self.wanted(&here, &all)?;
         if self.list {

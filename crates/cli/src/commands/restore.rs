@@ -48,6 +48,7 @@ struct Restored {
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         let mut here = need()?;
+        here.say_remarks(cx);
         let from = self.from.map_or(Side::Base, Side::Revision);
         if self.all {
             let lost = here.copy.diff(&here.namespace, &from, &Side::Files, &[])?;

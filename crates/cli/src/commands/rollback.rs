@@ -30,7 +30,7 @@ use crate::working_directory::namespace_or_here;
 pub(crate) struct Args {
     /// NAMESPACE; in a working copy, its own if none is named
     #[arg(value_name = "NAMESPACE")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// The revision or time whose content is wanted
     #[arg(long, value_name = "REV", value_parser = moment)]

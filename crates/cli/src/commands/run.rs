@@ -39,7 +39,7 @@ const STOP_TIMEOUT_SECONDS: u64 = 10;
 pub(crate) struct Args {
     /// NAMESPACE; in a working copy, its own if none is named
     #[arg(value_name = "ADDRESS")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// The program and its arguments
     #[arg(value_name = "CMD", last = true, required = true)]

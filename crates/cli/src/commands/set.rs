@@ -33,7 +33,7 @@ use crate::value::read_value;
 pub(crate) struct Args {
     /// NAMESPACE:KEY
     #[arg(value_name = "ADDRESS")]
-    place: Place,
+    pub(crate) place: Place,
 
     /// The value; `-` reads it from stdin, and a binary one comes from stdin or @FILE
     #[arg(allow_hyphen_values = true)]

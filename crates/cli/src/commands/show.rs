@@ -28,7 +28,7 @@ use crate::working_directory::{find, namespace_or_here};
 pub(crate) struct Args {
     /// NAMESPACE[@REV][:KEY]; in a working copy, @REV or :KEY of its own
     #[arg(value_name = "ADDRESS")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// How much changed per key, and in all
     #[arg(long, conflicts_with = "name_only")]

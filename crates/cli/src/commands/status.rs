@@ -84,8 +84,9 @@ impl ShownChange {
 }
 
 impl Args {
-    pub(crate) fn run(self, _cx: &Context) -> Result<Report, CliError> {
+    pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         let here = need()?;
+        here.say_remarks(cx);
         let status = here.copy.status()?;
         let shown = shown(here.copy.server_url(), here.copy.draft().as_str(), status);
         Ok(Report::one(shown, render))

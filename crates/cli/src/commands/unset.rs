@@ -23,7 +23,7 @@ use crate::report::Report;
 pub(crate) struct Args {
     /// NAMESPACE:KEY
     #[arg(value_name = "ADDRESS")]
-    place: Place,
+    pub(crate) place: Place,
 
     /// Remove the entry instead of hiding what is inherited
     #[arg(long)]

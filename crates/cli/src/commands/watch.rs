@@ -37,7 +37,7 @@ use crate::working_directory::namespace_or_here;
 pub(crate) struct Args {
     /// NAMESPACE[:KEY]; in a working copy, its own if none is named
     #[arg(value_name = "ADDRESS")]
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 
     /// Run a command after each change
     #[arg(long, value_name = "CMD", value_parser = words)]

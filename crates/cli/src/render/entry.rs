@@ -8,6 +8,29 @@ use crate::text::{Role, Text};
 
 /// `limits/daily = 100  ← /teams`, for a list of `namespace`.
 pub(crate) fn line(entry: &TreeEntry, namespace: &str) -> Text {
+    let mut text = key_and_value(entry);
+    if let Some(from) = entry.namespace.as_deref().filter(|from| *from != namespace) {
+        text.faint(&format!("  ← {from}"));
+    }
+    text.end_line();
+    text
+}
+
+/// `/teams:limits/daily = 100  #pci`, for a list of several namespaces.
+pub(crate) fn found(entry: &TreeEntry) -> Text {
+    let mut text = Text::new();
+    text.plain(entry.namespace.as_deref().unwrap_or_default())
+        .plain(":")
+        .append(key_and_value(entry));
+    for tag in &entry.tags {
+        text.faint(&format!("  #{tag}"));
+    }
+    text.end_line();
+    text
+}
+
+/// `limits/daily = 100`.
+fn key_and_value(entry: &TreeEntry) -> Text {
     let mut text = Text::new();
     let value = preview(
         entry.entry_type.as_deref(),
@@ -18,10 +41,6 @@ pub(crate) fn line(entry: &TreeEntry, namespace: &str) -> Text {
     text.push(Role::Heading, &entry.key)
         .plain(" = ")
         .plain(&value);
-    if let Some(from) = entry.namespace.as_deref().filter(|from| *from != namespace) {
-        text.faint(&format!("  ← {from}"));
-    }
-    text.end_line();
     text
 }
 

@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::stores::done;
 use super::{ForeignEntry, ForeignProblem, ForeignValue};
 
 type Read = Result<Vec<ForeignEntry>, Vec<ForeignProblem>>;
@@ -11,13 +12,6 @@ fn entry(key: String, text: String) -> ForeignEntry {
     ForeignEntry {
         key,
         value: ForeignValue::Text(text),
-    }
-}
-
-fn done(entries: Vec<ForeignEntry>, problems: Vec<ForeignProblem>) -> Read {
-    match problems.is_empty() {
-        true => Ok(entries),
-        false => Err(problems),
     }
 }
 

@@ -36,10 +36,7 @@ pub(super) fn config_map(json: Json) -> Read {
     };
     each("data", |text| Ok(ForeignValue::Text(text.to_owned())));
     each("binaryData", |text| decoded(text).map(ForeignValue::Bytes));
-    match problems.is_empty() {
-        true => Ok(entries),
-        false => Err(problems),
-    }
+    done(entries, problems)
 }
 
 /// An entry of `consul kv export`.
@@ -60,18 +57,12 @@ pub(super) fn consul(bytes: &[u8]) -> Read {
         match decoded(entry.value.as_deref().unwrap_or_default()) {
             Ok(bytes) => entries.push(ForeignEntry {
                 key: entry.key,
-                value: match String::from_utf8(bytes) {
-                    Ok(text) => ForeignValue::Text(text),
-                    Err(error) => ForeignValue::Bytes(error.into_bytes()),
-                },
+                value: text_or_bytes(bytes),
             }),
             Err(what) => problems.push(ForeignProblem::of_key(&entry.key, what)),
         }
     }
-    match problems.is_empty() {
-        true => Ok(entries),
-        false => Err(problems),
-    }
+    done(entries, problems)
 }
 
 /// An object of `MOUNT/PATH` and fields, plain or as `vault kv get -format=json` has them. Of each
@@ -111,20 +102,46 @@ pub(super) fn vault(bytes: &[u8]) -> Read {
             }
         }
     }
+    done(entries, problems)
+}
+
+/// The entries, or everything that is wrong.
+pub(super) fn done(entries: Vec<ForeignEntry>, problems: Vec<ForeignProblem>) -> Read {
     match problems.is_empty() {
         true => Ok(entries),
         false => Err(problems),
     }
 }
 
-fn decoded(text: &str) -> Result<Vec<u8>, String> {
+/// A text where the bytes are one.
+pub(super) fn text_or_bytes(bytes: Vec<u8>) -> ForeignValue {
+    match String::from_utf8(bytes) {
+        Ok(text) => ForeignValue::Text(text),
+        Err(error) => ForeignValue::Bytes(error.into_bytes()),
+    }
+}
+
+/// JSON with every digit.
+pub(super) fn json(text: &str) -> Result<Json, Vec<ForeignProblem>> {
+    Json::parse(text.as_bytes()).map_err(|problems| {
+        let problems = problems.into_iter().map(|problem| ForeignProblem {
+            key: None,
+            line: Some(problem.line),
+            column: Some(problem.column),
+            what: problem.what,
+        });
+        problems.collect()
+    })
+}
+
+pub(super) fn decoded(text: &str) -> Result<Vec<u8>, String> {
     let text: String = text.split_ascii_whitespace().collect();
     BASE64
         .decode(text.as_bytes())
         .map_err(|_| "its value is no base64".to_owned())
 }
 
-fn no_json(error: &serde_json::Error) -> Vec<ForeignProblem> {
+pub(super) fn no_json(error: &serde_json::Error) -> Vec<ForeignProblem> {
     // The library's text may repeat parts of values; where is enough.
     vec![ForeignProblem {
         line: Some(error.line()),

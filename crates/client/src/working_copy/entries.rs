@@ -3,6 +3,7 @@
 //! Reading keeps where each entry stands in the text, so that what a command does not change is
 //! written again exactly as its author wrote it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -95,6 +96,28 @@ pub(super) struct EntriesFile {
     /// The value of `$schema`, as written.
     pub(super) schema: Option<String>,
     pub(super) lines: BTreeMap<Key, Line>,
+    /// Where there are comments, and commas after a last member or item.
+    pub(super) extras: Vec<Range<usize>>,
+}
+
+/// A piece of the file as JSON.
+pub(super) struct Strict<'t> {
+    pub(super) text: Cow<'t, str>,
+    /// What was left out, by its place in the file.
+    left_out: Vec<Range<usize>>,
+    start: usize,
+}
+
+impl Strict<'_> {
+    /// Where a byte of the piece stands in the file.
+    pub(super) fn offset(&self, offset: usize) -> usize {
+        self.left_out
+            .iter()
+            .fold(self.start + offset, |at, range| match range.start <= at {
+                true => at + range.len(),
+                false => at,
+            })
+    }
 }
 
 /// What was said to be the limits by the server is checked there; here only what any server refuses.
@@ -135,13 +158,8 @@ impl<'t> Problems<'t> {
 
     pub(super) fn push(&mut self, offset: usize, what: impl Into<String>) {
         if self.found.len() < PROBLEMS_MAX {
-            let (line, column) = scan::position(self.text, offset);
-            self.found.push(FileProblem {
-                file: self.file.to_path_buf(),
-                line,
-                column,
-                what: what.into(),
-            });
+            self.found
+                .push(FileProblem::at(self.file, self.text, offset, what));
         }
     }
 
@@ -197,11 +215,59 @@ impl EntriesFile {
             Ok(Self {
                 schema,
                 lines,
+                extras: scan::extras(&text),
                 text,
             })
         } else {
             Err(problems.found)
         }
+    }
+
+    /// The text at a place as JSON, without what people wrote around it.
+    pub(super) fn strict_at(&self, range: &Range<usize>) -> Strict<'_> {
+        let first = self
+            .extras
+            .partition_point(|extra| extra.start < range.start);
+        let left_out: Vec<Range<usize>> = self
+            .extras
+            .iter()
+            .skip(first)
+            .take_while(|extra| extra.end <= range.end)
+            .cloned()
+            .collect();
+        let whole = self.text_at(range);
+        let text = match left_out.is_empty() {
+            true => Cow::Borrowed(whole),
+            false => {
+                let mut kept = String::with_capacity(whole.len());
+                let mut at = range.start;
+                for extra in &left_out {
+                    kept.push_str(self.text_at(&(at..extra.start)));
+                    at = extra.end;
+                }
+                kept.push_str(self.text_at(&(at..range.end)));
+                Cow::Owned(kept)
+            }
+        };
+        Strict {
+            text,
+            left_out,
+            start: range.start,
+        }
+    }
+
+    /// Says of the first comment or comma too many that it is no part of any entry.
+    pub(super) fn remark(&self, path: &Path) -> Option<FileProblem> {
+        let first = self.extras.first()?;
+        let mut remarks = Problems::new(path, &self.text);
+        let what = match self.text_at(first) {
+            "," => "a comma after the last member is read over",
+            _ => {
+                "comments are no part of the configuration: they are not pushed, and those between entries go where a command rewrites the file"
+            }
+        };
+        remarks.push(first.start, what);
+        remarks.found.pop()
     }
 
     /// The text at a place.

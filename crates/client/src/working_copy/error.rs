@@ -1,11 +1,12 @@
 //! Why a working copy cannot do what was asked.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use confman_model::{Key, Namespace};
 use confman_object_store::{ObjectId, ReadError};
 
+use super::scan;
 use crate::client::ClientError;
 
 /// One thing that is wrong in a file that people edit.
@@ -19,6 +20,22 @@ pub struct FileProblem {
     pub column: usize,
     /// What is wrong and what is allowed.
     pub what: String,
+    /// The text of the line, where it is known.
+    pub excerpt: Option<String>,
+}
+
+impl FileProblem {
+    /// Something about a byte of a file's text.
+    pub(super) fn at(file: &Path, text: &str, offset: usize, what: impl Into<String>) -> Self {
+        let (line, column) = scan::position(text, offset);
+        Self {
+            file: file.to_path_buf(),
+            line,
+            column,
+            what: what.into(),
+            excerpt: text.lines().nth(line - 1).map(str::to_owned),
+        }
+    }
 }
 
 impl fmt::Display for FileProblem {

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use confman_layout::{entry_key, read_entry, tree_key};
+use confman_model::json::Pointer;
 use confman_model::{Details, Entry, EntryDiff, EntryType, EntryValue, Key, Namespace, Value};
 use confman_object_store::tree::{self, Leaf, TreeKey};
 use confman_object_store::{Kind, ObjectId};
 
 use super::cloning::without_entries;
 use super::entries::{Form, Written};
-use super::error::WorkingCopyError;
+use super::error::{FileProblem, WorkingCopyError};
+use super::ignored::Ignored;
 use super::index::Index;
 use super::journal::{self, Lock, Plan, list_files};
 use super::place::{DOCUMENT_FILE, ENTRIES_FILE, FILES_DIRECTORY, inside};
@@ -106,8 +108,45 @@ impl WorkingCopy {
         let files = directory.join(FILES_DIRECTORY);
         list_files(&inside(&self.root, &files)?, &files, &mut found)?;
         found.retain(|path| !used.contains(path));
+        if !found.is_empty() {
+            let ignored = Ignored::load(&self.root)?;
+            found.retain(|path| !ignored.has(path));
+        }
         found.sort();
         Ok(found)
+    }
+
+    /// What is read over in the files: of each, the first comment or comma too many.
+    ///
+    /// # Errors
+    /// A file cannot be read or is not valid.
+    pub fn remarks(&self) -> Result<Vec<FileProblem>, WorkingCopyError> {
+        let mut remarks = Vec::new();
+        for namespace in &self.state.namespaces {
+            let directory = self.state.directory(&namespace.path);
+            let file = Snapshot::read_entries(&self.root, &directory)?;
+            remarks.extend(file.remark(&directory.join(ENTRIES_FILE)));
+        }
+        Ok(remarks)
+    }
+
+    /// Where the value of a key stands in the files, or what a pointer leads to within it.
+    ///
+    /// # Errors
+    /// A file cannot be read or is not valid.
+    pub fn locate(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        pointer: Option<&Pointer>,
+    ) -> Result<Option<FileProblem>, WorkingCopyError> {
+        if self.state.namespace(namespace).is_err() {
+            return Ok(None);
+        }
+        let directory = self.state.directory(namespace);
+        let file = Snapshot::read_entries(&self.root, &directory)?;
+        let snapshot = Snapshot::of(&self.root, &directory, file);
+        snapshot.locate(key, pointer)
     }
 
     fn document_edited(&self, directory: &Path) -> Result<bool, WorkingCopyError> {

@@ -89,6 +89,38 @@ pub(super) fn members(text: &str, range: Range<usize>) -> Result<Vec<Member>, Sc
     Ok(members)
 }
 
+/// Comments, and commas after a last member or item: what people write and JSON does not have.
+pub(super) fn extras(text: &str) -> Vec<Range<usize>> {
+    let mut scanner = Scanner { text, at: 0 };
+    let mut found = Vec::new();
+    let mut comma: Option<usize> = None;
+    while let Some(byte) = scanner.peek() {
+        let start = scanner.at;
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => scanner.at += 1,
+            b'/' if scanner.skip_space().is_ok() && scanner.at > start => {
+                let comment = text.get(start..scanner.at).unwrap_or_default();
+                found.push(start..start + comment.trim_end().len());
+            }
+            b',' => {
+                comma = Some(start);
+                scanner.at += 1;
+            }
+            b'}' | b']' => {
+                found.extend(comma.take().map(|comma| comma..comma + 1));
+                scanner.at += 1;
+            }
+            b'"' if scanner.string().is_ok() => comma = None,
+            _ => {
+                comma = None;
+                scanner.at += 1;
+            }
+        }
+    }
+    found.sort_by_key(|range| range.start);
+    found
+}
+
 /// The text of a JSON string, `None` where its escapes are wrong.
 pub(super) fn unquote(quoted: &str) -> Option<String> {
     serde_json::from_str(quoted).ok()
@@ -293,9 +325,25 @@ mod tests {
         insta::assert_snapshot!(scanned("{\"é\": 1 /* "), @"1:9: the comment has no end `*/`");
     }
 
+    #[test]
+    fn what_json_does_not_have_is_found() {
+        let found = |text: &str| {
+            let found = extras(text).into_iter();
+            found
+                .map(|range| text[range].to_owned())
+                .collect::<Vec<_>>()
+                .join("|")
+        };
+        insta::assert_snapshot!(found("// é\n{\"a, }\": [1, /* two\n */ 2,\n], \"b\": {} /**/ ,\n}\n"), @"// é|/* two\n */|,|/**/|,");
+        insta::assert_snapshot!(found("{\"a\": \"// no\", \"b\": 1}"), @"");
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in r#"([{}\[\]",:/*\\\n a1é]|"a")*"#) {
+            for extra in extras(&text) {
+                prop_assert!(text.get(extra).is_some());
+            }
             if let Ok(found) = members(&text, 0..text.len()) {
                 for member in found {
                     prop_assert!(text.get(member.value).is_some());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use confman_layout::{tree_key, write_entry};
+use confman_model::json::{Document, Pointer};
 use confman_model::{Entry, EntryType, EntryValue, Key, Value, ValueError};
 use confman_object_store::Object;
 use confman_object_store::tree::{Leaf, TreeKey};
@@ -13,7 +14,6 @@ use super::error::{FileProblem, WorkingCopyError};
 use super::index::Index;
 use super::journal::Stamp;
 use super::place::{ENTRIES_FILE, inside};
-use super::scan;
 
 /// The files of one namespace.
 #[derive(Debug)]
@@ -35,28 +35,7 @@ impl Snapshot {
         directory: &Path,
         index: &mut Index,
     ) -> Result<Self, WorkingCopyError> {
-        let relative = directory.join(ENTRIES_FILE);
-        let path = inside(root, &relative)?;
-        let bytes =
-            std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            let bytes = error.into_bytes();
-            let before =
-                String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default()).into_owned();
-            let (line, column) = scan::position(&before, valid);
-            let what = "the file is not UTF-8 from here on".to_owned();
-            WorkingCopyError::Invalid {
-                problems: vec![FileProblem {
-                    file: relative.clone(),
-                    line,
-                    column,
-                    what,
-                }],
-            }
-        })?;
-        let file = EntriesFile::parse(&relative, text)
-            .map_err(|problems| WorkingCopyError::Invalid { problems })?;
+        let file = Self::read_entries(root, directory)?;
         let mut snapshot = Self::of(root, directory, file);
         let mut found = Vec::new();
         for (key, line) in &snapshot.file.lines {
@@ -77,6 +56,63 @@ impl Snapshot {
         } else {
             Err(WorkingCopyError::Invalid { problems: found })
         }
+    }
+
+    /// Reads `entries.json` of the namespace in `directory`, but no value.
+    pub(super) fn read_entries(
+        root: &Path,
+        directory: &Path,
+    ) -> Result<EntriesFile, WorkingCopyError> {
+        let relative = directory.join(ENTRIES_FILE);
+        let path = inside(root, &relative)?;
+        let bytes =
+            std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let bytes = error.into_bytes();
+            let before =
+                String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default()).into_owned();
+            let what = "the file is not UTF-8 from here on";
+            WorkingCopyError::Invalid {
+                problems: vec![FileProblem::at(&relative, &before, valid, what)],
+            }
+        })?;
+        EntriesFile::parse(&relative, text)
+            .map_err(|problems| WorkingCopyError::Invalid { problems })
+    }
+
+    /// Where the value of a key stands, or what a pointer leads to within it.
+    pub(super) fn locate(
+        &self,
+        key: &Key,
+        pointer: Option<&Pointer>,
+    ) -> Result<Option<FileProblem>, WorkingCopyError> {
+        let Some(Written::Entry(form)) = self.file.lines.get(key).map(|line| &line.written) else {
+            return Ok(None);
+        };
+        let within = |text: &str| {
+            let document = Document::parse(text.as_bytes()).ok()?;
+            Some(document.locate(pointer?)?.start)
+        };
+        let entries = self.directory.join(ENTRIES_FILE);
+        let in_entries = |offset| FileProblem::at(&entries, &self.file.text, offset, String::new());
+        Ok(Some(match &form.source {
+            Source::Unset => in_entries(form.at.start),
+            Source::Value(range) => {
+                let strict = self.file.strict_at(range);
+                in_entries(strict.offset(within(&strict.text).unwrap_or(0)))
+            }
+            Source::File(file) => {
+                let relative = self.directory.join(file);
+                match std::fs::read_to_string(inside(&self.root, &relative)?) {
+                    Ok(text) => {
+                        let offset = within(&text).unwrap_or(0);
+                        FileProblem::at(&relative, &text, offset, String::new())
+                    }
+                    Err(_) => in_entries(form.at.start),
+                }
+            }
+        }))
     }
 
     /// A snapshot of a file of which no line is read yet.
@@ -145,7 +181,8 @@ impl Snapshot {
         let value = match (&form.source, form.entry_type) {
             (Source::Unset, _) | (_, None) => EntryValue::Unset,
             (Source::Value(range), Some(entry_type)) => {
-                let text = self.file.text_at(range);
+                let strict = self.file.strict_at(range);
+                let text = strict.text.as_ref();
                 match Value::from_json(entry_type, text, &lenient_limits(text)) {
                     Ok(value) => EntryValue::Value(value),
                     Err(error) => {
@@ -157,7 +194,7 @@ impl Snapshot {
                                 problem.offset
                             };
                             problems.push(
-                                range.start + within,
+                                strict.offset(within),
                                 format!("key `{key}`: {}", problem.what),
                             );
                         }
@@ -203,6 +240,7 @@ impl Snapshot {
                 line: 1,
                 column: 1,
                 what,
+                excerpt: None,
             }]
         };
         match std::fs::symlink_metadata(&path) {
@@ -225,9 +263,9 @@ impl Snapshot {
         let bytes =
             std::fs::read(&path).map_err(|error| WorkingCopyError::io("read", &path, error))?;
         let limits = lenient_limits(std::str::from_utf8(&bytes).unwrap_or_default());
-        match Value::new(entry_type, bytes, &limits) {
+        match Value::new(entry_type, bytes.as_slice(), &limits) {
             Ok(value) => Ok(Ok(Some(value))),
-            Err(error) => Ok(Err(in_file(&relative, key, error))),
+            Err(error) => Ok(Err(in_file(&relative, &bytes, key, error))),
         }
     }
 
@@ -262,7 +300,7 @@ impl Snapshot {
     }
 }
 
-fn in_file(file: &Path, key: &Key, error: ValueError) -> Vec<FileProblem> {
+fn in_file(file: &Path, bytes: &[u8], key: &Key, error: ValueError) -> Vec<FileProblem> {
     error
         .problems
         .into_iter()
@@ -271,6 +309,15 @@ fn in_file(file: &Path, key: &Key, error: ValueError) -> Vec<FileProblem> {
             line: problem.line,
             column: problem.column,
             what: format!("key `{key}`: {}", problem.what),
+            excerpt: line_of(bytes, problem.line),
         })
         .collect()
+}
+
+/// The text of a line, where it is one.
+fn line_of(bytes: &[u8], line: usize) -> Option<String> {
+    let text = bytes
+        .split(|byte| *byte == b'\n')
+        .nth(line.checked_sub(1)?)?;
+    String::from_utf8(text.to_vec()).ok()
 }

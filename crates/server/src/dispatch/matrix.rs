@@ -60,6 +60,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/namespaces", Somebody),
     ("GET", "/v1/schemas", Somebody),
     ("GET", "/v1/rotations", Somebody),
+    ("GET", "/v1/search", Somebody),
     ("GET", "/v1/requests", Somebody),
     ("POST", "/v1/requests", At(RequestCreate)),
     ("GET", "/v1/requests/{n}", Of(ConfigReadDraft)),

@@ -1364,3 +1364,51 @@ async fn operations_to_come_are_events() {
     assert!(second.contains(r#""namespace":"/a/c""#), "{second}");
     assert!(!second.contains("/other"), "{second}");
 }
+
+#[tokio::test]
+async fn entries_are_found_by_tag_key_and_value_page_by_page() {
+    let server = TestServer::new().await;
+    for namespace in ["/a", "/a/b", "/c"] {
+        server.namespace(namespace).await;
+    }
+    server
+        .publish("/a", json!({ "db/url": "postgres://one", "timeout": 30 }))
+        .await;
+    server
+        .publish("/a/b", json!({ "db/url": "postgres://two" }))
+        .await;
+    let tagged = json!({ "value": "x", "tags": ["pci"] });
+    let path = "/v1/ns/c/-/entries/db/key?publish=true";
+    server.write(Method::PUT, path, tagged).await;
+    let found = async |query: &str| {
+        let path = format!("/v1/search?{query}");
+        let answer = server.get(&path).send().await.document();
+        let items = answer["items"].as_array().unwrap().iter();
+        let items = items.map(|item| {
+            format!(
+                "{}:{}",
+                item["namespace"].as_str().unwrap(),
+                item["key"].as_str().unwrap()
+            )
+        });
+        (items.collect::<Vec<_>>().join(" "), answer["next"].clone())
+    };
+    assert_eq!(found("key=db/").await.0, "/a:db/url /a/b:db/url /c:db/key");
+    assert_eq!(found("key=db/&prefix=/a/b").await.0, "/a/b:db/url");
+    assert_eq!(
+        found("value=postgres&key=url").await.0,
+        "/a:db/url /a/b:db/url"
+    );
+    assert_eq!(found("value=30").await.0, "/a:timeout");
+    assert_eq!(found("tag=pci").await.0, "/c:db/key");
+    assert_eq!(found("tag=pci&key=url").await.0, "");
+    let (mut all, mut next) = found("key=db/&limit=1").await;
+    while let Some(cursor) = next.as_str() {
+        let (page, after) = found(&format!("key=db/&limit=1&cursor={cursor}")).await;
+        all = format!("{all} {page}");
+        next = after;
+    }
+    assert_eq!(all.trim_end(), "/a:db/url /a/b:db/url /c:db/key");
+    let nothing = server.get("/v1/search?prefix=/a").send().await;
+    assert_eq!(nothing.outcome(), "400 invalid-query");
+}

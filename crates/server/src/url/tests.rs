@@ -96,6 +96,7 @@ pub(crate) const FIXED: &[&str] = &[
     "/v1/schemas/a/base/-/history",
     "/v1/schemas/a/base/-/check",
     "/v1/rotations",
+    "/v1/search",
     "/v1/requests",
 ];
 
