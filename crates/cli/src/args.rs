@@ -55,7 +55,7 @@ Exit codes:
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options for every command")]
 pub(crate) struct GlobalArgs {
-    /// URL of the server [env: CONFMAN_SERVER]
+    /// URL of the server, or of several nodes of one cluster, separated by commas [env: CONFMAN_SERVER]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
 
@@ -173,6 +173,7 @@ pub(crate) enum Command {
     Audit(commands::audit::Args),
     #[cfg(feature = "server")]
     Serve(commands::serve::Args),
+    Cluster(commands::cluster::Args),
     Fsck(commands::fsck::Args),
     Doctor(commands::doctor::Args),
     Api(commands::api::Args),

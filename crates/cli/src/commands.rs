@@ -6,6 +6,7 @@ pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod blame;
 pub(crate) mod clone;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod diff;
@@ -104,6 +105,7 @@ impl Command {
             Self::Schema(args) => args.run(cx),
             Self::Rotations(args) => args.run(cx),
             Self::Audit(args) => args.run(cx),
+            Self::Cluster(args) => args.run(cx),
             #[cfg(feature = "server")]
             Self::Serve(args) => args.run(cx),
             Self::Fsck(args) => args.run(cx),

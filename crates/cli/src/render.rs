@@ -1,6 +1,7 @@
 //! Pure functions from the API's documents to styled text.
 
 pub(crate) mod blame;
+pub(crate) mod cluster;
 pub(crate) mod commit;
 pub(crate) mod diff;
 pub(crate) mod draft;

@@ -3,6 +3,7 @@
 //! A [`Client`] reads its own writes: every answer carries the log index it is not older than, and
 //! the next request asks for at least that index, whichever node answers.
 
+mod cluster;
 mod effective;
 mod error;
 mod identity;
@@ -88,7 +89,7 @@ pub struct CompareQuery {
 }
 
 impl Client {
-    /// Prepares to talk to a server; nothing is sent yet.
+    /// Prepares to talk to a server, or to several of one store, separated by commas; nothing is sent yet.
     ///
     /// # Errors
     /// The URL or the token cannot be one.
@@ -103,7 +104,7 @@ impl Client {
         })
     }
 
-    /// The server's URL, without a slash at its end.
+    /// The server's URL, without a slash at its end; several are separated by commas.
     #[must_use]
     pub fn server_url(&self) -> &str {
         self.transport.url()

@@ -13,6 +13,8 @@ pub const FORMAT: u32 = 1;
 
 const LOCK: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
+/// Says why the node in this directory must not start again.
+const REMOVED: &str = "removed";
 const FORMAT_PREFIX: &str = "confman data format ";
 /// Most bytes of these two files that are read.
 const TEXT_BYTES_MAX: u64 = 256;
@@ -48,6 +50,14 @@ impl Directory {
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock it", error)),
         }
+        if let Some(reason) =
+            read_note(path, REMOVED).map_err(|error| failed("read its note", error))?
+        {
+            return Err(OpenError::Removed {
+                path: path.to_owned(),
+                reason,
+            });
+        }
         check_format(path)?;
         let note = |lock: &mut File| {
             lock.set_len(0)?;
@@ -63,6 +73,11 @@ impl Directory {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes that the node in it must not start again.
+    pub(crate) fn note_removed(path: &Path, reason: &str) -> io::Result<()> {
+        write_note(path, REMOVED, reason)
     }
 
     /// Where the log is.
@@ -138,12 +153,28 @@ fn check_format(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Written aside, synced, renamed, and the directory synced: it is there whole or not at all.
 fn write_format(path: &Path) -> io::Result<()> {
-    let aside = path.join("FORMAT.new");
+    write_note(path, FORMAT_FILE, &format!("{FORMAT_PREFIX}{FORMAT}"))
+}
+
+/// A line of text in a file of its own; `None` where there is no such file.
+pub(crate) fn read_note(directory: &Path, name: &str) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    let read = File::open(directory.join(name))
+        .and_then(|file| file.take(TEXT_BYTES_MAX).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Written aside, synced, renamed, and the directory synced: it is there whole or not at all.
+pub(crate) fn write_note(directory: &Path, name: &str, line: &str) -> io::Result<()> {
+    let aside = directory.join(format!("{name}.new"));
     let mut file = File::create(&aside)?;
-    writeln!(file, "{FORMAT_PREFIX}{FORMAT}")?;
+    writeln!(file, "{line}")?;
     file.sync_all()?;
-    fs::rename(&aside, path.join(FORMAT_FILE))?;
-    File::open(path)?.sync_all()
+    fs::rename(&aside, directory.join(name))?;
+    File::open(directory)?.sync_all()
 }

@@ -53,6 +53,13 @@ impl Gate {
         true
     }
 
+    /// As [`Self::wait_for`], for a task.
+    pub(crate) async fn reached(&self, index: u64, until: tokio::time::Instant) -> bool {
+        let mut watch = self.watch.subscribe();
+        let reached = watch.wait_for(|applied| *applied >= index);
+        matches!(tokio::time::timeout_at(until, reached).await, Ok(Ok(_)))
+    }
+
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.watch.subscribe()
     }

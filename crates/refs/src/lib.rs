@@ -10,6 +10,7 @@
 //! INVARIANT: refs does not know what a commit contains, nor that configuration exists.
 
 mod budget;
+pub mod cluster;
 mod cursor;
 mod data;
 mod directory;
@@ -17,6 +18,7 @@ mod failure;
 mod gate;
 #[cfg(test)]
 mod golden;
+mod joining;
 pub mod name;
 pub mod node;
 pub mod operation;

@@ -13,9 +13,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use confman_object_store::{ObjectId, ReadError, Store};
 use futures::future::BoxFuture;
-use openraft::ReadPolicy;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::ClientWriteError;
+use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::data::Data;
@@ -35,14 +35,21 @@ use crate::transaction::{self, Committed, RequestId, Target, TransactError, Tran
 use crate::verify::{self, OperationReport};
 use crate::view::View;
 
+use link::Link;
+
 mod close;
+pub(crate) mod link;
+pub(crate) mod members;
 mod open;
 mod past;
+mod tend;
 
 /// Most bytes of transactions that wait at one time.
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 /// How long a transaction waits for others to make room before it is told that the node is busy.
-const BUSY_AFTER: Duration = Duration::from_secs(2);
+pub(crate) const BUSY_AFTER: Duration = Duration::from_secs(2);
+/// How often who waits for an answer looks whether this node still leads.
+const LOOK_FOR_LEADER: Duration = Duration::from_millis(200);
 /// How long an answer is waited for before the outcome counts as unknown.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Bytes of log after which a snapshot is made, so that the log can be purged.
@@ -81,6 +88,22 @@ pub enum OpenError {
         found: u32,
         /// What is understood here.
         supported: u32,
+    },
+    /// The node in it was removed from its cluster.
+    #[error("data directory `{path}` must not start again: {reason}; empty it to let this machine join as a new node", path = .path.display())]
+    Removed {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// It was to join a cluster, and did not.
+    #[error("data directory `{path}` has not joined: {reason}", path = .path.display())]
+    Joining {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// What is on disk contradicts itself.
     #[error("data directory `{path}` is damaged: {reason}", path = .path.display())]
@@ -155,6 +178,7 @@ pub struct Node {
     directory: Directory,
     identity: PeerIdentity,
     answerer: Arc<Answerer>,
+    link: Link,
     data: Arc<Data>,
     view: Arc<ArcSwap<View>>,
     gate: Arc<Gate>,
@@ -261,16 +285,31 @@ impl Node {
             .budget
             .take(entry.len(), BUSY_AFTER)
             .ok_or(TransactError::Busy)?;
-        let (sender, answer) = mpsc::sync_channel(1);
-        futures::executor::block_on(
-            self.raft
-                .client_write_ff(Payload(entry), Some(Reply(sender))),
-        )
-        .map_err(|error| TransactError::Unavailable(error.to_string()))?;
+        let until = Instant::now() + ANSWER_WITHIN;
+        let kept = self.link.has_peers().then(|| entry.clone());
+        let waiting = if kept.is_none() || self.link.leads() {
+            let (sender, answer) = mpsc::sync_channel(1);
+            futures::executor::block_on(
+                self.raft
+                    .client_write_ff(Payload(entry), Some(Reply(sender))),
+            )
+            .map_err(|error| TransactError::Unavailable(error.to_string()))?;
+            Waiting::Here(answer)
+        } else {
+            let (sender, answer) = mpsc::sync_channel(1);
+            let link = self.link.clone();
+            self.runtime.spawn(async move {
+                // The caller may have given up; the outcome is then in the log all the same.
+                let _ = sender.try_send(link.propose(entry, until, None).await);
+            });
+            Waiting::There(answer)
+        };
         self.snapshot_when_due();
         Ok(Submitted {
             node: self,
-            answer,
+            waiting,
+            entry: kept,
+            until,
             _taken: taken,
         })
     }
@@ -325,21 +364,19 @@ impl Node {
     /// No leader within the timeout.
     pub fn linearize(&self, timeout: Duration) -> Result<Arc<View>, TransactError> {
         self.available()?;
-        let raft = self.raft.clone();
-        let (sender, answer) = mpsc::sync_channel(1);
-        self.runtime.spawn(async move {
-            let result = raft.ensure_linearizable(ReadPolicy::ReadIndex).await;
-            // The caller may have given up.
-            let _ = sender.try_send(result.map_err(|error| error.to_string()));
-        });
-        match answer.recv_timeout(timeout) {
-            Ok(Ok(_)) => Ok(self.view()),
-            Ok(Err(reason)) => Err(TransactError::Unavailable(reason)),
-            Err(_) => Err(TransactError::Unavailable(format!(
-                "no leader confirmed itself within {} ms",
-                timeout.as_millis()
-            ))),
+        let until = Instant::now() + timeout;
+        let link = self.link.clone();
+        let index = self
+            .on_runtime(link.read_index(timeout))
+            .unwrap_or_else(|| Err(TransactError::Unavailable("the node is closing".to_owned())))?;
+        let left = until.saturating_duration_since(Instant::now());
+        if self.gate.wait_for(index, left) {
+            return Ok(self.view());
         }
+        Err(TransactError::Unavailable(format!(
+            "this node did not reach index {index} within {} ms",
+            timeout.as_millis()
+        )))
     }
 
     /// Who this node is to its peers.
@@ -531,8 +568,20 @@ impl Drop for Node {
 #[derive(Debug)]
 pub struct Submitted<'a> {
     node: &'a Node,
-    answer: mpsc::Receiver<openraft::raft::ClientWriteResult<crate::raft::Types>>,
+    waiting: Waiting,
+    /// Kept where it may have to go to another leader.
+    entry: Option<Bytes>,
+    until: Instant,
     _taken: crate::budget::Taken,
+}
+
+/// Where the answer comes from.
+#[derive(Debug)]
+enum Waiting {
+    /// This node leads.
+    Here(mpsc::Receiver<openraft::raft::ClientWriteResult<crate::raft::Types>>),
+    /// Another one does.
+    There(mpsc::Receiver<Result<Answer, TransactError>>),
 }
 
 impl Submitted<'_> {
@@ -551,24 +600,63 @@ impl Submitted<'_> {
     }
 
     fn answer(self) -> Result<Answer, TransactError> {
-        let unknown = |reason: String| Err(TransactError::UnknownOutcome(reason));
-        match self.answer.recv_timeout(ANSWER_WITHIN) {
-            Ok(Ok(response)) => Ok(response.data),
-            Ok(Err(ClientWriteError::ForwardToLeader(_))) => Err(TransactError::Unavailable(
-                "this node is not the leader".to_owned(),
-            )),
-            Ok(Err(error)) => unknown(error.to_string()),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                unknown(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))
+        let stopped = || {
+            let reason = self.node.failure.get().unwrap_or("the node stopped");
+            TransactError::UnknownOutcome(reason.to_owned())
+        };
+        let answer = match &self.waiting {
+            // It ends by itself.
+            Waiting::There(answer) => return answer.recv().map_err(|_| stopped())?,
+            Waiting::Here(answer) => answer,
+        };
+        loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            let look = match self.entry {
+                Some(_) => left.min(LOOK_FOR_LEADER),
+                None => left,
+            };
+            match answer.recv_timeout(look) {
+                Ok(Ok(response)) => return Ok(response.data),
+                Ok(Err(ClientWriteError::ForwardToLeader(_))) => {
+                    return self.elsewhere(None, "this node is not the leader");
+                }
+                Ok(Err(error)) => {
+                    let reason = error.to_string();
+                    return self.elsewhere(Some(reason.clone()), &reason);
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(stopped()),
+                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => {
+                    let reason = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+                    return Err(TransactError::UnknownOutcome(reason));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.entry.is_some() && self.node.link.leads_no_more() {
+                        let reason = "this node stopped leading meanwhile";
+                        return self.elsewhere(Some(reason.to_owned()), reason);
+                    }
+                }
             }
-            Err(mpsc::RecvTimeoutError::Disconnected) => unknown(
-                self.node
-                    .failure
-                    .get()
-                    .unwrap_or("the node stopped")
-                    .to_owned(),
-            ),
         }
+    }
+
+    /// Sends it to whoever leads now. `doubt` says why it may have taken effect already.
+    fn elsewhere(&self, doubt: Option<String>, reason: &str) -> Result<Answer, TransactError> {
+        let Some(entry) = &self.entry else {
+            return Err(match doubt {
+                Some(doubt) => TransactError::UnknownOutcome(doubt),
+                None => TransactError::Unavailable(reason.to_owned()),
+            });
+        };
+        if let Some(doubt) = &doubt
+            && !proposal::is_repeatable(entry)
+        {
+            return Err(TransactError::UnknownOutcome(doubt.clone()));
+        }
+        let (link, entry, until) = (self.node.link.clone(), entry.clone(), self.until);
+        let sent = async move { link.propose(entry, until, doubt).await };
+        self.node
+            .on_runtime(sent)
+            .unwrap_or_else(|| Err(TransactError::UnknownOutcome("the node stopped".to_owned())))
     }
 }
 

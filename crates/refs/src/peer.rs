@@ -274,6 +274,8 @@ pub struct PeerOptions {
     pub begin: Begin,
     /// Times and sizes.
     pub tuning: Tuning,
+    /// Of a node that joins: it stays a learner.
+    pub replica: bool,
 }
 
 /// Time between two heartbeats of a leader.
@@ -300,6 +302,8 @@ pub struct Tuning {
     pub snapshot_entries: u64,
     /// See [`KEPT_ENTRIES`].
     pub kept_entries: u64,
+    /// See [`crate::cluster::PROMOTE_AFTER`].
+    pub promote_after: Duration,
 }
 
 impl Default for Tuning {
@@ -310,6 +314,7 @@ impl Default for Tuning {
             election_max: ELECTION_MAX,
             snapshot_entries: SNAPSHOT_ENTRIES,
             kept_entries: KEPT_ENTRIES,
+            promote_after: crate::cluster::PROMOTE_AFTER,
         }
     }
 }

@@ -292,6 +292,11 @@ fn put_objects(out: &mut Vec<u8>, objects: &[Encoded]) {
     }
 }
 
+/// Whether replicating this entry twice does what replicating it once does: its request id sees to it.
+pub(crate) fn is_repeatable(entry: &[u8]) -> bool {
+    entry.get(1) == Some(&TRANSACT)
+}
+
 /// Reads a proposal. Objects and body share its buffer.
 pub(crate) fn decode(bytes: &Bytes) -> Result<Proposal, DecodeError> {
     let mut cursor = Cursor::new(bytes, KIND);

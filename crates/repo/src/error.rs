@@ -34,6 +34,8 @@ pub enum What {
     Group,
     /// A token that was issued.
     Token,
+    /// A token that lets nodes in.
+    JoinToken,
     /// An issuer of identities.
     Issuer,
     /// The published head.
@@ -58,6 +60,7 @@ impl fmt::Display for What {
             Self::Principal => "principal",
             Self::Group => "group",
             Self::Token => "token",
+            Self::JoinToken => "join token",
             Self::Issuer => "issuer",
             Self::Published => "published head of",
             Self::Request => "publish request",

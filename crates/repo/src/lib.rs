@@ -13,6 +13,7 @@
 pub mod actor;
 mod chain;
 pub mod clock;
+pub mod cluster;
 pub mod compare;
 pub mod compiled;
 pub mod deletion;
@@ -62,6 +63,7 @@ mod validation;
 
 pub use actor::Actor;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use cluster::{JoinTokenInfo, NewJoinToken};
 pub use compare::{Comparison, EntryChange};
 pub use compiled::{CompiledDocument, CompiledEntry, CompiledLink};
 pub use deletion::{DeletedNamespace, MovedNamespaces};

@@ -21,6 +21,9 @@ pub const GROUPS: &str = "group/";
 pub const TOKENS: &str = "token/";
 /// What the names of issuers begin with.
 pub const ISSUERS: &str = "issuer/";
+/// What the names of join tokens begin with.
+pub const JOIN_TOKENS: &str = "join-token/";
+const MEMBERS: &str = "cluster/members";
 const REQUEST_COUNTER: &str = "counter/request";
 const REQUESTS: &str = "request/";
 /// What the names of the marks of scheduled publish requests begin with.
@@ -164,6 +167,22 @@ pub fn group(group: &str) -> Result<RefName, Error> {
 /// As [`principal`].
 pub fn issuer(issuer: &str) -> Result<RefName, Error> {
     name(&format!("{ISSUERS}{issuer}"))
+}
+
+/// A join token, by the first 16 digits of its hash: a record.
+///
+/// # Errors
+/// As [`principal`].
+pub fn join_token(digits: &str) -> Result<RefName, Error> {
+    name(&format!("{JOIN_TOKENS}{digits}"))
+}
+
+/// The last change of the members that was asked for: a record.
+///
+/// # Errors
+/// Never.
+pub fn members() -> Result<RefName, Error> {
+    name(MEMBERS)
 }
 
 /// A token, by the first 16 digits of its hash: a record.

@@ -15,6 +15,7 @@ use confman_refs::{Node, RefName, Target};
 
 use crate::actor::{Actor, Basis, HeldToken};
 use crate::clock::Clock;
+use crate::cluster::JoinTokenRecord;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::evaluation::{Digest, Intent, Outcome};
@@ -70,6 +71,7 @@ pub struct Repo {
     pub(crate) groups: Decoded<GroupDocument>,
     pub(crate) tokens: Decoded<TokenRecord>,
     pub(crate) issuers: Decoded<IssuerDocument>,
+    pub(crate) join_tokens: Decoded<JoinTokenRecord>,
     pub(crate) directory: Mutex<Option<Arc<Directory>>>,
     pub(crate) reading: Reading,
     pub(crate) layers: Layers,
@@ -104,6 +106,7 @@ impl Repo {
             groups: Decoded::default(),
             tokens: Decoded::default(),
             issuers: Decoded::default(),
+            join_tokens: Decoded::default(),
             directory: Mutex::default(),
         })
     }

@@ -20,6 +20,8 @@ pub use issued::{NewToken, TOKEN_NAME_BYTES_MAX, TOKENS_OF_PRINCIPAL_MAX, TokenI
 pub const TOKEN_PREFIX_USER: &str = "cfm_pat_";
 /// What the token of a program begins with.
 pub const TOKEN_PREFIX_SERVICE: &str = "cfm_svc_";
+/// What a token begins with that lets nodes into the cluster.
+pub const TOKEN_PREFIX_JOIN: &str = "cfm_join_";
 /// Digits of the random bits, in base 62.
 const RANDOM_DIGITS: usize = 43;
 /// Digits of the check, in base 62.
@@ -47,14 +49,22 @@ impl Token {
     /// # Errors
     /// The system has none.
     pub fn generate(kind: PrincipalKind) -> Result<Self, Error> {
+        Self::new(match kind {
+            PrincipalKind::User => TOKEN_PREFIX_USER,
+            PrincipalKind::Service => TOKEN_PREFIX_SERVICE,
+        })
+    }
+
+    /// A new token that lets nodes into the cluster, and is of no use as anything else.
+    pub(crate) fn generate_join() -> Result<Self, Error> {
+        Self::new(TOKEN_PREFIX_JOIN)
+    }
+
+    fn new(prefix: &str) -> Result<Self, Error> {
         let mut bits = [0; 32];
         fill_random(&mut bits)?;
         let random = base62(&bits, RANDOM_DIGITS);
         let check = base62(&crc32(random.as_bytes()).to_be_bytes(), CHECK_DIGITS);
-        let prefix = match kind {
-            PrincipalKind::User => TOKEN_PREFIX_USER,
-            PrincipalKind::Service => TOKEN_PREFIX_SERVICE,
-        };
         Ok(Self(format!("{prefix}{random}{check}")))
     }
 
@@ -65,8 +75,17 @@ impl Token {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let digits = text
             .strip_prefix(TOKEN_PREFIX_USER)
-            .or_else(|| text.strip_prefix(TOKEN_PREFIX_SERVICE))
-            .ok_or(Error::Unauthenticated)?;
+            .or_else(|| text.strip_prefix(TOKEN_PREFIX_SERVICE));
+        Self::checked(text, digits)
+    }
+
+    /// Takes the text of a token that lets nodes in.
+    pub(crate) fn parse_join(text: &str) -> Result<Self, Error> {
+        Self::checked(text, text.strip_prefix(TOKEN_PREFIX_JOIN))
+    }
+
+    fn checked(text: &str, digits: Option<&str>) -> Result<Self, Error> {
+        let digits = digits.ok_or(Error::Unauthenticated)?;
         let well_formed = digits.len() == RANDOM_DIGITS + CHECK_DIGITS
             && digits.bytes().all(|b| ALPHABET.contains(&b));
         if !well_formed {

@@ -1,5 +1,6 @@
 //! The contract's documents, made of what `repo` answers, and back for what is written.
 
+pub(crate) mod cluster;
 pub(crate) mod commit;
 pub(crate) mod draft;
 pub(crate) mod entry;

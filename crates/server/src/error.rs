@@ -124,8 +124,12 @@ codes! {
     Busy = "busy", SERVICE_UNAVAILABLE, "the server is busy";
     /// The store cannot do this now.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "the store is not available";
+    /// A member of the cluster is not what the change asks for.
+    MemberState = "member-state", CONFLICT, "the member's state does not allow it";
+    /// Too few voters could be reached.
+    LosesQuorum = "loses-quorum", CONFLICT, "the cluster would lose its majority";
     /// A write may or may not have taken effect.
-    UnknownOutcome = "unknown-outcome", SERVICE_UNAVAILABLE, "it is not known whether it took effect";
+    UnknownOutcome = "unknown-outcome", GATEWAY_TIMEOUT, "it is not known whether it took effect";
     /// The node did not reach the wanted index in time.
     Behind = "behind", GATEWAY_TIMEOUT, "this node is behind";
 }

@@ -8,6 +8,7 @@
 //! part that is wrong, never repaired: two spellings of one path would be two entries in a cache or
 //! in a rule of a proxy.
 
+mod cluster;
 mod identity;
 
 use std::str::FromStr;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 use axum::http::Method;
 use confman_repo::model::{DraftName, Key, Namespace, Revision, SchemaPath, TagName};
 
+pub(crate) use cluster::Cluster;
 pub(crate) use identity::Identity;
 
 /// What a path names.
@@ -40,6 +42,8 @@ pub(crate) enum Resource {
     Spring(SpringPath),
     /// Who somebody is, and coming in: `/v1/whoami`, `/v1/tokens`, `/v1/auth/…`, …
     Identity(Identity),
+    /// The members of the cluster: `/v1/cluster/…`
+    Cluster(Cluster),
     /// `/v1/namespaces`
     Namespaces,
     /// `/v1/schemas`
@@ -198,6 +202,7 @@ impl Resource {
             Self::Spring(SpringPath { label: None, .. }) => "/spring/{application}/{profiles}",
             Self::Spring(_) => "/spring/{application}/{profiles}/{label}",
             Self::Identity(identity) => identity.template(),
+            Self::Cluster(cluster) => cluster.template(),
             Self::Namespaces => "/v1/namespaces",
             Self::Schemas => "/v1/schemas",
             Self::Schema(_) => "/v1/schemas/{path}",
@@ -274,6 +279,7 @@ impl Resource {
             | Self::Operations
             | Self::SealedOperations => GET,
             Self::Identity(identity) => identity.methods(),
+            Self::Cluster(cluster) => cluster.methods(),
             Self::Schema(_) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Namespaces => &[Method::GET, Method::POST],
             Self::Fsck | Self::Flags | Self::Flag(_) | Self::SchemaCheck(_) => POST,
@@ -369,6 +375,7 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["v1", "requests"] => Ok(Resource::Requests),
         ["v1", "requests", number, part @ ..] => request(number, part),
         ["v1", "ns", inside @ ..] => in_namespace(inside),
+        ["v1", "cluster", inside @ ..] => cluster::parse(inside).map(Resource::Cluster),
         ["v1", rest @ ..] => match identity::parse(rest) {
             Some(found) => found.map(Resource::Identity),
             None => Err(nothing_at(&segments)),

@@ -220,7 +220,8 @@ impl DevProfile {
 /// Why the server did not start, or ended.
 pub(super) fn error(error: ServeError) -> CliError {
     let exit = match &error {
-        ServeError::Open(OpenError::InUse { .. }) => Exit::Conflict,
+        ServeError::Open(OpenError::InUse { .. } | OpenError::Removed { .. }) => Exit::Conflict,
+        ServeError::Open(OpenError::Joining { .. }) => Exit::NotAllowed,
         ServeError::Open(OpenError::NewerFormat { .. } | OpenError::Damaged { .. }) => {
             Exit::Invalid
         }

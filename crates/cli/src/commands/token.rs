@@ -149,7 +149,7 @@ fn role(text: &str) -> Result<RoleName, String> {
 }
 
 /// Reads when something ends, as RFC 3339: a time, or a span from now.
-fn end(text: &str) -> Result<String, String> {
+pub(super) fn end(text: &str) -> Result<String, String> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(time.to_string());
     }

@@ -1,10 +1,13 @@
 //! Sending one request: identity, retries, read-your-writes, and what an answer means.
 //!
+//! Several endpoints of one store are asked as one: requests stick to the endpoint that answered last,
+//! and go to the next where it is away, until their time is over.
+//!
 //! INVARIANT: a request is sent again only if doing it twice is doing it once: it reads, or it
 //! carries an idempotency key that the server remembers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +25,12 @@ const RETRY_DELAY_FIRST: Duration = Duration::from_millis(100);
 pub(crate) const ANSWER_BYTES_MAX: usize = 256 << 20;
 /// How many times longer a write of many objects may take than a small request.
 pub(crate) const SLOW_TIMEOUT_FACTOR: u32 = 20;
+/// Most endpoints of one store.
+pub const ENDPOINTS_MAX: usize = 16;
+/// How long one of several endpoints may take to take a connection, before the next one is asked.
+const CONNECT_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(2);
+/// How long one of several endpoints may take to answer a small request, before the next one is asked.
+const ANSWER_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(10);
 /// Bytes of randomness in an idempotency key.
 const IDEMPOTENCY_KEY_BYTES: usize = 16;
 
@@ -30,21 +39,103 @@ const IDEMPOTENCY_KEY_BYTES: usize = 16;
 pub struct ClientOptions {
     /// How long a small request may take; large transfers may take longer as long as they move.
     pub timeout: Duration,
-    /// How often a request that failed in transit is sent again.
+    /// How often a request that failed in transit is sent again; where there are several endpoints, it is
+    /// sent again as long as there is time, unless this is 0.
     pub retries: u32,
     /// Who we say we are.
     pub user_agent: String,
 }
 
-/// The connection to one server.
+/// The connection to one store.
 pub(crate) struct Transport {
     http: reqwest::Client,
-    /// Without a slash at its end.
-    url: String,
+    endpoints: Arc<Endpoints>,
     token: Option<header::HeaderValue>,
     options: ClientOptions,
     /// The highest log index that any answer carried.
     index: Arc<AtomicU64>,
+}
+
+/// Where one store answers.
+struct Endpoints {
+    /// As they were given, separated by commas.
+    said: String,
+    /// Each without a slash at its end; at least one.
+    urls: Vec<String>,
+    /// The one that answered last.
+    last_good: AtomicUsize,
+}
+
+impl Endpoints {
+    /// Reads one URL or several, separated by commas.
+    fn parse(text: &str) -> Result<Self, ClientError> {
+        let urls: Vec<String> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
+            .map(endpoint)
+            .collect::<Result<_, _>>()?;
+        if urls.is_empty() {
+            // Says what is wrong with it.
+            endpoint(text)?;
+        }
+        if urls.len() > ENDPOINTS_MAX {
+            return Err(ClientError::Invalid(format!(
+                "{} servers are named, at most {ENDPOINTS_MAX} are allowed",
+                urls.len()
+            )));
+        }
+        Ok(Self {
+            said: urls.join(","),
+            urls,
+            last_good: AtomicUsize::new(0),
+        })
+    }
+
+    fn are_several(&self) -> bool {
+        self.urls.len() > 1
+    }
+
+    /// The endpoint to ask now, and its place.
+    fn current(&self) -> (usize, &str) {
+        let place = self.last_good.load(Ordering::Relaxed);
+        match self.urls.get(place) {
+            Some(url) => (place, url),
+            None => (0, &self.said),
+        }
+    }
+
+    /// The one at this place did not answer well: the next one is asked, unless others found that out
+    /// before.
+    fn leave(&self, place: usize) {
+        let next = (place + 1) % self.urls.len().max(1);
+        // Somebody else has moved on already.
+        let _ = self
+            .last_good
+            .compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// The URL of one server, without a slash at its end.
+fn endpoint(url: &str) -> Result<String, ClientError> {
+    let parsed = reqwest::Url::parse(url).map_err(|error| {
+        ClientError::Invalid(format!("`{url}` is not the URL of a server: {error}"))
+    })?;
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+        return Err(ClientError::Invalid(format!(
+            "`{url}` is not the URL of a server; it begins with http:// or https:// and a host"
+        )));
+    }
+    if parsed.query().is_some()
+        || parsed.fragment().is_some()
+        || !parsed.username().is_empty()
+        || parsed.password().is_some()
+    {
+        return Err(ClientError::Invalid(
+            "the URL of a server has no user, password, query or fragment".to_owned(),
+        ));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
 }
 
 /// A request before it is sent.
@@ -110,7 +201,7 @@ impl Request {
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Transport")
-            .field("url", &self.url)
+            .field("servers", &self.endpoints.said)
             .finish_non_exhaustive()
     }
 }
@@ -121,36 +212,23 @@ impl Transport {
         token: Option<&str>,
         options: ClientOptions,
     ) -> Result<Self, ClientError> {
-        let parsed = reqwest::Url::parse(url).map_err(|error| {
-            ClientError::Invalid(format!("`{url}` is not the URL of a server: {error}"))
-        })?;
-        if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-            return Err(ClientError::Invalid(format!(
-                "`{url}` is not the URL of a server; it begins with http:// or https:// and a host"
-            )));
-        }
-        if parsed.query().is_some()
-            || parsed.fragment().is_some()
-            || !parsed.username().is_empty()
-            || parsed.password().is_some()
-        {
-            return Err(ClientError::Invalid(
-                "the URL of a server has no user, password, query or fragment".to_owned(),
-            ));
-        }
+        let endpoints = Endpoints::parse(url)?;
+        let connect_timeout = match endpoints.are_several() {
+            true => options.timeout.min(CONNECT_TIMEOUT_OF_SEVERAL),
+            false => options.timeout,
+        };
         let token = token.map(bearer).transpose()?;
         let http = reqwest::Client::builder()
             .user_agent(options.user_agent.clone())
-            .connect_timeout(options.timeout)
+            .connect_timeout(connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| {
                 ClientError::Invalid(format!("cannot set up HTTP: {}", chain(&error)))
             })?;
-        let url = url.trim_end_matches('/').to_owned();
         Ok(Self {
             http,
-            url,
+            endpoints: Arc::new(endpoints),
             token,
             options,
             index: Arc::default(),
@@ -161,15 +239,16 @@ impl Transport {
     pub(crate) fn sharing(&self, index: Arc<AtomicU64>) -> Self {
         Self {
             http: self.http.clone(),
-            url: self.url.clone(),
+            endpoints: Arc::clone(&self.endpoints),
             token: self.token.clone(),
             options: self.options.clone(),
             index,
         }
     }
 
+    /// The servers as they were given.
     pub(crate) fn url(&self) -> &str {
-        &self.url
+        &self.endpoints.said
     }
 
     /// The highest log index that any answer carried.
@@ -189,18 +268,21 @@ impl Transport {
         } else {
             None
         };
+        let until = tokio::time::Instant::now() + self.time_for(request);
         let mut attempt = 0;
         loop {
+            let (place, _) = self.endpoints.current();
             let result = self.send_once(request, idempotency_key.as_deref()).await;
-            let again = match &result {
-                Err(ClientError::Unreachable { .. }) => true,
-                Ok(response) => {
-                    response.status() == StatusCode::SERVICE_UNAVAILABLE
-                        && !request.unavailable_is_answer
-                }
-                Err(_) => false,
+            if !may_help_again(&result, request) {
+                return self.accept(result?).await;
+            }
+            self.endpoints.leave(place);
+            let delay = self.delay(attempt);
+            let is_last = match self.endpoints.are_several() && self.options.retries > 0 {
+                true => tokio::time::Instant::now() + delay >= until,
+                false => attempt >= self.options.retries,
             };
-            if !again || attempt >= self.options.retries {
+            if is_last {
                 let response = result?;
                 if request.unavailable_is_answer
                     && response.status() == StatusCode::SERVICE_UNAVAILABLE
@@ -209,8 +291,37 @@ impl Transport {
                 }
                 return self.accept(response).await;
             }
-            tokio::time::sleep(delay(attempt)).await;
+            tokio::time::sleep(delay).await;
             attempt += 1;
+        }
+    }
+
+    /// How long a request may take, all attempts together.
+    fn time_for(&self, request: &Request) -> Duration {
+        self.options
+            .timeout
+            .saturating_mul(request.timeout_factor)
+            .saturating_add(request.patience)
+    }
+
+    /// How long one attempt may take. Who did not answer may be stopped and still take connections.
+    fn time_for_attempt(&self, request: &Request) -> Duration {
+        let whole = self.time_for(request);
+        if !self.endpoints.are_several() || self.options.retries == 0 {
+            return whole;
+        }
+        let attempt = ANSWER_TIMEOUT_OF_SEVERAL
+            .saturating_mul(request.timeout_factor)
+            .saturating_add(request.patience);
+        whole.min(attempt)
+    }
+
+    /// None before each endpoint was asked once.
+    fn delay(&self, attempt: u32) -> Duration {
+        let others = u32::try_from(self.endpoints.urls.len().saturating_sub(1)).unwrap_or_default();
+        match attempt.checked_sub(others) {
+            None => Duration::ZERO,
+            Some(beyond) => delay(beyond),
         }
     }
 
@@ -234,7 +345,8 @@ impl Transport {
         request: &Request,
         idempotency_key: Option<&str>,
     ) -> Result<Response, ClientError> {
-        let url = format!("{}{}", self.url, request.path);
+        let (_, endpoint) = self.endpoints.current();
+        let url = format!("{endpoint}{}", request.path);
         let mut builder = self.http.request(request.method.clone(), url);
         if !request
             .headers
@@ -266,11 +378,7 @@ impl Transport {
                 .header(header::CONTENT_TYPE, *media_type)
                 .body(body.clone());
         }
-        let timeout = self
-            .options
-            .timeout
-            .saturating_mul(request.timeout_factor)
-            .saturating_add(request.patience);
+        let timeout = self.time_for_attempt(request);
         if !request.stream {
             builder = builder.timeout(timeout);
         }
@@ -281,7 +389,7 @@ impl Transport {
             }
             Ok(Err(error)) => Err(self.transport_error(error)),
             Err(elapsed) => Err(ClientError::Unreachable {
-                url: self.url.clone(),
+                url: endpoint.to_owned(),
                 source: Box::new(elapsed),
             }),
         }
@@ -348,7 +456,7 @@ impl Transport {
 
     pub(crate) fn protocol(&self, reason: String) -> ClientError {
         ClientError::Protocol {
-            url: self.url.clone(),
+            url: self.endpoints.current().1.to_owned(),
             reason,
         }
     }
@@ -359,9 +467,24 @@ impl Transport {
         }
         // The URL of the request is ours; what is left says what the network did.
         ClientError::Unreachable {
-            url: self.url.clone(),
+            url: self.endpoints.current().1.to_owned(),
             source: Box::new(error.without_url()),
         }
+    }
+}
+
+/// Whether the same request, sent again perhaps to another endpoint, may get a better answer.
+fn may_help_again(result: &Result<Response, ClientError>, request: &Request) -> bool {
+    match result {
+        Err(ClientError::Unreachable { .. }) => true,
+        Ok(response) => match response.status() {
+            StatusCode::SERVICE_UNAVAILABLE => !request.unavailable_is_answer,
+            // The node is behind, or does not know what became of a write: the idempotency key makes it
+            // one write, however often it is sent.
+            StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
+            _ => false,
+        },
+        Err(_) => false,
     }
 }
 
@@ -417,4 +540,52 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(text: &str) -> String {
+        match Endpoints::parse(text) {
+            Ok(endpoints) => format!("{:?}", endpoints.urls),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn one_server_or_several_are_named() {
+        insta::assert_snapshot!(endpoints("http://a:1/"), @r#"["http://a:1"]"#);
+        insta::assert_snapshot!(endpoints("http://a:1, https://b,"), @r#"["http://a:1", "https://b"]"#);
+        insta::assert_snapshot!(endpoints(","), @"`,` is not the URL of a server: relative URL without a base");
+        insta::assert_snapshot!(endpoints("http://a,ftp://b"), @"`ftp://b` is not the URL of a server; it begins with http:// or https:// and a host");
+        insta::assert_snapshot!(endpoints(&["http://a"; 17].join(",")), @"17 servers are named, at most 16 are allowed");
+    }
+
+    #[test]
+    fn requests_stick_to_the_last_good_endpoint_and_move_on_together() {
+        let endpoints = Endpoints::parse("http://a,http://b").unwrap();
+        assert_eq!(endpoints.current(), (0, "http://a"));
+        // Two requests failed at the same one.
+        endpoints.leave(0);
+        endpoints.leave(0);
+        assert_eq!(endpoints.current(), (1, "http://b"));
+        endpoints.leave(1);
+        assert_eq!(endpoints.current(), (0, "http://a"));
+    }
+
+    #[test]
+    fn each_endpoint_is_asked_at_once_before_anybody_waits() {
+        let options = ClientOptions {
+            timeout: Duration::from_secs(30),
+            retries: 3,
+            user_agent: "test".to_owned(),
+        };
+        let of = |servers: &str| Transport::new(servers, None, options.clone()).unwrap();
+        let three = of("http://a,http://b,http://c");
+        assert_eq!(three.delay(0), Duration::ZERO);
+        assert_eq!(three.delay(1), Duration::ZERO);
+        assert!(three.delay(2) >= RETRY_DELAY_FIRST / 2);
+        assert!(of("http://a").delay(0) >= RETRY_DELAY_FIRST / 2);
+    }
 }

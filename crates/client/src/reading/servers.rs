@@ -124,7 +124,8 @@ pub(super) enum Asked {
 }
 
 impl Servers {
-    /// Prepares to talk to the endpoints of one store; nothing is sent yet.
+    /// Prepares to talk to the endpoints of one store; nothing is sent yet. Each text is one URL or several,
+    /// separated by commas.
     ///
     /// # Errors
     /// There are none or too many, a URL cannot be one, or the token cannot be read.
@@ -132,6 +133,12 @@ impl Servers {
         urls: &[impl AsRef<str>],
         credentials: Credentials,
     ) -> Result<Arc<Self>, ClientError> {
+        let urls: Vec<&str> = urls
+            .iter()
+            .flat_map(|urls| urls.as_ref().split(','))
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
+            .collect();
         if urls.is_empty() || urls.len() > ENDPOINTS_MAX {
             return Err(ClientError::Invalid(format!(
                 "there are {} servers, 1 to {ENDPOINTS_MAX} are allowed",
@@ -143,7 +150,7 @@ impl Servers {
         let endpoints = urls
             .iter()
             .map(|url| {
-                let client = client(url.as_ref(), token.as_deref(), &index)?;
+                let client = client(url, token.as_deref(), &index)?;
                 Ok(Endpoint {
                     url: client.server_url().to_owned(),
                     state: Mutex::new(EndpointState {

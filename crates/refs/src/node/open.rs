@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -12,15 +12,17 @@ use openraft::impls::BasicNode;
 use openraft::raft::ClientWriteResponse;
 use openraft::{ChangeMembers, Config, ReadPolicy, SnapshotPolicy};
 
+use super::link::{About, Link};
+use super::tend;
 use super::{Node, NodeOptions, OpenError, Running, WAITING_BYTES_MAX, random_id};
 use crate::budget::Budget;
 use crate::data::Data;
 use crate::data::apply::Applier;
-use crate::directory::{Directory, io_error};
+use crate::directory::{Directory, io_error, read_note, write_note};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::peer::answer::Answerer;
-use crate::peer::{Begin, PeerIdentity, PeerOptions, Tuning};
+use crate::peer::{Begin, PROTOCOL_MAX, PROTOCOL_MIN, PeerIdentity, PeerOptions, Tuning};
 use crate::proposal;
 use crate::raft::log::{Log, LogError};
 use crate::raft::machine::Machine;
@@ -29,6 +31,8 @@ use crate::raft::record::NodeIdentity;
 use crate::raft::{Payload, Raft};
 use crate::view::View;
 
+/// The note in the directory of a node that stays a learner.
+const REPLICA: &str = "replica";
 /// The node of a cluster that begins. Later ones are named by the log.
 const FIRST_NODE: u64 = 1;
 /// The incarnation of a cluster that was never recovered.
@@ -217,9 +221,18 @@ impl Opening {
             }
         };
         let counters = Arc::clone(&self.log.shared.counters);
+        let link = match self.link(cluster_id, identity, &raft, &gate) {
+            Ok(link) => link,
+            Err(error) => {
+                stop(runtime, &self.log, writer);
+                return Err(error);
+            }
+        };
+        self.tend(&runtime, &link);
         let answerer = Answerer {
             raft: raft.clone(),
             failure: Arc::clone(&self.failure),
+            link: link.clone(),
         };
         Ok(Node {
             directory: self.directory,
@@ -229,6 +242,7 @@ impl Opening {
             view: self.view,
             gate,
             budget: Arc::new(Budget::new(WAITING_BYTES_MAX)),
+            link,
             failure: self.failure,
             raft,
             log_bytes_at_snapshot: AtomicU64::new(0),
@@ -243,10 +257,63 @@ impl Opening {
         })
     }
 
+    /// What the node needs to work with the others.
+    fn link(
+        &self,
+        cluster_id: [u8; 16],
+        identity: NodeIdentity,
+        raft: &Raft,
+        gate: &Arc<Gate>,
+    ) -> Result<Link, OpenError> {
+        let replica = read_note(self.directory.path(), REPLICA)
+            .map_err(|error| io_error(self.directory.path(), "read its notes", error))?;
+        let about = About {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: (PROTOCOL_MIN, PROTOCOL_MAX),
+            url: OnceLock::new(),
+            replica: replica.is_some(),
+        };
+        let tuning = self.peers.as_ref().map(|peers| peers.tuning);
+        Ok(Link {
+            node_id: identity.node_id,
+            cluster_id,
+            incarnation: identity.incarnation,
+            raft: raft.clone(),
+            gate: Arc::clone(gate),
+            budget: Arc::new(Budget::new(WAITING_BYTES_MAX)),
+            failure: Arc::clone(&self.failure),
+            view: Arc::clone(&self.view),
+            transport: self
+                .peers
+                .as_ref()
+                .map(|peers| Arc::clone(&peers.transport)),
+            about: Arc::new(about),
+            admit: Arc::default(),
+            reads: Arc::default(),
+            leader_within: tuning.unwrap_or_default().election_max,
+        })
+    }
+
+    /// Begins what a node with peers does by itself.
+    fn tend(&self, runtime: &tokio::runtime::Runtime, link: &Link) {
+        let Some(peers) = &self.peers else { return };
+        let (path, failure) = (self.directory.path().to_owned(), Arc::clone(&self.failure));
+        let node_id = link.node_id;
+        let removed = move || {
+            let reason = format!("node {node_id} was removed from its cluster");
+            if let Err(error) = Directory::note_removed(&path, &reason) {
+                tracing::error!("that could not be noted in {}: {error}", path.display());
+            }
+            failure.set(reason);
+        };
+        runtime.spawn(tend::run(link.clone(), peers.tuning.promote_after, removed));
+    }
+
     /// Which node this is: as its directory says, or as it begins now.
     fn identity(&self) -> Result<NodeIdentity, OpenError> {
         let failed = |error| log_error(&self.directory, error);
         if let Some(identity) = self.log.identity().map_err(failed)? {
+            crate::joining::joined(self.directory.path())?;
             return Ok(identity);
         }
         let begun = {
@@ -258,11 +325,18 @@ impl Opening {
                 cluster_id,
                 node_id,
                 incarnation,
-            }) if !begun => NodeIdentity {
-                node_id: *node_id,
-                incarnation: *incarnation,
-                cluster: Some(*cluster_id),
-            },
+            }) if !begun => {
+                if self.peers.as_ref().is_some_and(|peers| peers.replica) {
+                    write_note(self.directory.path(), REPLICA, "stays a learner").map_err(
+                        |error| io_error(self.directory.path(), "write its notes", error),
+                    )?;
+                }
+                NodeIdentity {
+                    node_id: *node_id,
+                    incarnation: *incarnation,
+                    cluster: Some(*cluster_id),
+                }
+            }
             _ => NodeIdentity {
                 node_id: FIRST_NODE,
                 incarnation: FIRST_INCARNATION,
@@ -270,6 +344,7 @@ impl Opening {
             },
         };
         self.log.set_identity(&identity).map_err(failed)?;
+        crate::joining::joined(self.directory.path())?;
         Ok(identity)
     }
 

@@ -7,13 +7,16 @@ use openraft::raft::TransferLeaderError;
 
 use super::PeerIdentity;
 use super::message::{RefusedBecause, Reply, Request, TransferOutcome};
+use crate::cluster::message::Ask;
 use crate::failure::Failure;
+use crate::node::link::Link;
 use crate::raft::Raft;
 
 /// What answering takes.
 pub(crate) struct Answerer {
     pub(crate) raft: Raft,
     pub(crate) failure: Arc<Failure>,
+    pub(crate) link: Link,
 }
 
 impl Answerer {
@@ -74,10 +77,14 @@ impl Answerer {
                 RefusedBecause::NotLeader,
                 "this version does not take forwarded requests",
             ),
-            Request::Join(_) => Reply::refused(
-                RefusedBecause::Forbidden,
-                "this version does not admit members",
-            ),
+            Request::Join(words) => match Ask::decode(&words) {
+                Ok(ask) if from.is_stranger() && !matches!(ask, Ask::Join(_)) => Reply::refused(
+                    RefusedBecause::Forbidden,
+                    "a node that is no member may only ask to join",
+                ),
+                Ok(ask) => Reply::Joined(self.link.answer(ask).await.encode()),
+                Err(error) => Reply::refused(RefusedBecause::Malformed, error.to_string()),
+            },
         }
     }
 }

@@ -77,6 +77,7 @@ impl Cluster {
             transport: self.network.transport(&address(node_id)),
             begin,
             tuning: self.tuning,
+            replica: false,
         });
         options
     }

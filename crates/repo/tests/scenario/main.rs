@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod cluster;
 mod drafts;
 mod effective;
 mod history;

@@ -90,6 +90,14 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("PUT", "/v1/issuers/{issuer}", Root),
     ("DELETE", "/v1/issuers/{issuer}", Root),
     ("GET", "/v1/operations/sealed", Root),
+    ("GET", "/v1/cluster", Root),
+    ("POST", "/v1/cluster/members/{node}/promote", Root),
+    ("POST", "/v1/cluster/members/{node}/remove", Root),
+    ("POST", "/v1/cluster/members/{node}/replace", Root),
+    ("POST", "/v1/cluster/transfer", Root),
+    ("GET", "/v1/cluster/join-tokens", Root),
+    ("POST", "/v1/cluster/join-tokens", Root),
+    ("DELETE", "/v1/cluster/join-tokens/{id}", Root),
     ("POST", "/v1/fsck", Root),
     ("POST", "/v1/namespaces", At(NamespaceWrite)),
     ("POST", "/ofrep/v1/evaluate/flags", At(ConfigReadPublished)),
@@ -302,6 +310,7 @@ fn every_template_has_an_example() {
     let sources = [
         include_str!("../url.rs"),
         include_str!("../url/identity.rs"),
+        include_str!("../url/cluster.rs"),
     ];
     let of_routes: BTreeSet<&str> = routes().iter().map(|route| route.template).collect();
     for source in sources {
@@ -512,6 +521,7 @@ async fn ask(
         ("POST", "/v1/auth/oidc/{issuer}/callback") => {
             body = json!({ "state": "s", "binding": "b", "code": "c" });
         }
+        ("POST", "/v1/cluster/members/{node}/replace") => body = json!({ "by": 9 }),
         (_, "/v1/auth/exchange") => body = json!({ "issuer": "none", "token": "t" }),
         _ => {}
     }

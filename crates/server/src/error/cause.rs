@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, header};
 use confman_api::problem::ProblemItem;
 use confman_repo::policy::Violation;
 use confman_repo::policy::request::{Blocker, Refusal};
+use confman_repo::refs::cluster::ChangeError;
 use confman_repo::{Error, KeyConflict, Problem};
 
 use super::{ApiError, Code, chain};
@@ -108,6 +109,23 @@ impl From<Error> for ApiError {
             Error::Unavailable { .. } => later(Self::new(Code::Unavailable, detail)),
             Error::UnknownOutcome { .. } => later(Self::new(Code::UnknownOutcome, detail)),
             Error::Bug { reason } => Self::internal(reason),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ChangeError::NoSuchMember(_) => Self::new(Code::NotFound, detail),
+            ChangeError::NoLearner(_)
+            | ChangeError::NoVoter(_)
+            | ChangeError::LastVoter(_)
+            | ChangeError::Behind { .. }
+            | ChangeError::InProgress => Self::new(Code::MemberState, detail),
+            ChangeError::LosesQuorum { .. } => Self::new(Code::LosesQuorum, detail),
+            ChangeError::Unavailable(_) => later(Self::new(Code::Unavailable, detail)),
+            ChangeError::UnknownOutcome(_) => later(Self::new(Code::UnknownOutcome, detail)),
         }
     }
 }

@@ -91,6 +91,7 @@ fn all_operations() -> impl Iterator<Item = Operation> {
     operations()
         .into_iter()
         .chain(identity::operations())
+        .chain(cluster::operations())
         .chain(requests::operations())
 }
 

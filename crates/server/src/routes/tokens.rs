@@ -78,7 +78,8 @@ fn own_name(session: &confman_repo::Session) -> Result<PrincipalName, ApiError> 
     name.map_err(|error| ApiError::internal(format!("a principal is called oddly: {error}")))
 }
 
-fn moment(text: &str) -> Result<i64, ApiError> {
+/// Reads when something ends.
+pub(crate) fn moment(text: &str) -> Result<i64, ApiError> {
     let parsed = text.parse::<jiff::Timestamp>();
     parsed
         .map(jiff::Timestamp::as_millisecond)

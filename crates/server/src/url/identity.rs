@@ -93,7 +93,7 @@ pub(super) fn parse(segments: &[&str]) -> Option<Result<Identity, PathError>> {
     })
 }
 
-fn token_id(text: &str) -> Result<String, PathError> {
+pub(super) fn token_id(text: &str) -> Result<String, PathError> {
     if text.is_empty() || matches!(text, "." | "..") {
         return Err(nothing_at(&[text]));
     }

@@ -74,6 +74,13 @@ pub(crate) const FIXED: &[&str] = &[
     "/ofrep/v1/evaluate/flags/stripe/api-version",
     "/spring/payments/default",
     "/spring/payments/default/published",
+    "/v1/cluster",
+    "/v1/cluster/members/7/promote",
+    "/v1/cluster/members/7/remove",
+    "/v1/cluster/members/7/replace",
+    "/v1/cluster/transfer",
+    "/v1/cluster/join-tokens",
+    "/v1/cluster/join-tokens/0123456789abcdef",
     "/v1/whoami",
     "/v1/tokens",
     "/v1/tokens/0123456789abcdef",
@@ -148,6 +155,7 @@ fn every_resource_has_one_path() {
             .iter()
             .map(|path| {
                 path.replace("stripe/api-version", "{key}")
+                    .replace("/members/7/", "/members/{node}/")
                     .replace(
                         "/payments/default/published",
                         "/{application}/{profiles}/{label}",

@@ -1,0 +1,207 @@
+//! The members of the cluster, and join tokens.
+
+use confman_api::cluster::{Cluster, JoinToken, Member};
+
+use crate::render::time;
+use crate::text::{Role, Text};
+
+/// How many digits of an operation are shown.
+const OPERATION_DIGITS: usize = 12;
+
+/// Whether the cluster is well, then its members.
+pub(crate) fn status(cluster: &Cluster) -> Text {
+    let mut text = Text::new();
+    text.plain("cluster ").push(Role::Id, &cluster.cluster_id);
+    if cluster.incarnation > 1 {
+        text.plain(&format!(", incarnation {}", cluster.incarnation));
+    }
+    text.end_line();
+    let away = cluster
+        .members
+        .iter()
+        .filter(|member| !member.reachable)
+        .count();
+    match (cluster.leader, cluster.quorum) {
+        (None, _) => text.push(Role::Error, "no leader is known"),
+        (Some(_), false) => text.push(Role::Error, "fewer than a majority of the voters answer"),
+        (Some(leader), true) if away == 0 => {
+            text.plain(&format!("well: node {leader} leads, all nodes answer"))
+        }
+        (Some(leader), true) => text.push(
+            Role::Warning,
+            &format!(
+                "node {leader} leads, {away} of {} nodes do not answer",
+                cluster.members.len()
+            ),
+        ),
+    };
+    text.end_line();
+    text.faint(&format!(
+        "term {}, index {}, protocol {}; as node {} sees it",
+        cluster.term, cluster.index, cluster.protocol, cluster.node
+    ))
+    .end_line();
+    text.append(members(cluster));
+    text
+}
+
+/// One member a line.
+pub(crate) fn members(cluster: &Cluster) -> Text {
+    let newest = cluster
+        .members
+        .iter()
+        .filter_map(|member| member.report.as_ref())
+        .map(|report| report.index)
+        .max()
+        .unwrap_or_default();
+    let rows: Vec<_> = cluster
+        .members
+        .iter()
+        .map(|member| {
+            let (role, state) = state(member, newest);
+            let url = member.report.as_ref().map(|report| report.url.clone());
+            let version = member.report.as_ref().map(|report| report.version.clone());
+            vec![
+                (Role::Id, member.id.to_string()),
+                (Role::Heading, standing(member)),
+                (Role::Plain, member.address.clone()),
+                (role, state),
+                (Role::Plain, url.unwrap_or_default()),
+                (Role::Faint, version.unwrap_or_default()),
+            ]
+        })
+        .collect();
+    super::columns(&rows)
+}
+
+fn standing(member: &Member) -> String {
+    let replica = member.report.as_ref().is_some_and(|report| report.replica);
+    match (member.leader, replica && member.role == "learner") {
+        (true, _) => "leader".to_owned(),
+        (false, true) => "replica".to_owned(),
+        (false, false) => member.role.clone(),
+    }
+}
+
+fn state(member: &Member, newest: u64) -> (Role, String) {
+    let Some(report) = &member.report else {
+        return (Role::Error, "does not answer".to_owned());
+    };
+    if let Some(failed) = &report.failed {
+        return (Role::Error, format!("out of service: {failed}"));
+    }
+    let operation: String = report
+        .operation
+        .iter()
+        .flat_map(|id| id.chars())
+        .take(OPERATION_DIGITS)
+        .collect();
+    match newest.saturating_sub(report.index) {
+        0 => (Role::Plain, format!("at {} {operation}", report.index)),
+        behind => (
+            Role::Plain,
+            format!("at {} {operation}, {behind} behind", report.index),
+        ),
+    }
+}
+
+/// One join token a line.
+pub(crate) fn join_tokens(tokens: &[JoinToken]) -> Text {
+    let rows: Vec<_> = tokens
+        .iter()
+        .map(|token| {
+            let until = match token.good {
+                true => format!("until {}", time(&token.expires)),
+                false => "lets nobody in any more".to_owned(),
+            };
+            vec![
+                (Role::Id, token.id.clone()),
+                (
+                    Role::Plain,
+                    format!("{} of {} used", token.used, token.uses),
+                ),
+                (Role::Plain, until),
+                (Role::Faint, token.name.clone()),
+            ]
+        })
+        .collect();
+    super::columns(&rows)
+}
+
+/// What is said beside a join token that was made.
+pub(crate) fn join_token_made(token: &JoinToken) -> Text {
+    let mut text = Text::new();
+    text.plain("join token ").push(Role::Id, &token.id);
+    let nodes = match token.uses {
+        1 => "one node".to_owned(),
+        uses => format!("{uses} nodes"),
+    };
+    text.plain(&format!(
+        " lets in {nodes} until {}; it is shown this once",
+        time(&token.expires)
+    ));
+    text.end_line();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use confman_api::cluster::MemberReport;
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn member(id: u64, role: &str, index: Option<u64>) -> Member {
+        Member {
+            id,
+            role: role.to_owned(),
+            leader: id == 1,
+            address: format!("10.0.0.{id}:7421"),
+            reachable: index.is_some(),
+            report: index.map(|index| MemberReport {
+                version: "0.1.0".to_owned(),
+                protocol_min: 1,
+                protocol_max: 1,
+                url: String::new(),
+                replica: id == 9,
+                term: 3,
+                leader: Some(1),
+                index,
+                logged: index,
+                operation: Some("0123456789abcdef0123".to_owned()),
+                failed: None,
+            }),
+        }
+    }
+
+    fn cluster(members: Vec<Member>) -> Cluster {
+        Cluster {
+            cluster_id: "ab".repeat(16),
+            incarnation: 1,
+            node: 1,
+            leader: Some(1),
+            term: 3,
+            index: 20,
+            protocol: 1,
+            quorum: true,
+            members,
+        }
+    }
+
+    #[test]
+    fn a_cluster_says_who_leads_who_is_behind_and_who_is_away() {
+        let cluster = cluster(vec![
+            member(1, "voter", Some(20)),
+            member(7, "voter", None),
+            member(9, "learner", Some(15)),
+        ]);
+        assert_snapshot!(status(&cluster).to_plain(), @r"
+        cluster abababababababababababababababab
+        node 1 leads, 1 of 3 nodes do not answer
+        term 3, index 20, protocol 1; as node 1 sees it
+        1  leader   10.0.0.1:7421  at 20 0123456789ab              0.1.0
+        7  voter    10.0.0.7:7421  does not answer
+        9  replica  10.0.0.9:7421  at 15 0123456789ab, 5 behind    0.1.0
+        ");
+    }
+}
