@@ -174,6 +174,8 @@ pub(crate) enum Command {
     #[cfg(feature = "server")]
     Serve(commands::serve::Args),
     Cluster(commands::cluster::Args),
+    #[cfg(feature = "server")]
+    Recover(commands::recover::Args),
     Fsck(commands::fsck::Args),
     Doctor(commands::doctor::Args),
     Api(commands::api::Args),

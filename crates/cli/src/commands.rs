@@ -32,6 +32,8 @@ pub(crate) mod principal;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod push;
+#[cfg(feature = "server")]
+pub(crate) mod recover;
 pub(crate) mod request;
 pub(crate) mod resolve;
 pub(crate) mod restore;
@@ -106,6 +108,8 @@ impl Command {
             Self::Rotations(args) => args.run(cx),
             Self::Audit(args) => args.run(cx),
             Self::Cluster(args) => args.run(cx),
+            #[cfg(feature = "server")]
+            Self::Recover(args) => args.run(cx),
             #[cfg(feature = "server")]
             Self::Serve(args) => args.run(cx),
             Self::Fsck(args) => args.run(cx),

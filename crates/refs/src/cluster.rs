@@ -15,6 +15,7 @@ use confman_object_store::ObjectId;
 pub use crate::joining::{JOIN_WITHIN, begin};
 pub use crate::node::members::JoinError;
 pub(crate) use crate::node::members::join as ask_to_join;
+pub use crate::node::recover::{Recovered, recover};
 pub use crate::peer::ADDRESS_BYTES_MAX;
 pub(crate) use plan::{Standing, Step, plan, successor};
 

@@ -42,6 +42,7 @@ pub(crate) mod link;
 pub(crate) mod members;
 mod open;
 mod past;
+pub(crate) mod recover;
 mod tend;
 
 /// Most bytes of transactions that wait at one time.
@@ -96,6 +97,12 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// It is the only voter of its cluster.
+    #[error("the node in data directory `{path}` is the only voter already; there is nothing to recover", path = .path.display())]
+    Alone {
+        /// Which.
+        path: PathBuf,
     },
     /// It was to join a cluster, and did not.
     #[error("data directory `{path}` has not joined: {reason}", path = .path.display())]

@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster::{PATIENCE, eventually, tuning};
-use confman_refs::cluster::{ChangeError, Force, JoinOptions, MemberChange, MemberRole, begin};
+use confman_refs::cluster::{
+    ChangeError, Force, JoinOptions, MemberChange, MemberRole, begin, recover,
+};
 use confman_refs::testing::MemoryNetwork;
 use confman_refs::{
     Begin, Expect, Node, NodeOptions, OpenError, PeerOptions, RequestId, TransactError, Tuning,
@@ -627,4 +629,57 @@ fn every_node_says_how_all_of_them_are() {
             .count(),
         1
     );
+}
+
+/// The majority is gone for good: the survivor goes on alone, and whoever is of before is refused.
+#[test]
+fn a_survivor_goes_on_alone_after_the_majority_is_lost() {
+    let mut members = Members::of(&["a", "b", "c"]);
+    members.set("a", "x", "kept").unwrap();
+    members.assert_equal();
+    let survivor = members.follower();
+    let others: Vec<&'static str> = ["a", "b", "c"]
+        .into_iter()
+        .filter(|name| *name != survivor)
+        .collect();
+    let id = members.id(survivor);
+    for name in ["a", "b", "c"] {
+        members.stop(name);
+    }
+    let recovered = recover(&members.directory(survivor)).unwrap();
+    assert_eq!((recovered.node_id, recovered.incarnation), (id, 2));
+    assert_eq!(recovered.members.len(), 3);
+    members.restart(survivor).unwrap();
+    assert!(members.node(survivor).leads());
+    assert!(members.node(survivor).view().get("x").is_some());
+    members.set(survivor, "y", "after").unwrap();
+    // Two of the old incarnation are a majority of it, and must not be of this one.
+    members.restart(others[0]).unwrap();
+    let left = members.node(survivor).cluster();
+    assert_eq!((left.members.len(), left.incarnation), (1, 2));
+    assert!(members.node(others[0]).view().get("y").is_none());
+    assert!(matches!(
+        members
+            .node(others[0])
+            .linearize(Duration::from_millis(500)),
+        Err(TransactError::Unavailable(_))
+    ));
+    // It can come back as a new node.
+    members.stop(others[0]);
+    std::fs::remove_dir_all(members.directory(others[0])).unwrap();
+    let name = others[0];
+    let fresh = members.join(name).unwrap();
+    assert!(fresh > id);
+    members.wait_for_role(name, MemberRole::Voter);
+    assert!(members.node(name).view().get("y").is_some());
+}
+
+#[test]
+fn a_node_that_is_alone_has_nothing_to_recover() {
+    let mut members = Members::new();
+    members.stop("a");
+    let refused = recover(&members.directory("a"));
+    assert!(matches!(refused, Err(OpenError::Alone { .. })));
+    members.restart("a").unwrap();
+    members.set("a", "x", "y").unwrap();
 }

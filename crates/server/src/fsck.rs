@@ -32,6 +32,7 @@ pub fn fsck(data: &Path, progress: &mut dyn FnMut(u64)) -> Result<FsckReport, Se
         block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
         // Nothing is served.
         documents_bytes: 0,
+        peers: None,
     };
     let repo = open.open()?;
     let token_error = |source| ServeError::AdminToken {

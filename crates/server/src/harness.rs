@@ -61,6 +61,7 @@ impl TestServer {
                 cache_bytes: 16 << 20,
                 block_cache_bytes: 16 << 20,
                 documents_bytes: DOCUMENTS_BYTES,
+                peers: None,
             };
             let repo = open.open().unwrap();
             assert!(bootstrap(&repo, &open.directory).unwrap());

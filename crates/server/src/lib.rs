@@ -48,6 +48,7 @@ mod watches;
 pub use admin_token::ADMIN_TOKEN_FILE;
 pub use confman_repo::DOCUMENTS_BYTES_MAX_DEFAULT as DOCUMENTS_BYTES_DEFAULT;
 pub use confman_repo::refs::OpenError;
+pub use confman_repo::refs::cluster::{JoinOptions, Recovered, recover};
 pub use error::Code;
 pub use fsck::fsck;
 pub use logging::{LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat};

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use confman_repo::DOCUMENTS_BYTES_MAX_DEFAULT;
+use confman_repo::refs::cluster::JoinOptions;
 
 use crate::logging::LogFormat;
 use crate::watches::WATCHERS_PER_PRINCIPAL_DEFAULT;
@@ -30,6 +31,8 @@ pub struct ServeOptions {
     pub documents_bytes: usize,
     /// Most watches and waiting requests of one principal at once.
     pub watchers_per_principal: usize,
+    /// Which cluster the node joins, where its directory is new.
+    pub join: Option<JoinOptions>,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -54,6 +57,7 @@ impl ServeOptions {
             block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
             documents_bytes: DOCUMENTS_BYTES_MAX_DEFAULT,
             watchers_per_principal: WATCHERS_PER_PRINCIPAL_DEFAULT,
+            join: None,
             log_format: LogFormat::Text,
         }
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confman_repo::model::PrincipalKind;
-use confman_repo::refs::{Node, NodeOptions};
+use confman_repo::refs::cluster::{JOIN_WITHIN, JoinOptions, begin};
+use confman_repo::refs::{Node, NodeOptions, PeerOptions, Transport, Tuning};
 use confman_repo::{Repo, RepoOptions, SystemClock, Token};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -20,6 +21,8 @@ use crate::listener;
 use crate::options::{DataDirectory, Ready, ServeError, ServeOptions};
 use crate::scheduler;
 
+/// The node that begins a cluster.
+const FIRST_NODE: u64 = 1;
 /// How often the node is asked whether its disk still takes writes.
 const LOOK_AT_DISK: Duration = Duration::from_millis(500);
 
@@ -51,6 +54,7 @@ impl Server {
             cache_bytes: options.cache_bytes,
             block_cache_bytes: options.block_cache_bytes,
             documents_bytes: options.documents_bytes,
+            peers: None,
         };
         let (repo, first_start) = on_thread(move || {
             let repo = opening.open()?;
@@ -67,6 +71,10 @@ impl Server {
             data,
             first_start,
         };
+        // On all addresses there is none that is right for everybody.
+        if !address.ip().is_unspecified() {
+            repo.node().served_at(ready.url());
+        }
         tracing::info!(address = %address, "{ready}");
         let stop = CancellationToken::new();
         let app = App::new(
@@ -128,6 +136,7 @@ async fn serve(
 ) -> Result<(), ServeError> {
     let repo = Arc::clone(app.repo());
     let scheduling = tokio::spawn(scheduler::run(app.clone()));
+    let handing_over = tokio::spawn(hand_over(Arc::clone(&repo), stop.clone()));
     let failed = tokio::select! {
         () = listener::run(listener, app, stop.clone()) => None,
         reason = disk_failure(&repo) => Some(reason),
@@ -136,6 +145,9 @@ async fn serve(
     stop.cancel();
     if let Err(error) = scheduling.await {
         tracing::error!("the scheduler panicked: {error}");
+    }
+    if let Err(error) = handing_over.await {
+        tracing::error!("handing over panicked: {error}");
     }
     on_thread(move || {
         repo.node().close();
@@ -149,6 +161,19 @@ async fn serve(
             tracing::error!("the store takes no more writes: {reason}");
             Err(ServeError::Failed(reason))
         }
+    }
+}
+
+/// Lets another node lead before this one ends, so that nobody has to wait for an election. Requests that
+/// are under way go on by way of the new leader.
+async fn hand_over(repo: Arc<Repo>, stop: CancellationToken) {
+    stop.cancelled().await;
+    let handed = on_thread(move || {
+        repo.node().hand_over();
+        Ok(())
+    });
+    if let Err(error) = handed.await {
+        tracing::error!("{}", chain(&error));
     }
 }
 
@@ -194,39 +219,90 @@ async fn on_thread<T: Send + 'static>(
         .unwrap_or_else(|error| Err(ServeError::Failed(format!("it panicked: {error}"))))
 }
 
+/// How a node reaches its peers, and they it.
+#[derive(Clone, Debug)]
+pub(crate) struct StorePeers {
+    /// Where they reach it.
+    pub(crate) address: String,
+    /// How it reaches them.
+    pub(crate) transport: Arc<dyn Transport>,
+    /// Which cluster it joins, where its directory is new.
+    pub(crate) join: Option<JoinOptions>,
+}
+
+impl StorePeers {
+    /// Joins where that is to be done. Blocks meanwhile.
+    fn options(&self, directory: &Path) -> Result<PeerOptions, ServeError> {
+        let begin = begin(
+            directory,
+            self.join.as_ref(),
+            &self.address,
+            &self.transport,
+            JOIN_WITHIN,
+        )
+        .map_err(ServeError::Open)?;
+        Ok(PeerOptions {
+            address: self.address.clone(),
+            transport: Arc::clone(&self.transport),
+            begin,
+            tuning: Tuning::default(),
+            replica: self.join.as_ref().is_some_and(|join| join.replica),
+        })
+    }
+}
+
 /// How a store is opened.
 pub(crate) struct OpenStore {
     pub(crate) directory: PathBuf,
     pub(crate) cache_bytes: u64,
     pub(crate) block_cache_bytes: usize,
     pub(crate) documents_bytes: usize,
+    pub(crate) peers: Option<StorePeers>,
 }
 
 impl OpenStore {
     /// Opens it. Blocks while it recovers.
     pub(crate) fn open(&self) -> Result<Arc<Repo>, ServeError> {
+        let peers = match &self.peers {
+            Some(peers) => Some(peers.options(&self.directory)?),
+            None => None,
+        };
         let node = Node::open(&NodeOptions {
             directory: self.directory.clone(),
             cache_bytes: self.cache_bytes,
             block_cache_bytes: self.block_cache_bytes,
-            peers: None,
+            peers,
         })
         .map_err(ServeError::Open)?;
-        Ok(Repo::open(
+        let repo = Repo::open(
             Arc::new(node),
             Arc::new(SystemClock),
             RepoOptions {
                 documents_bytes_max: self.documents_bytes,
                 ..RepoOptions::default()
             },
-        ))
+        );
+        let admitting = Arc::downgrade(&repo);
+        repo.node().admit_by(Arc::new(move |join| {
+            let repo = admitting.upgrade().ok_or("the node is closing")?;
+            repo.admit(&join.request, &join.token, &join.address)
+                .map_err(|error| match error {
+                    confman_repo::Error::Unauthenticated => {
+                        "its join token is not known, used up, revoked or over".to_owned()
+                    }
+                    error => chain(&error),
+                })
+        }));
+        Ok(repo)
     }
 }
 
 /// Makes the first administrator of a new store, whose token is durable in its file before. Returns
 /// whether the store was new.
 pub(crate) fn bootstrap(repo: &Arc<Repo>, data: &Path) -> Result<bool, ServeError> {
-    if repo.node().status().operation.is_some() {
+    let node = repo.node();
+    // A node that joined gets everything from its cluster.
+    if node.status().operation.is_some() || node.identity().node_id != FIRST_NODE {
         return Ok(false);
     }
     let file_error = |source| ServeError::AdminToken {

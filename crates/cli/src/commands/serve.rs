@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use confman_server::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DOCUMENTS_BYTES_DEFAULT, DataDirectory,
-    LISTEN_DEFAULT, LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat, OpenError, Ready, ServeError,
-    ServeOptions, WATCHERS_PER_PRINCIPAL_DEFAULT,
+    JoinOptions, LISTEN_DEFAULT, LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat, OpenError, Ready,
+    ServeError, ServeOptions, WATCHERS_PER_PRINCIPAL_DEFAULT,
 };
 use serde::Serialize;
 
@@ -16,6 +16,10 @@ use crate::text::Text;
 
 /// Name of the profile that `--dev` makes.
 const PROFILE_DEV: &str = "dev";
+/// Where the join token may be.
+const JOIN_TOKEN_VARIABLE: &str = "CONFMAN_JOIN_TOKEN";
+/// Most bytes of a file with a join token.
+const TOKEN_FILE_BYTES_MAX: u64 = 4096;
 /// Bytes of a mebibyte.
 const MIB: u64 = 1024 * 1024;
 
@@ -25,6 +29,7 @@ const MIB: u64 = 1024 * 1024;
 ///   confman serve --dev                                   # to try things out
 ///   confman serve --data /var/lib/confman
 ///   confman serve --data /var/lib/confman --listen 0.0.0.0:7420
+///   confman serve --data /var/lib/confman --join a:7421,b:7421 --join-token-file FILE …
 ///
 /// An empty data directory becomes a store of its own; the administrator's token is
 /// written to DIR/admin.token at the first start. With --dev the data is thrown away at
@@ -70,6 +75,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = WATCHERS_PER_PRINCIPAL_DEFAULT)]
     watchers_per_principal: usize,
 
+    /// Addresses of peers of the cluster to join, separated by commas; without effect where the data is a node's already
+    #[arg(
+        long,
+        value_name = "HOST:PORT,…",
+        value_delimiter = ',',
+        requires = "data"
+    )]
+    join: Vec<String>,
+
+    /// File that holds the join token [env: the token itself in CONFMAN_JOIN_TOKEN]
+    #[arg(long, value_name = "FILE", requires = "join")]
+    join_token_file: Option<PathBuf>,
+
+    /// Stay a learner after joining: a read replica
+    #[arg(long, requires = "join")]
+    learner: bool,
+
     /// How the log is written
     #[arg(long, value_name = "FORMAT", env = LOG_FORMAT_VARIABLE, default_value = "text")]
     log_format: LogFormatName,
@@ -100,6 +122,14 @@ struct Serving {
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
+        let join = match self.join.is_empty() {
+            true => None,
+            false => Some(JoinOptions {
+                token: join_token(self.join_token_file.as_deref())?,
+                seeds: self.join,
+                replica: self.learner,
+            }),
+        };
         let data = match self.data {
             Some(data) => DataDirectory::At(data),
             None => DataDirectory::ThrowAway,
@@ -117,6 +147,7 @@ impl Args {
                 LogFormatName::Text => LogFormat::Text,
                 LogFormatName::Json => LogFormat::Json,
             },
+            join,
             ..ServeOptions::new(data)
         };
         let mut profile = None;
@@ -137,6 +168,31 @@ impl Args {
         }
         served.map_err(error)?;
         Ok(Report::nothing())
+    }
+}
+
+/// The join token: in a file, or in the environment, never in an argument.
+fn join_token(file: Option<&std::path::Path>) -> Result<String, CliError> {
+    let token = match file {
+        Some(path) => {
+            let what = || format!("cannot read the join token in {}", path.display());
+            let found = std::fs::metadata(path).map_err(|error| CliError::io(what(), &error))?;
+            if found.len() > TOKEN_FILE_BYTES_MAX {
+                return Err(CliError::usage(format!(
+                    "{} has {} bytes; a file with a join token has at most {TOKEN_FILE_BYTES_MAX}",
+                    path.display(),
+                    found.len()
+                )));
+            }
+            std::fs::read_to_string(path).map_err(|error| CliError::io(what(), &error))?
+        }
+        None => std::env::var(JOIN_TOKEN_VARIABLE).unwrap_or_default(),
+    };
+    match token.trim() {
+        // A directory that is a node's already needs none.
+        "" if file.is_none() => Ok(String::new()),
+        "" => Err(CliError::usage("the file with the join token is empty")),
+        token => Ok(token.to_owned()),
     }
 }
 
@@ -220,7 +276,9 @@ impl DevProfile {
 /// Why the server did not start, or ended.
 pub(super) fn error(error: ServeError) -> CliError {
     let exit = match &error {
-        ServeError::Open(OpenError::InUse { .. } | OpenError::Removed { .. }) => Exit::Conflict,
+        ServeError::Open(
+            OpenError::InUse { .. } | OpenError::Removed { .. } | OpenError::Alone { .. },
+        ) => Exit::Conflict,
         ServeError::Open(OpenError::Joining { .. }) => Exit::NotAllowed,
         ServeError::Open(OpenError::NewerFormat { .. } | OpenError::Damaged { .. }) => {
             Exit::Invalid

@@ -135,6 +135,14 @@ impl Node {
         self.link.leads()
     }
 
+    /// How many entries that are agreed on this node has not applied yet, as far as it knows.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        let agreed = self.link.metrics().cluster_committed;
+        let applied = self.view().index();
+        agreed.map_or(0, |agreed| agreed.index.saturating_sub(applied))
+    }
+
     /// The members as they were agreed on, as far as this node knows. Who becomes or stops being a voter at
     /// the moment is none.
     #[must_use]

@@ -31,8 +31,10 @@ use crate::raft::record::NodeIdentity;
 use crate::raft::{Payload, Raft};
 use crate::view::View;
 
+/// Memory for decoded pages where a directory is only looked at.
+const LOOKING_CACHE_BYTES: u64 = 1 << 20;
 /// The note in the directory of a node that stays a learner.
-const REPLICA: &str = "replica";
+pub(super) const REPLICA: &str = "replica";
 /// The node of a cluster that begins. Later ones are named by the log.
 const FIRST_NODE: u64 = 1;
 /// The incarnation of a cluster that was never recovered.
@@ -80,6 +82,28 @@ struct Opening {
     data: Arc<Data>,
     view: Arc<ArcSwap<View>>,
     peers: Option<PeerOptions>,
+}
+
+/// Opens the data that belongs to a log, for who only looks.
+pub(super) fn open_parts(
+    directory: &Directory,
+    log: &Log,
+    failure: &Arc<Failure>,
+) -> Result<Applier, OpenError> {
+    let options = NodeOptions {
+        directory: directory.path().to_owned(),
+        cache_bytes: LOOKING_CACHE_BYTES,
+        block_cache_bytes: 0,
+        peers: None,
+    };
+    open_data(&options, directory, failure, log).map(|(_, applier, _)| applier)
+}
+
+/// Lets go of a log that no raft runs on.
+pub(super) fn stop_log(log: &Log, writer: std::thread::JoinHandle<()>) {
+    log.shared.queue.close();
+    // It has nothing to write; it only has to let go of the database.
+    let _ = writer.join();
 }
 
 type Opened = (Arc<Data>, Applier, Arc<ArcSwap<View>>);
@@ -523,7 +547,7 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn log_error(directory: &Directory, error: LogError) -> OpenError {
+pub(super) fn log_error(directory: &Directory, error: LogError) -> OpenError {
     match error {
         LogError::Damaged(reason) => OpenError::Damaged {
             path: directory.path().to_owned(),

@@ -194,6 +194,33 @@ impl Log {
         Ok(())
     }
 
+    /// Everything that is in the log.
+    pub(crate) fn read_all(&self) -> io::Result<Vec<Entry>> {
+        self.read(0, u64::MAX, usize::MAX)
+    }
+
+    /// Appends an entry, replaces the vote and says which node this is, in one synced write. Only where no raft
+    /// runs on the log.
+    pub(crate) fn rewrite(
+        &self,
+        entry: &Entry,
+        vote: &Vote,
+        identity: &record::NodeIdentity,
+    ) -> Result<(), LogError> {
+        let families = Families::of(&self.shared.db)?;
+        let mut encoded = Vec::new();
+        record::encode_entry(entry, &mut encoded);
+        let mut batch = rocksdb::WriteBatch::default();
+        batch.put_cf(families.log, record::entry_key(entry.log_id.index), encoded);
+        batch.put_cf(families.meta, VOTE, record::encode_vote(VOTE, vote));
+        let identity = record::encode_identity(IDENTITY, identity);
+        batch.put_cf(families.meta, IDENTITY, identity);
+        let mut options = rocksdb::WriteOptions::default();
+        options.set_sync(true);
+        self.shared.db.write_opt(batch, &options)?;
+        Ok(())
+    }
+
     /// Writes memtables out and drops what is purged.
     pub(crate) fn flush(&self) -> Result<(), LogError> {
         let families = Families::of(&self.shared.db)?;

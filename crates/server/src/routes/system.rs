@@ -14,6 +14,8 @@ use crate::reply::Reply;
 
 /// The version of the HTTP contract.
 pub const API_VERSION: u32 = 1;
+/// A node that is further behind is not ready.
+pub const READY_LAG_MAX: u64 = 1000;
 
 /// The process answers.
 pub(crate) fn health() -> Reply {
@@ -23,10 +25,14 @@ pub(crate) fn health() -> Reply {
 
 /// Whether requests can be served, and why not.
 pub(crate) fn readiness(app: &App) -> Result<Reply, ApiError> {
-    let status = app.repo().node().status();
+    let node = app.repo().node();
+    let (status, lag) = (node.status(), node.lag());
     let problem = match (&status.failed, status.leader) {
         (Some(reason), _) => Some(format!("the store takes no more writes: {reason}")),
         (None, None) => Some("no leader is known".to_owned()),
+        // A node that has joined and got nothing yet must not say that there is nothing.
+        (None, Some(_)) if status.operation.is_none() => Some("it has got nothing yet".to_owned()),
+        (None, Some(_)) if lag > READY_LAG_MAX => Some(format!("it is {lag} entries behind")),
         (None, Some(_)) => None,
     };
     let ready = problem.is_none();
