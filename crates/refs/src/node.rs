@@ -90,6 +90,16 @@ pub enum OpenError {
         /// What is understood here.
         supported: u32,
     },
+    /// Its cluster has agreed on a version of the protocol that this software does not know.
+    #[error("data directory `{path}` is of a cluster that speaks version {found} of the protocol; this version speaks up to {supported}", path = .path.display())]
+    NewerProtocol {
+        /// Which.
+        path: PathBuf,
+        /// What was agreed on.
+        found: u16,
+        /// What is understood here.
+        supported: u16,
+    },
     /// The node in it was removed from its cluster.
     #[error("data directory `{path}` must not start again: {reason}; empty it to let this machine join as a new node", path = .path.display())]
     Removed {
@@ -288,6 +298,9 @@ impl Node {
 
     fn propose(&self, entry: Bytes) -> Result<Submitted<'_>, TransactError> {
         self.available()?;
+        self.link
+            .may_be_written(&entry)
+            .map_err(TransactError::Unavailable)?;
         let taken = self
             .budget
             .take(entry.len(), BUSY_AFTER)

@@ -276,6 +276,8 @@ pub struct PeerOptions {
     pub tuning: Tuning,
     /// Of a node that joins: it stays a learner.
     pub replica: bool,
+    /// The newest version of the protocol that it speaks: [`PROTOCOL_MAX`], but in tests of mixed versions.
+    pub protocol_max: u16,
 }
 
 /// Time between two heartbeats of a leader.

@@ -20,6 +20,11 @@ const KIND: &str = "proposal";
 const CLUSTER: u8 = 1;
 const TRANSACT: u8 = 2;
 const STAGE: u8 = 3;
+const PROTOCOL: u8 = 4;
+
+/// The version of the protocol whose nodes understand each kind of proposal. A kind that is new gets the version
+/// that brings it, and is not written before every member understands that.
+const UNDERSTOOD_SINCE: [(u8, u16); 4] = [(CLUSTER, 1), (TRANSACT, 1), (STAGE, 1), (PROTOCOL, 1)];
 
 const STAGE_OBJECTS: u8 = 0;
 const STAGE_BODY: u8 = 1;
@@ -45,6 +50,8 @@ pub(crate) enum Proposal {
     Transact(Transact),
     /// A piece of a staged transaction.
     Stage(Stage),
+    /// Every member understands this version of the protocol.
+    Protocol { version: u16 },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -292,6 +299,21 @@ fn put_objects(out: &mut Vec<u8>, objects: &[Encoded]) {
     }
 }
 
+/// Encodes the entry that says that every member understands this version of the protocol.
+pub(crate) fn encode_protocol(version: u16) -> Bytes {
+    let mut out = vec![VERSION, PROTOCOL];
+    out.extend_from_slice(&version.to_le_bytes());
+    out.into()
+}
+
+/// The version of the protocol that a node must know to understand this entry; `None` where this software does
+/// not know the entry.
+pub(crate) fn understood_since(entry: &[u8]) -> Option<u16> {
+    let kind = entry.get(1)?;
+    let known = UNDERSTOOD_SINCE.iter().find(|(known, _)| known == kind)?;
+    (entry.first() == Some(&VERSION)).then_some(known.1)
+}
+
 /// Whether replicating this entry twice does what replicating it once does: its request id sees to it.
 pub(crate) fn is_repeatable(entry: &[u8]) -> bool {
     entry.get(1) == Some(&TRANSACT)
@@ -311,6 +333,9 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<Proposal, DecodeError> {
         },
         TRANSACT => Proposal::Transact(transact(&mut cursor)?),
         STAGE => Proposal::Stage(stage(&mut cursor)?),
+        PROTOCOL => Proposal::Protocol {
+            version: cursor.u16()?,
+        },
         other => return Err(cursor.wrong(format!("{other} is not a proposal known here"))),
     };
     cursor.end()?;
@@ -436,4 +461,25 @@ pub(crate) fn decode_body(bytes: &Bytes) -> Result<Body, DecodeError> {
         reads,
         rows,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_says_since_when_it_is_understood() {
+        assert_eq!(understood_since(&encode_cluster([1; 16], 2)), Some(1));
+        assert_eq!(understood_since(&encode_protocol(9)), Some(1));
+        // Of a version to come.
+        assert_eq!(understood_since(&[VERSION, 200, 0]), None);
+        assert_eq!(understood_since(&[VERSION + 1, CLUSTER]), None);
+        assert_eq!(understood_since(&[]), None);
+    }
+
+    #[test]
+    fn a_raised_protocol_survives_the_way() {
+        let read = decode(&encode_protocol(7)).unwrap();
+        assert_eq!(read, Proposal::Protocol { version: 7 });
+    }
 }

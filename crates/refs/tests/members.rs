@@ -22,6 +22,7 @@ use cluster::{PATIENCE, eventually, tuning};
 use confman_refs::cluster::{
     ChangeError, Force, JoinOptions, MemberChange, MemberRole, begin, recover,
 };
+use confman_refs::peer::PROTOCOL_MAX;
 use confman_refs::testing::MemoryNetwork;
 use confman_refs::{
     Begin, Expect, Node, NodeOptions, OpenError, PeerOptions, RequestId, TransactError, Tuning,
@@ -44,6 +45,8 @@ struct Members {
     place: tempfile::TempDir,
     nodes: BTreeMap<&'static str, Arc<Node>>,
     requests: AtomicU64,
+    /// The newest version of the protocol that nodes speak which are opened from now on.
+    protocol_max: u16,
 }
 
 impl Members {
@@ -54,6 +57,7 @@ impl Members {
             place: tempfile::tempdir().unwrap(),
             nodes: BTreeMap::new(),
             requests: AtomicU64::new(0),
+            protocol_max: PROTOCOL_MAX,
         };
         members.open("a", Begin::Alone, false).unwrap();
         members
@@ -80,6 +84,7 @@ impl Members {
             begin,
             tuning: quick(),
             replica,
+            protocol_max: self.protocol_max,
         };
         let node = Arc::new(Node::open(&NodeOptions {
             peers: Some(peers),
@@ -682,4 +687,68 @@ fn a_node_that_is_alone_has_nothing_to_recover() {
     assert!(matches!(refused, Err(OpenError::Alone { .. })));
     members.restart("a").unwrap();
     members.set("a", "x", "y").unwrap();
+}
+
+/// Were something written that only the newer ones understand, the older ones would have to stop (databend
+/// 19794).
+#[test]
+fn the_protocol_is_raised_when_the_last_member_speaks_it_and_no_older_one_joins_then() {
+    const NEWER: u16 = PROTOCOL_MAX + 1;
+    let mut members = Members::of(&["a", "b", "c"]);
+    let agreed = |members: &Members| members.node("c").cluster().protocol;
+    // Upgraded one after the other.
+    members.protocol_max = NEWER;
+    for name in ["a", "b"] {
+        members.stop(name);
+        members.restart(name).unwrap();
+    }
+    members.set("c", "x", "one").unwrap();
+    let newer = members.node("a").cluster().members;
+    let speak = newer.iter().filter(|state| {
+        state
+            .report
+            .as_ref()
+            .is_some_and(|report| report.protocol.1 == NEWER)
+    });
+    assert_eq!(speak.count(), 2);
+    assert_eq!(agreed(&members), PROTOCOL_MAX);
+    members.stop("c");
+    members.restart("c").unwrap();
+    eventually("the protocol is raised", || agreed(&members) == NEWER);
+    members.set("a", "x", "two").unwrap();
+    members.assert_equal();
+    // It survives a restart of all, and who is too old is not let in.
+    for name in ["a", "b", "c"] {
+        members.stop(name);
+    }
+    for name in ["a", "b", "c"] {
+        members.restart(name).unwrap();
+    }
+    members.set("b", "x", "three").unwrap();
+    assert_eq!(agreed(&members), NEWER);
+    let refused = members.join("d").unwrap_err().to_string();
+    let wanted = format!(
+        "it speaks versions 1 to {PROTOCOL_MAX} of the protocol, this cluster {NEWER} to {NEWER}"
+    );
+    assert!(refused.contains(&wanted), "{refused}");
+}
+
+/// A node that was left at the old version stops at what it does not understand, and says so.
+#[test]
+fn a_node_that_is_too_old_for_the_log_stops_and_says_why() {
+    let mut members = Members::new();
+    members.protocol_max = PROTOCOL_MAX + 1;
+    members.stop("a");
+    members.restart("a").unwrap();
+    eventually("the protocol is raised", || {
+        members.node("a").cluster().protocol == PROTOCOL_MAX + 1
+    });
+    members.stop("a");
+    members.protocol_max = PROTOCOL_MAX;
+    let older = members.restart("a");
+    let said = match older {
+        Err(error) => format!("{error} {:?}", std::error::Error::source(&error)),
+        Ok(()) => members.node("a").status().failed.unwrap_or_default(),
+    };
+    assert!(said.contains("speaks version"), "{said}");
 }

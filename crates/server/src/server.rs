@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use confman_repo::model::PrincipalKind;
 use confman_repo::refs::cluster::{JOIN_WITHIN, JoinOptions, begin};
+use confman_repo::refs::peer::PROTOCOL_MAX;
 use confman_repo::refs::{Node, NodeOptions, PeerOptions, Transport, Tuning};
 use confman_repo::{Repo, RepoOptions, SystemClock, Token};
 use tempfile::TempDir;
@@ -246,6 +247,7 @@ impl StorePeers {
             transport: Arc::clone(&self.transport),
             begin,
             tuning: Tuning::default(),
+            protocol_max: PROTOCOL_MAX,
             replica: self.join.as_ref().is_some_and(|join| join.replica),
         })
     }

@@ -280,9 +280,11 @@ pub(super) fn error(error: ServeError) -> CliError {
             OpenError::InUse { .. } | OpenError::Removed { .. } | OpenError::Alone { .. },
         ) => Exit::Conflict,
         ServeError::Open(OpenError::Joining { .. }) => Exit::NotAllowed,
-        ServeError::Open(OpenError::NewerFormat { .. } | OpenError::Damaged { .. }) => {
-            Exit::Invalid
-        }
+        ServeError::Open(
+            OpenError::NewerFormat { .. }
+            | OpenError::NewerProtocol { .. }
+            | OpenError::Damaged { .. },
+        ) => Exit::Invalid,
         ServeError::Open(OpenError::Io { .. }) => Exit::Failure,
         ServeError::Listen { source, .. }
         | ServeError::AdminToken { source, .. }

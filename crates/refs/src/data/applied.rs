@@ -24,6 +24,8 @@ pub(crate) struct Applied {
     pub(crate) view: Option<ObjectId>,
     /// How many requests have ever been remembered.
     pub(crate) requests: u64,
+    /// The version of the protocol that every member understands, where it is beyond the first.
+    pub(crate) protocol: Option<u16>,
 }
 
 impl Applied {
@@ -42,6 +44,9 @@ impl Applied {
             self.view.as_ref().map(|id| id.as_bytes().as_slice()),
         );
         out.extend_from_slice(&self.requests.to_le_bytes());
+        if let Some(protocol) = self.protocol {
+            out.extend_from_slice(&protocol.to_le_bytes());
+        }
         record::encode_sealed(APPLIED, &out)
     }
 
@@ -69,6 +74,10 @@ impl Applied {
                 None
             },
             requests: cursor.u64()?,
+            protocol: match cursor.remaining() {
+                0 => None,
+                _ => Some(cursor.u16()?),
+            },
         };
         cursor.end()?;
         Ok(applied)

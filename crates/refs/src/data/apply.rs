@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -26,6 +27,7 @@ use super::snapshot::Handle;
 use super::{APPLIED, Data, Families, MEMBERSHIP, encode_target, rows};
 use crate::name::RefName;
 use crate::operation::{Operation, OperationEdit, VIEW_EVERY};
+use crate::peer::{PROTOCOL_MAX, PROTOCOL_MIN};
 use crate::proposal::{self, Body, Piece, Proposal};
 use crate::raft::{Answer, Entry, LogId, Refusal, StoredMembership, record};
 use crate::transaction::{self, Committed, RequestId, Target};
@@ -50,6 +52,10 @@ pub(crate) struct Applier {
     pub(crate) sessions: Sessions,
     oldest: Oldest,
     published: Arc<ArcSwap<View>>,
+    /// The newest version of the protocol that this node understands.
+    pub(crate) protocol_max: u16,
+    /// The version that every member understands.
+    pub(crate) agreed: Arc<AtomicU16>,
 }
 
 impl std::fmt::Debug for Applier {
@@ -128,6 +134,8 @@ impl Applier {
             sessions,
             oldest: Oldest::default(),
             published,
+            protocol_max: PROTOCOL_MAX,
+            agreed: Arc::default(),
         };
         applier.publish();
         Ok(applier)
@@ -146,6 +154,8 @@ impl Applier {
 
     fn publish(&self) {
         self.published.store(Arc::new(self.view()));
+        let agreed = self.applied.protocol.unwrap_or(PROTOCOL_MIN);
+        self.agreed.store(agreed, Ordering::Relaxed);
     }
 
     /// Applies the entries, writes what they did, and only then publishes the view. The answers are
@@ -194,6 +204,17 @@ impl Applier {
         let outcome = match proposal::decode(&payload.0).map_err(|error| not_understood(&error))? {
             Proposal::Cluster { cluster, .. } => {
                 self.applied.cluster.get_or_insert(cluster);
+                return Ok(Answer::Nothing);
+            }
+            Proposal::Protocol { version } if version > self.protocol_max => {
+                let newest = self.protocol_max;
+                return Err(not_understood(&format!(
+                    "the cluster speaks version {version} of the protocol, this node up to {newest}"
+                )));
+            }
+            Proposal::Protocol { version } => {
+                let before = self.applied.protocol.unwrap_or(PROTOCOL_MIN);
+                self.applied.protocol = Some(before.max(version));
                 return Ok(Answer::Nothing);
             }
             Proposal::Stage(stage) => self.stage(data, batch, stage)?,
@@ -500,8 +521,20 @@ impl Applier {
 
     /// Takes over the state of a snapshot whose tables and objects are on disk.
     pub(crate) fn reload(&mut self) -> io::Result<()> {
+        let (protocol_max, agreed) = (self.protocol_max, Arc::clone(&self.agreed));
         *self = Self::load(Arc::clone(&self.data), Arc::clone(&self.published))?;
-        Ok(())
+        self.protocol_max = protocol_max;
+        self.agreed = agreed;
+        self.publish();
+        match self.applied.protocol {
+            Some(version) if version > protocol_max => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "the cluster speaks version {version} of the protocol, this node up to {protocol_max}"
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

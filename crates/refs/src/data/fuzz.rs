@@ -59,6 +59,7 @@ pub(crate) fn table_seeds() -> Vec<Vec<u8>> {
         time_ms: 7,
     };
     let applied = applied::Applied {
+        protocol: None,
         last: Some(record::log_id(3, 1, 7)),
         cluster: Some([1; 16]),
         operation: Some(id),

@@ -5,6 +5,7 @@
 //! INVARIANT: an entry is sent again after an unknown outcome only if its request id makes that harmless.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(crate) struct Link {
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) about: Arc<About>,
     pub(crate) admit: Arc<OnceLock<Arc<Admit>>>,
+    /// The version of the protocol that every member is known to understand.
+    pub(crate) agreed: Arc<AtomicU16>,
     pub(crate) reads: Arc<Rounds<Result<u64, String>>>,
     /// How long a leader may be missing before somebody who needs one is told so.
     pub(crate) leader_within: Duration,
@@ -105,7 +108,40 @@ impl Link {
 
     /// The version of the protocol that all members are known to understand.
     pub(crate) fn agreed_protocol(&self) -> u16 {
-        self.about.protocol.0
+        self.agreed.load(Ordering::Relaxed)
+    }
+
+    /// Whether every member understands this entry. A member that is newer than the leader could hand it one that
+    /// the others would stop at.
+    pub(crate) fn may_be_written(&self, entry: &[u8]) -> Result<(), String> {
+        match proposal::understood_since(entry) {
+            Some(since) if since <= self.agreed_protocol() => Ok(()),
+            Some(since) => Err(format!(
+                "it takes version {since} of the protocol, and not every member speaks more than {}",
+                self.agreed_protocol()
+            )),
+            None => Err("the leader is too old to understand it".to_owned()),
+        }
+    }
+
+    /// As the leader: raises the version of the protocol to what every member understands.
+    pub(super) async fn raise_protocol(&self) {
+        let membership = Arc::clone(&self.metrics().committed_membership_config);
+        let reports = membership.nodes().map(|(node, _)| self.report_of(*node));
+        let newest = futures::future::join_all(reports)
+            .await
+            .into_iter()
+            .map(|report| report.map(|report| report.protocol.1))
+            .min()
+            .flatten();
+        let Some(version) = newest.filter(|version| *version > self.agreed_protocol()) else {
+            return;
+        };
+        let entry = proposal::encode_protocol(version);
+        match self.raft.client_write(Payload(entry)).await {
+            Ok(_) => tracing::info!("all members speak version {version} of the protocol"),
+            Err(error) => tracing::debug!("the protocol stays as it is: {error}"),
+        }
     }
 
     /// Whether there is anybody but this node.
@@ -511,6 +547,9 @@ impl Link {
                 if !self.leads() {
                     return Told::NotLeader(self.metrics().current_leader);
                 }
+                if let Err(reason) = self.may_be_written(&entry) {
+                    return Told::Unavailable(reason);
+                }
                 let Some(_taken) = self.budget.take(entry.len(), Duration::ZERO) else {
                     return Told::Busy;
                 };
@@ -536,11 +575,10 @@ impl Link {
             return Told::Unavailable("this node does not let others in yet".to_owned());
         };
         let (oldest, newest) = join.protocol;
-        let agreed = self.about.protocol;
-        if newest < agreed.0 || oldest > agreed.1 {
+        let (agreed, known) = (self.agreed_protocol(), self.about.protocol.1);
+        if newest < agreed || oldest > known {
             return Told::NotAdmitted(format!(
-                "it speaks versions {oldest} to {newest} of the protocol, this cluster {} to {}",
-                agreed.0, agreed.1
+                "it speaks versions {oldest} to {newest} of the protocol, this cluster {agreed} to {known}"
             ));
         }
         let address = join.address.clone();

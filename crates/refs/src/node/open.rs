@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -200,6 +200,19 @@ impl Opening {
             .enable_all()
             .build()
             .map_err(|error| io_error(&path, "start raft's threads", error))?;
+        let mut applier = applier;
+        applier.protocol_max = self.protocol_max();
+        let found = applier.applied.protocol.unwrap_or_default();
+        if found > applier.protocol_max {
+            let supported = applier.protocol_max;
+            stop(runtime, &self.log, writer);
+            return Err(OpenError::NewerProtocol {
+                path,
+                found,
+                supported,
+            });
+        }
+        let agreed = Arc::clone(&applier.agreed);
         let gate = Arc::new(Gate::new(applier.applied.last.map_or(0, |last| last.index)));
         let on_applied = Arc::clone(&gate);
         let applier = Arc::new(Mutex::new(applier));
@@ -245,7 +258,8 @@ impl Opening {
             }
         };
         let counters = Arc::clone(&self.log.shared.counters);
-        let link = match self.link(cluster_id, identity, &raft, &gate) {
+        let protocol_max = self.protocol_max();
+        let link = match self.link(cluster_id, identity, &raft, &gate, agreed) {
             Ok(link) => link,
             Err(error) => {
                 stop(runtime, &self.log, writer);
@@ -260,7 +274,10 @@ impl Opening {
         };
         Ok(Node {
             directory: self.directory,
-            identity: PeerIdentity::member(cluster_id, identity.node_id, identity.incarnation),
+            identity: PeerIdentity {
+                protocol_max,
+                ..PeerIdentity::member(cluster_id, identity.node_id, identity.incarnation)
+            },
             answerer: Arc::new(answerer),
             data: self.data,
             view: self.view,
@@ -281,6 +298,13 @@ impl Opening {
         })
     }
 
+    /// The newest version of the protocol that the node speaks.
+    fn protocol_max(&self) -> u16 {
+        self.peers
+            .as_ref()
+            .map_or(PROTOCOL_MAX, |peers| peers.protocol_max)
+    }
+
     /// What the node needs to work with the others.
     fn link(
         &self,
@@ -288,12 +312,13 @@ impl Opening {
         identity: NodeIdentity,
         raft: &Raft,
         gate: &Arc<Gate>,
+        agreed: Arc<AtomicU16>,
     ) -> Result<Link, OpenError> {
         let replica = read_note(self.directory.path(), REPLICA)
             .map_err(|error| io_error(self.directory.path(), "read its notes", error))?;
         let about = About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            protocol: (PROTOCOL_MIN, PROTOCOL_MAX),
+            protocol: (PROTOCOL_MIN, self.protocol_max()),
             url: OnceLock::new(),
             replica: replica.is_some(),
         };
@@ -313,6 +338,7 @@ impl Opening {
                 .map(|peers| Arc::clone(&peers.transport)),
             about: Arc::new(about),
             admit: Arc::default(),
+            agreed,
             reads: Arc::default(),
             leader_within: tuning.unwrap_or_default().election_max,
         })

@@ -16,6 +16,8 @@ const FINISH_AFTER: Duration = Duration::from_secs(5);
 /// How often a member that does not lead asks whether it still is one: who was removed is sent nothing any
 /// more, and would believe in its last leader for ever.
 const ASK_STANDING_EVERY: Duration = Duration::from_secs(5);
+/// How often the members are asked which protocol they speak, while the leader speaks more than was agreed on.
+const RAISE_EVERY: Duration = Duration::from_secs(1);
 /// How long a member may take to answer that.
 const STANDING_WITHIN: Duration = Duration::from_secs(2);
 
@@ -26,6 +28,8 @@ struct Seen {
     keeps_up_since: Option<Instant>,
     /// Since when a change of the members is half done.
     joint_since: Option<Instant>,
+    /// When the members were asked last which protocol they speak.
+    protocol_at: Option<Instant>,
     /// When the leader was asked last whether this node is a member.
     asked_at: Option<Instant>,
     /// Whether the members that were agreed on have had this node among them.
@@ -48,6 +52,7 @@ pub(super) async fn run(link: Link, promote_after: Duration, removed: impl FnOnc
             return;
         }
         finish_change(&link, &metrics, &mut seen).await;
+        raise_protocol(&link, &metrics, &mut seen).await;
         ask_to_vote(&link, &metrics, &mut seen, promote_after).await;
     }
 }
@@ -73,6 +78,20 @@ async fn finish_change(link: &Link, metrics: &Metrics, seen: &mut Seen) {
     if let Err(error) = link.raft.change_membership(wanted, false).await {
         tracing::warn!("the change could not be finished: {error}");
     }
+}
+
+/// Once all members understand more than what was agreed on, that is agreed on.
+async fn raise_protocol(link: &Link, metrics: &Metrics, seen: &mut Seen) {
+    let leads = metrics.current_leader == Some(link.node_id);
+    let more = link.about.protocol.1 > link.agreed_protocol();
+    let asked_lately = seen
+        .protocol_at
+        .is_some_and(|asked| asked.elapsed() < RAISE_EVERY);
+    if !leads || !more || asked_lately {
+        return;
+    }
+    seen.protocol_at = Some(Instant::now());
+    link.raise_protocol().await;
 }
 
 /// A learner that is no read replica asks to vote once it has kept up for a while.

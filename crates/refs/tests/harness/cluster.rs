@@ -78,6 +78,7 @@ impl Cluster {
             begin,
             tuning: self.tuning,
             replica: false,
+            protocol_max: confman_refs::peer::PROTOCOL_MAX,
         });
         options
     }
