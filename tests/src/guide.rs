@@ -1,11 +1,13 @@
 //! Guides whose sessions are run as they are written.
 //!
 //! In a block that begins with ```` ```console ````, a line `NAME$ COMMAND` is run by NAME, with what is in
-//! `NAME.token` as their token; lines that begin with `> ` go on with it. The lines up to the next prompt
+//! `NAME.token` as their token, and `$ COMMAND` by the administrator; lines that begin with `> ` go on with it.
+//! Everybody stays in the directory that their last command left them in. The server that a guide starts
+//! with `confman serve` is there already. The lines up to the next prompt
 //! are what it says, stdout and stderr together, exactly, but for `…`, which stands for anything in a line
 //! or, alone, for any lines. A command without such lines may say what it likes. `# exit N` at the end of
 //! a command is the exit code it must have, otherwise 0; `# until it says so` runs it again until it says
-//! what is written. `<!-- restart the server -->` between blocks does just that.
+//! what is written. `<!-- stop the server -->` and `<!-- restart the server -->` between blocks do just that.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,12 +21,19 @@ use crate::server::Server;
 const UNTIL_TIME_MAX: Duration = Duration::from_secs(60);
 /// The line between blocks that starts the server again.
 const RESTART: &str = "<!-- restart the server -->";
+/// The line between blocks that ends the server.
+const STOP: &str = "<!-- stop the server -->";
+/// Who types where no name is written.
+const ADMIN: &str = "admin";
+/// What a command begins with that starts the server.
+const SERVE: &str = "confman serve";
 /// What stands for anything.
 const ANYTHING: &str = "…";
 
 /// What a guide has its reader do.
 #[derive(Debug)]
 enum Step {
+    Stop,
     Restart,
     Run {
         line: usize,
@@ -73,6 +82,7 @@ impl Guide {
         let mut ran = 0;
         for step in std::mem::take(&mut self.steps) {
             match step {
+                Step::Stop => self.server.kill(),
                 Step::Restart => {
                     let data = self.server.data().to_owned();
                     self.server.kill();
@@ -122,9 +132,15 @@ impl Guide {
         path.extend(std::env::split_paths(
             &std::env::var_os("PATH").unwrap_or_default(),
         ));
+        let place = home.join("place");
+        let left = std::fs::read_to_string(&place).unwrap_or_default();
+        let script = format!("{{ {command}\n}} 2>&1\ncode=$?\npwd > \"$HOME/place\"\nexit $code");
         let output = Command::new("bash")
-            .args(["-c", &format!("{{ {command}\n}} 2>&1")])
-            .current_dir(directory)
+            .args(["-c", &script])
+            .current_dir(match left.trim_end() {
+                "" => directory,
+                left => Path::new(left),
+            })
             .env_clear()
             .env("PATH", std::env::join_paths(path).expect("a path"))
             .env("HOME", &home)
@@ -151,10 +167,13 @@ fn steps(text: &str) -> Vec<Step> {
     for (at, line) in text.lines().enumerate() {
         if line.starts_with("```") {
             in_session = line == "```console";
+        } else if line == STOP {
+            steps.push(Step::Stop);
         } else if line == RESTART {
             steps.push(Step::Restart);
         } else if in_session {
             match (prompt(line), line.strip_prefix("> "), steps.last_mut()) {
+                (Some((_, command)), _, _) if command.starts_with(SERVE) => {}
                 (Some((who, command)), _, _) => steps.push(step(at + 1, who, command)),
                 (None, Some(more), Some(Step::Run { command, says, .. })) if says.is_empty() => {
                     command.push('\n');
@@ -169,6 +188,9 @@ fn steps(text: &str) -> Vec<Step> {
 }
 
 fn prompt(line: &str) -> Option<(&str, &str)> {
+    if let Some(command) = line.strip_prefix("$ ") {
+        return Some((ADMIN, command));
+    }
     let (who, command) = line.split_once("$ ")?;
     let is_name = !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_lowercase());
     is_name.then_some((who, command))

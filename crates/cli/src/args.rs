@@ -329,6 +329,9 @@ mod tests {
             "fsck --data DIR",
             "fsck",
             "config show",
+            "config --show-origin",
+            "diff /a /b -y --reveal",
+            "diff --patch",
             "completions zsh",
             "version --remote",
         ] {

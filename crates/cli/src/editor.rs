@@ -14,7 +14,7 @@ use crate::input::Input;
 use crate::interrupt;
 
 /// Where the editor is named, first found first.
-const VARIABLES: [&str; 3] = ["CONFMAN_EDITOR", "VISUAL", "EDITOR"];
+pub(crate) const VARIABLES: [&str; 3] = ["CONFMAN_EDITOR", "VISUAL", "EDITOR"];
 
 /// Opens `bytes` in the editor, in a file that only this user can read, and gives what was saved. A line
 /// end that editors put behind the last line does not count where there was none before.

@@ -14,6 +14,7 @@ mod args;
 mod browser;
 mod commands;
 mod comparison;
+mod completion;
 mod context;
 mod draft;
 mod editor;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
     if let Some(code) = supervisor::become_child(|| args::GlobalArgs::default().ui()) {
         return code;
     }
-    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
+    clap_complete::CompleteEnv::with_factory(|| completion::completing(Cli::command())).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

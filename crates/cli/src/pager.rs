@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// What is used where neither `CONFMAN_PAGER` nor `PAGER` says otherwise.
-const PAGER_DEFAULT: &str = "less";
+pub(crate) const PAGER_DEFAULT: &str = "less";
 /// Options for `less` where `LESS` is not set: leave at once what fits on a screen, keep colours,
 /// keep the screen.
 const LESS_DEFAULT: &str = "FRX";

@@ -11,6 +11,7 @@ pub(crate) mod fsck;
 pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod impact;
+mod mask;
 pub(crate) mod namespace;
 pub(crate) mod operation;
 pub(crate) mod publication;

@@ -17,6 +17,9 @@ use crate::progress::Progress;
 use crate::report::{Body, Items, Output, Report};
 use crate::text::{Role, Text, escape_lines};
 
+/// Columns where nobody says how many there are.
+const WIDTH_DEFAULT: usize = 160;
+
 /// How to talk to whoever started this.
 #[derive(Debug, Clone)]
 pub(crate) struct Ui {
@@ -82,6 +85,26 @@ impl Ui {
     /// Whether a person reads stdout.
     pub(crate) fn is_terminal(&self) -> bool {
         self.stdout_is_terminal
+    }
+
+    /// What `--color` says, where it says something.
+    pub(crate) fn color_chosen(&self) -> Option<&'static str> {
+        match self.color {
+            ColorChoice::Never => Some("never"),
+            ColorChoice::Always | ColorChoice::AlwaysAnsi => Some("always"),
+            ColorChoice::Auto => None,
+        }
+    }
+
+    /// Columns of the terminal; many where stdout is none.
+    pub(crate) fn width(&self) -> usize {
+        #[cfg(unix)]
+        if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
+            && size.ws_col > 0
+        {
+            return usize::from(size.ws_col);
+        }
+        WIDTH_DEFAULT
     }
 
     /// Prints a report and says how the run ends.

@@ -13,7 +13,9 @@ use crate::text::Text;
 ///   confman completions fish > ~/.config/fish/completions/confman.fish
 ///
 /// The line asks confman itself at the start of each shell, so that it never is out of
-/// date. Changes nothing.
+/// date. Namespaces, keys, revisions, drafts, tags and requests come from the server, where
+/// it answers within a second. In bash the line also takes `:` and `@` out of what ends a
+/// word (COMP_WORDBREAKS), because addresses have them. Changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -34,7 +36,9 @@ enum Shell {
 impl Shell {
     fn line(self) -> &'static str {
         match self {
-            Self::Bash => "source <(COMPLETE=bash confman)",
+            Self::Bash => {
+                "COMP_WORDBREAKS=${COMP_WORDBREAKS//[:@]/}; source <(COMPLETE=bash confman)"
+            }
             Self::Zsh => "source <(COMPLETE=zsh confman)",
             Self::Fish => "COMPLETE=fish confman | source",
             Self::Elvish => "eval (E:COMPLETE=elvish confman | slurp)",

@@ -2,10 +2,13 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::editor::VARIABLES;
 use crate::error::CliError;
+use crate::pager::PAGER_DEFAULT;
 use crate::profile::Profiles;
+use crate::reading::mirror_directory;
 use crate::render::columns;
-use crate::report::Report;
+use crate::report::{Report, output};
 use crate::settings::{Sourced, TokenPlace};
 use crate::text::{Role, Text};
 
@@ -13,6 +16,7 @@ use crate::text::{Role, Text};
 ///
 /// Examples:
 ///   confman config show
+///   confman config --show-origin                 # every setting, and what decides it
 ///   confman config show --json
 ///
 /// Flags win over the environment (CONFMAN_SERVER, CONFMAN_TOKEN, CONFMAN_TOKEN_FILE,
@@ -21,8 +25,12 @@ use crate::text::{Role, Text};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
+    /// Every setting of the command line, and what decides it
+    #[arg(long)]
+    show_origin: bool,
+
     #[command(subcommand)]
-    command: ConfigCommand,
+    command: Option<ConfigCommand>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,7 +57,14 @@ struct ShownProfile {
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
-        let ConfigCommand::Show = self.command;
+        let (None | Some(ConfigCommand::Show)) = self.command;
+        if self.show_origin {
+            return Ok(Report::stream(
+                every_setting(cx)?
+                    .into_iter()
+                    .map(|setting| Ok(output(setting, render_setting))),
+            ));
+        }
         let path = Profiles::path()?;
         let profiles = Profiles::load(&path)?;
         let settings = cx.settings()?;
@@ -76,6 +91,86 @@ impl Args {
         };
         Ok(Report::one(shown, render))
     }
+}
+
+/// A setting of the command line.
+#[derive(Serialize)]
+struct Setting {
+    name: &'static str,
+    value: Option<String>,
+    /// What decides it, in words.
+    origin: String,
+}
+
+/// Every setting, and what decides it: a flag, the environment, the working copy, a profile, or nothing.
+fn every_setting(cx: &Context) -> Result<Vec<Setting>, CliError> {
+    let settings = cx.settings()?;
+    let path = Profiles::path()?;
+    let active = Profiles::load(&path)?.active;
+    let chosen = cx.flags().profile;
+    let setting = |name, found: Option<(String, String)>, otherwise: &str| match found {
+        Some((value, origin)) => Setting {
+            name,
+            value: Some(value),
+            origin,
+        },
+        None => Setting {
+            name,
+            value: None,
+            origin: otherwise.to_owned(),
+        },
+    };
+    let variable = |names: &[&str]| {
+        names.iter().find_map(|name| {
+            let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+            Some((value, (*name).to_owned()))
+        })
+    };
+    let default = |value: &str| Some((value.to_owned(), "the default".to_owned()));
+    let server = settings.server.map(|server| (server.value, server.from));
+    let token = settings.token.map(|token| match token.value {
+        TokenPlace::Inline(_) => ("(not shown)".to_owned(), token.from),
+        TokenPlace::File(file) => (file.display().to_string(), token.from),
+    });
+    let profile = chosen
+        .map(|name| (name, "--profile".to_owned()))
+        .or_else(|| variable(&["CONFMAN_PROFILE"]))
+        .or_else(|| active.map(|name| (name, path.display().to_string())));
+    let color = match cx.ui.color_chosen() {
+        Some(when) => Some((when.to_owned(), "--color".to_owned())),
+        None => variable(&["NO_COLOR"])
+            .map(|(_, name)| ("never".to_owned(), name))
+            .or_else(|| default("on a terminal")),
+    };
+    Ok(vec![
+        setting("server", server, "nothing names one"),
+        setting("token", token, "nothing names one"),
+        setting("profile", profile, "none is active"),
+        setting("color", color, ""),
+        setting(
+            "pager",
+            variable(&["CONFMAN_PAGER", "PAGER"]).or_else(|| default(PAGER_DEFAULT)),
+            "",
+        ),
+        setting("editor", variable(&VARIABLES), "nothing names one"),
+        setting(
+            "mirror",
+            variable(&["CONFMAN_MIRROR"])
+                .or_else(|| default(&mirror_directory()?.display().to_string())),
+            "there is no HOME",
+        ),
+    ])
+}
+
+fn render_setting(setting: &Setting) -> Text {
+    let mut text = Text::new();
+    text.push(Role::Heading, setting.name).plain(" = ");
+    match &setting.value {
+        Some(value) => text.plain(value),
+        None => text.faint("none"),
+    };
+    text.faint(&format!("  ← {}", setting.origin)).end_line();
+    text
 }
 
 fn render(shown: &Shown) -> Text {

@@ -1,7 +1,8 @@
 use confman_api::commit::{ComparedSide, Comparison};
 use confman_client::client::CompareQuery;
 use confman_client::working_copy::Side;
-use confman_model::{EntryDiff, Key, Namespace, Revision};
+use confman_model::json::{Pointer, quote};
+use confman_model::{Entry, EntryDiff, Key, Namespace, Revision, Value};
 
 use crate::comparison;
 use crate::context::Context;
@@ -9,9 +10,12 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::place::Place;
 use crate::render;
-use crate::render::diff::Detail;
+use crate::render::diff::{Detail, Secrets, View};
 use crate::report::Report;
 use crate::working_directory::{Here, find, namespace_or_here};
+
+/// Fewest columns of a terminal in which two sides have room beside each other.
+const SIDES_WIDTH_MIN: usize = 80;
 
 /// Show what differs, by meaning: per key, inside JSON per path
 ///
@@ -22,9 +26,11 @@ use crate::working_directory::{Here, find, namespace_or_here};
 ///   confman diff /teams/payments@published~1 /teams/payments
 ///   confman diff /teams/payments /teams/refunds --stat    # two namespaces
 ///   confman diff @v2.1:limits @published:limits           # one key, in a working copy
+///   confman diff /staging /production --patch             # what to change, as a JSON Patch
 ///
 /// The old side comes first. Reordered members of JSON and `1.0` for `1` are the same,
-/// written differently. Changes nothing; with --exit-code a difference ends with 1.
+/// written differently. Values whose names say that they are secrets are masked, but for
+/// --json and --patch. Changes nothing; with --exit-code a difference ends with 1.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -48,6 +54,18 @@ pub(crate) struct Args {
     #[arg(long, group = "detail")]
     text: bool,
 
+    /// Both sides beside each other; where the terminal is too narrow, as without this
+    #[arg(long, short = 'y', group = "detail")]
+    side_by_side: bool,
+
+    /// A JSON Patch (RFC 6902) that makes the new side of the old one, as an object of keys and values
+    #[arg(long, group = "detail")]
+    patch: bool,
+
+    /// Show values that look like secrets by their names, instead of masking them
+    #[arg(long)]
+    reveal: bool,
+
     /// End with exit code 1 if there is a difference
     #[arg(long)]
     exit_code: bool,
@@ -65,11 +83,17 @@ enum Compared {
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         let key = common_key(self.from.as_ref(), self.to.as_ref())?;
-        let detail = match (self.stat, self.name_only, self.text) {
-            (true, _, _) => Detail::Stat,
-            (_, true, _) => Detail::NameOnly,
-            (_, _, true) => Detail::Text,
+        let side_by_side = self.side_by_side.then(|| cx.ui.width());
+        let detail = match (self.stat, self.name_only, self.text, side_by_side) {
+            (true, _, _, _) => Detail::Stat,
+            (_, true, _, _) => Detail::NameOnly,
+            (_, _, true, _) => Detail::Text,
+            (_, _, _, Some(width)) if width >= SIDES_WIDTH_MIN => Detail::SideBySide { width },
             _ => Detail::Semantic,
+        };
+        let view = View {
+            detail,
+            secrets: Secrets::revealed(self.reveal),
         };
         let here = find()?;
         let (document, diffs) = match compared(self.from, self.to, here.is_some())? {
@@ -84,11 +108,47 @@ impl Args {
             true => Exit::Failure,
             false => Exit::Ok,
         };
+        if self.patch {
+            return Ok(Report::bytes(patch(&diffs)).exiting(exit));
+        }
         Ok(
-            Report::one(document, move |_| render::diff::diffs(&diffs, detail))
+            Report::one(document, move |_| render::diff::diffs(&diffs, view))
                 .paged()
                 .exiting(exit),
         )
+    }
+}
+
+/// A JSON Patch over the object of keys and values. The old values are tested before anything changes.
+fn patch(diffs: &[EntryDiff]) -> Vec<u8> {
+    let (mut tests, mut changes) = (Vec::new(), Vec::new());
+    for diff in diffs {
+        let path = quote(Pointer::root().member(diff.key.as_str()).as_str());
+        let side = |entry: &Option<Entry>| {
+            let value = entry.as_ref().and_then(Entry::value);
+            value.map(Value::to_json)
+        };
+        let (old, new) = (side(&diff.old), side(&diff.new));
+        if old == new {
+            continue;
+        }
+        if let Some(old) = &old {
+            tests.push(format!(
+                r#"{{"op": "test", "path": {path}, "value": {old}}}"#
+            ));
+        }
+        changes.push(match (old, new) {
+            (_, None) => format!(r#"{{"op": "remove", "path": {path}}}"#),
+            (None, Some(new)) => format!(r#"{{"op": "add", "path": {path}, "value": {new}}}"#),
+            (Some(_), Some(new)) => {
+                format!(r#"{{"op": "replace", "path": {path}, "value": {new}}}"#)
+            }
+        });
+    }
+    tests.append(&mut changes);
+    match tests.is_empty() {
+        true => b"[]\n".to_vec(),
+        false => format!("[\n  {}\n]\n", tests.join(",\n  ")).into_bytes(),
     }
 }
 
@@ -284,6 +344,33 @@ mod tests {
                 format!("remote {} → {}", remote(&from), remote(&to))
             }
         }
+    }
+
+    #[test]
+    fn a_patch_tests_the_old_values_and_makes_the_new_ones() {
+        let value = |json: &str| {
+            let entry_type = Value::infer(json);
+            let value = Value::from_json(entry_type, json, &Default::default()).unwrap();
+            Some(Entry::of(value))
+        };
+        let between = |key: &str, old: Option<Entry>, new: Option<Entry>| {
+            EntryDiff::between(&key.parse().unwrap(), old.as_ref(), new.as_ref()).unwrap()
+        };
+        let diffs = [
+            between("a/b", value("1"), value("2.0")),
+            between("new", None, value("{\"k\": \"v\"}")),
+            between("old", value("\"x\""), Some(Entry::unset())),
+        ];
+        insta::assert_snapshot!(String::from_utf8(patch(&diffs)).unwrap(), @r#"
+        [
+          {"op": "test", "path": "/a~1b", "value": 1},
+          {"op": "test", "path": "/old", "value": "x"},
+          {"op": "replace", "path": "/a~1b", "value": 2.0},
+          {"op": "add", "path": "/new", "value": {"k": "v"}},
+          {"op": "remove", "path": "/old"}
+        ]
+        "#);
+        assert_eq!(patch(&[]), b"[]\n");
     }
 
     #[test]

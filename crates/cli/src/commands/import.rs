@@ -17,6 +17,7 @@ use crate::comparison;
 use crate::context::{Connection, Context};
 use crate::draft;
 use crate::error::{CliError, chain, issue_item, item_line, problem_item};
+use crate::exit::Exit;
 use crate::foreign::{self, Source};
 use crate::input::Input;
 use crate::place::{Place, name};
@@ -91,6 +92,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["git", "publish"])]
     dry_run: bool,
 
+    /// With --dry-run: end with exit code 1 if something would change
+    #[arg(long, requires = "dry_run")]
+    exit_code: bool,
+
     /// Also remove the keys of the namespace that the import lacks
     #[arg(long, conflicts_with = "git")]
     prune: bool,
@@ -155,7 +160,11 @@ impl Args {
                 let values = self.values(cx, file, &current)?;
                 let diffs = foreign::differences(&current, &values, self.prune)?;
                 if self.dry_run {
-                    return dry(diffs);
+                    let exit = match self.exit_code && !diffs.is_empty() {
+                        true => Exit::Failure,
+                        false => Exit::Ok,
+                    };
+                    return Ok(dry(diffs)?.exiting(exit));
                 }
                 if diffs.is_empty() {
                     cx.ui
@@ -215,7 +224,7 @@ fn dry(diffs: Vec<EntryDiff>) -> Result<Report, CliError> {
     let changes = diffs.iter().map(comparison::change_of);
     let changes: Vec<EntryChange> = changes.collect::<Result<_, _>>()?;
     Ok(Report::one(changes, move |_| {
-        let mut text = render::diff::diffs(&diffs, Detail::Semantic);
+        let mut text = render::diff::diffs(&diffs, Detail::Semantic.into());
         let kinds = diffs.iter().map(|diff| diff.kind);
         text.faint(&render::diff::summary(kinds)).end_line();
         text

@@ -18,7 +18,7 @@ use crate::error::{CliError, chain};
 use crate::exit::Exit;
 use crate::place::{Place, name};
 use crate::render;
-use crate::render::diff::Detail;
+use crate::render::diff::{Detail, Secrets, View};
 use crate::report::{Report, output};
 use crate::text::short;
 use crate::working_directory::{find, namespace_or_here};
@@ -86,6 +86,9 @@ enum RequestCommand {
         /// The values as text, line by line
         #[arg(long, group = "detail")]
         text: bool,
+        /// Show values that look like secrets by their names, instead of masking them
+        #[arg(long)]
+        reveal: bool,
     },
     /// Show its blast radius: every namespace and key whose effective value it would change
     ///
@@ -304,13 +307,16 @@ impl Args {
                 namespace,
                 stat,
                 text,
+                reveal,
             } => {
                 let detail = match (stat, text) {
                     (true, _) => Detail::Stat,
                     (_, true) => Detail::Text,
                     _ => Detail::Semantic,
                 };
-                return diff(cx, &connection, request, namespace.as_ref(), detail);
+                let secrets = Secrets::revealed(reveal);
+                let view = View { detail, secrets };
+                return diff(cx, &connection, request, namespace.as_ref(), view);
             }
             RequestCommand::Impact { request } => {
                 let found = connection.wait(client.request_impact(request.0))?;
@@ -574,7 +580,7 @@ fn diff(
     connection: &Connection,
     request: Number,
     namespace: Option<&Namespace>,
-    detail: Detail,
+    view: View,
 ) -> Result<Report, CliError> {
     let number = request.0;
     let found = connection.wait(connection.client.request(number))?;
@@ -603,7 +609,7 @@ fn diff(
     let several = found.targets.len() > 1;
     let (pages, diffs): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
     Ok(Report::one(pages, move |pages| {
-        render::request::diff(pages, &diffs, detail, several)
+        render::request::diff(pages, &diffs, view, several)
     })
     .paged())
 }

@@ -87,7 +87,8 @@ impl Args {
             .because("rolling back would change nothing"));
         }
         if !self.yes {
-            cx.ui.say(&render::diff::diffs(&changes, Detail::Semantic));
+            cx.ui
+                .say(&render::diff::diffs(&changes, Detail::Semantic.into()));
         }
         let what = summary(changes.iter().map(|change| change.kind));
         let question = format!(

@@ -10,7 +10,7 @@ use crate::error::CliError;
 use crate::local_commit;
 use crate::place::Place;
 use crate::render;
-use crate::render::diff::Detail;
+use crate::render::diff::{Detail, Secrets, View};
 use crate::report::Report;
 use crate::working_directory::{find, namespace_or_here};
 
@@ -37,6 +37,10 @@ pub(crate) struct Args {
     /// The changed keys alone
     #[arg(long)]
     name_only: bool,
+
+    /// Show values that look like secrets by their names, instead of masking them
+    #[arg(long)]
+    reveal: bool,
 }
 
 /// What `--json` prints of a commit.
@@ -57,6 +61,10 @@ impl Args {
             (_, true) => Detail::NameOnly,
             _ => Detail::Semantic,
         };
+        let view = View {
+            detail,
+            secrets: Secrets::revealed(self.reveal),
+        };
         if place.namespace.is_none()
             && let Some(here) = find()?
         {
@@ -71,7 +79,7 @@ impl Args {
                         local_commit::document(&logged),
                         changes,
                         diffs,
-                        detail,
+                        view,
                     ));
                 }
                 // What the mirror lacks the server may have.
@@ -80,7 +88,7 @@ impl Args {
             }
         }
         let namespace = namespace_or_here(place.namespace.as_ref())?;
-        remote(cx, &namespace, &place.revision.unwrap_or_default(), detail)
+        remote(cx, &namespace, &place.revision.unwrap_or_default(), view)
     }
 }
 
@@ -107,7 +115,7 @@ fn remote(
     cx: &Context,
     namespace: &Namespace,
     revision: &Revision,
-    detail: Detail,
+    view: View,
 ) -> Result<Report, CliError> {
     let connection = cx.connect()?;
     let commit = connection.wait(connection.client.commit(namespace, revision))?;
@@ -124,7 +132,7 @@ fn remote(
         }
         None => first_entries(&connection, namespace, &commit)?,
     };
-    Ok(report(commit, changes, diffs, detail))
+    Ok(report(commit, changes, diffs, view))
 }
 
 /// What the first commit of a namespace added: all that is in it.
@@ -161,15 +169,10 @@ fn first_entries(
     Ok((changes, diffs))
 }
 
-fn report(
-    commit: Commit,
-    changes: Vec<EntryChange>,
-    diffs: Vec<EntryDiff>,
-    detail: Detail,
-) -> Report {
+fn report(commit: Commit, changes: Vec<EntryChange>, diffs: Vec<EntryDiff>, view: View) -> Report {
     Report::one(Shown { commit, changes }, move |shown| {
         let mut text = render::commit::whole(&shown.commit);
-        text.append(render::diff::diffs(&diffs, detail));
+        text.append(render::diff::diffs(&diffs, view));
         text
     })
     .paged()

@@ -1,11 +1,12 @@
 //! Differences by meaning: per key, per JSON path, per word of a text.
 
 use confman_model::diff::{DetailsDiff, JsonChange, Side, TextHunk, TextLine};
-use confman_model::{DiffKind, Entry, EntryDiff, EntryType, Value, ValueDiff};
+use confman_model::{DiffKind, Entry, EntryDiff, EntryType, Json, Value, ValueDiff};
 use similar::{ChangeTag, TextDiff};
 
+use crate::render::mask::masked;
 use crate::render::value::{entry_preview, value_preview};
-use crate::text::{Role, Text, count};
+use crate::text::{Role, Text, count, escape};
 
 /// Lines of an added or removed value that a diff shows before it says how many more there are.
 const WHOLE_VALUE_LINES_MAX: usize = 20;
@@ -13,6 +14,9 @@ const WHOLE_VALUE_LINES_MAX: usize = 20;
 const CONTEXT_LINES: usize = 3;
 /// Longest line in which single words are compared.
 const WORDS_LINE_BYTES_MAX: usize = 2000;
+
+/// Columns that are no side's: before the left one and between the two.
+const SIDES_GAP: usize = 5;
 
 /// How much of a difference to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,12 +30,65 @@ pub(crate) enum Detail {
     Stat,
     /// The keys alone.
     NameOnly,
+    /// Both sides beside each other, line by line.
+    SideBySide {
+        /// Columns of the terminal.
+        width: usize,
+    },
+}
+
+/// Whether values that look like secrets are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Secrets {
+    /// Something stands in their place.
+    #[default]
+    Masked,
+    /// As they are.
+    Shown,
+}
+
+impl Secrets {
+    /// What `--reveal` asks for.
+    pub(crate) fn revealed(reveal: bool) -> Self {
+        match reveal {
+            true => Self::Shown,
+            false => Self::Masked,
+        }
+    }
+}
+
+/// What of differences is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct View {
+    /// How much.
+    pub(crate) detail: Detail,
+    /// Whether secrets are.
+    pub(crate) secrets: Secrets,
+}
+
+impl From<Detail> for View {
+    fn from(detail: Detail) -> Self {
+        Self {
+            detail,
+            secrets: Secrets::Masked,
+        }
+    }
 }
 
 /// Shows differences.
-pub(crate) fn diffs(diffs: &[EntryDiff], detail: Detail) -> Text {
+pub(crate) fn diffs(diffs: &[EntryDiff], view: View) -> Text {
+    let masked = match view.secrets {
+        Secrets::Masked => Some(masked(diffs)),
+        Secrets::Shown => None,
+    };
+    let diffs = masked.as_deref().unwrap_or(diffs);
     let mut text = Text::new();
-    match detail {
+    match view.detail {
+        Detail::SideBySide { width } => {
+            for diff in diffs {
+                text.append(side_by_side(diff, width));
+            }
+        }
         Detail::NameOnly => {
             for diff in diffs {
                 text.plain(diff.key.as_str()).end_line();
@@ -435,6 +492,79 @@ fn as_text(diff: &EntryDiff) -> Text {
     text
 }
 
+/// One key with both its values beside each other.
+fn side_by_side(diff: &EntryDiff, width: usize) -> Text {
+    let side = |entry: &Option<Entry>| entry.as_ref().map(readable_text_of).unwrap_or_default();
+    let (old, new) = (side(&diff.old), side(&diff.new));
+    let lines = TextDiff::from_lines(&old, &new);
+    let room = width.saturating_sub(SIDES_GAP) / 2;
+    let mut text = headline(diff);
+    for group in lines.grouped_ops(CONTEXT_LINES) {
+        for operation in group {
+            let mut left = Vec::new();
+            let mut right = Vec::new();
+            for change in lines.iter_changes(&operation) {
+                let line = without_end(change.value()).to_owned();
+                match change.tag() {
+                    ChangeTag::Equal => {
+                        left.push((Role::Plain, line.clone()));
+                        right.push((Role::Plain, line));
+                    }
+                    ChangeTag::Delete => left.push((Role::Removed, line)),
+                    ChangeTag::Insert => right.push((Role::Added, line)),
+                }
+            }
+            for row in 0..left.len().max(right.len()) {
+                text.append(beside(left.get(row), right.get(row), room));
+            }
+        }
+    }
+    text.append(details(&diff.details));
+    text
+}
+
+/// A line of each side, cut to the room that it has.
+fn beside(left: Option<&(Role, String)>, right: Option<&(Role, String)>, room: usize) -> Text {
+    let cut = |line: &str| {
+        let line = escape(line).replace('\t', "  ");
+        match line.chars().count() > room {
+            true => line
+                .chars()
+                .take(room.saturating_sub(1))
+                .chain(['…'])
+                .collect(),
+            false => line,
+        }
+    };
+    let mut text = Text::new();
+    let (role, line) = match left {
+        Some((role, line)) => (*role, cut(line)),
+        None => (Role::Plain, String::new()),
+    };
+    let space = room.saturating_sub(line.chars().count());
+    text.plain("  ")
+        .push(role, &line)
+        .plain(&" ".repeat(space))
+        .faint(" │ ");
+    if let Some((role, line)) = right {
+        text.push(*role, &cut(line));
+    }
+    text.end_line();
+    text
+}
+
+/// A value as text; JSON on several lines.
+fn readable_text_of(entry: &Entry) -> String {
+    let json = entry
+        .value()
+        .filter(|value| value.entry_type() == EntryType::Json)
+        .and_then(|value| Json::parse(value.bytes()).ok());
+    match json {
+        Some(json) => format!("{}\n", json.to_pretty().trim_end()),
+        None => text_of(entry),
+    }
+}
+
 /// A value as text: as it is; binary by its size.
 fn text_of(entry: &Entry) -> String {
     match entry.value() {
@@ -493,8 +623,43 @@ mod tests {
     }
 
     #[test]
+    fn both_sides_beside_each_other() {
+        let detail = Detail::SideBySide { width: 50 };
+        insta::assert_snapshot!(diffs(&some(), detail.into()).to_plain(), @r#"
+        added  added (string)
+                                 │ Hello
+        banner  changed (string)
+          Winter sale            │ Summer sale
+        binary  changed (binary)
+          (3 bytes)              │ (4 bytes)
+        format  the same, written differently
+          1.0                    │ 1
+        limits  changed (json)
+          {                      │ {
+            "daily": 100,        │ 
+            "old": true,         │ 
+            "list": [            │   "list": [
+              1,                 │     1,
+              2                  │     2,
+            ]                    │     3
+                                 │   ],
+                                 │   "daily": 200
+          }                      │ }
+        notes  changed (string)
+          one                    │ one
+          two                    │ two and a half
+          three                  │ three
+        removed  removed (boolean)
+          true                   │ 
+        timeout  changed (string → number)
+        unset  changed (number → unset)
+          1                      │ (unset)
+        "#);
+    }
+
+    #[test]
     fn differences_by_meaning() {
-        insta::assert_snapshot!(diffs(&some(), Detail::Semantic).to_marked(), @r#"
+        insta::assert_snapshot!(diffs(&some(), Detail::Semantic.into()).to_marked(), @r#"
         [Heading:added]  [Added:added][Faint: (string)]
           [Added:+ "Hello"]
         [Heading:banner]  [Warning:changed][Faint: (string)]
@@ -527,7 +692,7 @@ mod tests {
 
     #[test]
     fn differences_as_text() {
-        insta::assert_snapshot!(diffs(&some(), Detail::Text).to_plain(), @r#"
+        insta::assert_snapshot!(diffs(&some(), Detail::Text.into()).to_plain(), @r#"
         --- /dev/null
         +++ b/added
         @@ -0,0 +1 @@
@@ -585,7 +750,7 @@ mod tests {
 
     #[test]
     fn how_much_differs() {
-        insta::assert_snapshot!(diffs(&some(), Detail::Stat).to_plain(), @r#"
+        insta::assert_snapshot!(diffs(&some(), Detail::Stat.into()).to_plain(), @r#"
         A  added    "Hello"
         M  banner   "Winter sale" → "Summer sale"
         M  binary   (3 bytes) → (4 bytes)
@@ -601,7 +766,7 @@ mod tests {
 
     #[test]
     fn keys_that_differ() {
-        let keys = diffs(&some(), Detail::NameOnly).to_plain();
+        let keys = diffs(&some(), Detail::NameOnly.into()).to_plain();
         assert_eq!(
             keys,
             "added\nbanner\nbinary\nformat\nlimits\nnotes\nremoved\ntimeout\nunset\n"
@@ -622,7 +787,7 @@ mod tests {
         let old = with("the logo", &["brand", "old"], None);
         let new = with("the new logo", &["brand", "2026"], Some("image/png"));
         let diff = EntryDiff::between(&"logo".parse().unwrap(), Some(&old), Some(&new)).unwrap();
-        insta::assert_snapshot!(diffs(&[diff], Detail::Semantic).to_plain(), @"
+        insta::assert_snapshot!(diffs(&[diff], Detail::Semantic.into()).to_plain(), @"
         logo  changed (binary)
           description:
             - the logo
@@ -635,7 +800,7 @@ mod tests {
     #[test]
     fn a_long_value_says_how_much_is_left_out() {
         let long = format!("string:{}", "line\n".repeat(25));
-        let shown = diffs(&[between("k", "", &long)], Detail::Semantic).to_plain();
+        let shown = diffs(&[between("k", "", &long)], Detail::Semantic.into()).to_plain();
         assert_eq!(shown.lines().count(), 1 + WHOLE_VALUE_LINES_MAX + 1);
         assert!(shown.ends_with("  … 5 lines more\n"), "{shown}");
     }
@@ -648,7 +813,7 @@ mod tests {
             "string:a\u{1b}]0;x\u{7}\nc\u{202e}d",
         );
         for detail in [Detail::Semantic, Detail::Text, Detail::Stat] {
-            let shown = diffs(std::slice::from_ref(&hostile), detail).to_plain();
+            let shown = diffs(std::slice::from_ref(&hostile), detail.into()).to_plain();
             assert!(
                 !shown.contains(['\u{1b}', '\u{7}', '\u{202e}']),
                 "{shown:?}"

@@ -4,7 +4,7 @@ use confman_api::request::{PublishRequest, RequestChange, RequestDiff, RequestTa
 use confman_model::EntryDiff;
 use serde_json::value::RawValue;
 
-use crate::render::diff::Detail;
+use crate::render::diff::View;
 use crate::render::time;
 use crate::text::{Role, Text, count, short};
 
@@ -232,7 +232,7 @@ fn conversation(request: &PublishRequest) -> Text {
 pub(crate) fn diff(
     pages: &[RequestDiff],
     diffs: &[Vec<EntryDiff>],
-    detail: Detail,
+    view: View,
     several: bool,
 ) -> Text {
     let mut text = Text::new();
@@ -240,7 +240,7 @@ pub(crate) fn diff(
         if several {
             text.push(Role::Heading, &page.namespace).end_line();
         }
-        text.append(super::diff::diffs(diffs, detail));
+        text.append(super::diff::diffs(diffs, view));
     }
     text
 }
