@@ -6,10 +6,14 @@
 pub mod guide;
 pub mod person;
 pub mod server;
+#[cfg(unix)]
+pub mod terminal;
 
 pub use guide::Guide;
 pub use person::{Person, Ran};
 pub use server::Server;
+#[cfg(unix)]
+pub use terminal::Terminal;
 
 use std::path::PathBuf;
 

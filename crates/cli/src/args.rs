@@ -357,6 +357,7 @@ mod tests {
             ("resolve k --ours --theirs", ErrorKind::ArgumentConflict),
             ("resolve k -t json", ErrorKind::MissingRequiredArgument),
             ("edit", ErrorKind::MissingRequiredArgument),
+            ("request list --state opne", ErrorKind::ValueValidation),
             ("search", ErrorKind::MissingRequiredArgument),
             ("api GET", ErrorKind::MissingRequiredArgument),
             ("ns grant /a owner ann", ErrorKind::ValueValidation),

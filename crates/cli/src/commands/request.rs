@@ -16,6 +16,7 @@ use crate::context::{Connection, Context, pages};
 use crate::draft;
 use crate::error::{CliError, chain};
 use crate::exit::Exit;
+use crate::likeness::closest;
 use crate::place::{Place, name};
 use crate::render;
 use crate::render::diff::{Detail, Secrets, View};
@@ -205,13 +206,37 @@ struct Create {
     keys: Vec<Key>,
 }
 
+/// What `--state` takes beside the states themselves, and these.
+const STATES: [&str; 9] = [
+    "open",
+    "all",
+    "pending_review",
+    "approved",
+    "rejected",
+    "scheduled",
+    "suspended",
+    "published",
+    "withdrawn",
+];
+
+/// States with commas between them. A slip is told; what is a state is the server's to say.
+fn states(text: &str) -> Result<String, String> {
+    let unknown = text.split(',').find(|state| !STATES.contains(state));
+    match unknown.map(|state| (state, closest(state, STATES))) {
+        Some((state, Some(meant))) => {
+            Err(format!("`{state}` is no state; did you mean `{meant}`?"))
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct List {
     /// Only about this namespace or those below it
     #[arg(value_parser = name::<Namespace>)]
     namespace: Option<Namespace>,
     /// States with commas between them, `open` or `all`
-    #[arg(long, value_name = "STATE", default_value = "open")]
+    #[arg(long, value_name = "STATE", default_value = "open", value_parser = states)]
     state: String,
     /// Only those submitted by this principal
     #[arg(long, value_name = "WHO", conflicts_with = "mine")]

@@ -87,12 +87,16 @@ fn mask_json(json: &mut Json, is_secret: bool) -> bool {
             MASK.clone_into(text);
             true
         }
-        Json::Array(items) => items
-            .iter_mut()
-            .fold(false, |masked, item| mask_json(item, is_secret) || masked),
-        Json::Object(members) => members.iter_mut().fold(false, |masked, (name, member)| {
-            mask_json(member, is_secret || tells(name)) || masked
-        }),
+        Json::Array(items) => {
+            let masked = items.iter_mut().map(|item| mask_json(item, is_secret));
+            masked.filter(|masked| *masked).count() > 0
+        }
+        Json::Object(members) => {
+            let masked = members
+                .iter_mut()
+                .map(|(name, member)| mask_json(member, is_secret || tells(name)));
+            masked.filter(|masked| *masked).count() > 0
+        }
         _ => false,
     }
 }
