@@ -17,11 +17,11 @@ use openraft::raft::{
 use crate::name::RefName;
 use crate::operation::{Operation, OperationEdit};
 use crate::peer::PeerIdentity;
-use crate::peer::message::{Proposed, RefusedBecause, Reply, Request, TransferOutcome};
+use crate::peer::message::{RefusedBecause, Reply, Request, TransferOutcome};
 use crate::proposal;
-use crate::raft::{Answer, Entry, Membership, Payload, Refusal, Vote, record};
+use crate::raft::{Entry, Membership, Payload, Vote, record};
 use crate::row::IndexRow;
-use crate::transaction::{Committed, Expect, RefEdit, RequestId, Target, Transaction};
+use crate::transaction::{Expect, RefEdit, RequestId, Target, Transaction};
 
 /// Compares lines of `name id-or-dash hex` with a file of `fixtures/refs`.
 fn check(file: &str, heading: &str, lines: &[(&str, String, Vec<u8>)]) {
@@ -268,32 +268,6 @@ fn vote(term: u64, node: u64) -> Vote {
     Vote::new_committed(term, node)
 }
 
-fn refusals() -> [(&'static str, Refusal); 6] {
-    let reason = "why".to_owned();
-    let one = target(&object("one"));
-    [
-        (
-            "stale",
-            Refusal::Stale {
-                name: name("a"),
-                expected: Expect::Absent,
-                actual: Some(one),
-            },
-        ),
-        ("reused", Refusal::RequestReused(RequestId([0x11; 16]))),
-        ("missing", Refusal::MissingObject(one)),
-        (
-            "wrong",
-            Refusal::WrongObject {
-                target: one,
-                reason: reason.clone(),
-            },
-        ),
-        ("malformed", Refusal::Malformed(reason.clone())),
-        ("session", Refusal::Session(reason)),
-    ]
-}
-
 fn peer_requests() -> Vec<(&'static str, Request)> {
     let last = Some(record::log_id(3, 1, 7));
     let entry = Entry {
@@ -321,21 +295,13 @@ fn peer_requests() -> Vec<(&'static str, Request)> {
             "transfer",
             Request::Transfer(TransferLeaderRequest::new(vote(3, 1), 2, last)),
         ),
-        ("propose", Request::Propose(Bytes::from_static(b"proposal"))),
-        ("read-index", Request::ReadIndex),
-        ("join", Request::Join(Bytes::from_static(b"words"))),
+        ("member", Request::Member(Bytes::from_static(b"question"))),
     ]
 }
 
 fn peer_replies() -> Vec<(&'static str, Reply)> {
     let last = Some(record::log_id(3, 1, 7));
-    let committed = Committed {
-        operation: ObjectId::from_bytes([5; 32]),
-        index: 9,
-        term: 3,
-        time_ms: 7,
-    };
-    let mut replies = vec![
+    vec![
         (
             "refused",
             Reply::refused(RefusedBecause::NotLeader, "node 2 leads"),
@@ -372,32 +338,8 @@ fn peer_replies() -> Vec<(&'static str, Reply)> {
                 actual: None,
             }),
         ),
-        (
-            "proposed-nothing",
-            Reply::Proposed(Proposed::Answered(Answer::Nothing)),
-        ),
-        (
-            "proposed-staged",
-            Reply::Proposed(Proposed::Answered(Answer::Staged)),
-        ),
-        (
-            "proposed-committed",
-            Reply::Proposed(Proposed::Answered(Answer::Committed(committed))),
-        ),
-        (
-            "proposed-unknown",
-            Reply::Proposed(Proposed::Unknown("why".to_owned())),
-        ),
-        ("read-index", Reply::ReadIndex(9)),
-        ("joined", Reply::Joined(Bytes::from_static(b"words"))),
-    ];
-    replies.extend(refusals().map(|(name, refusal)| {
-        (
-            name,
-            Reply::Proposed(Proposed::Answered(Answer::Refused(refusal))),
-        )
-    }));
-    replies
+        ("member", Reply::Member(Bytes::from_static(b"answer"))),
+    ]
 }
 
 #[test]

@@ -521,6 +521,29 @@ fn a_node_that_is_removed_stays_removed() {
     members.set("b", "x", "y").unwrap();
 }
 
+/// Until it knows, it could go on writing by way of the leader.
+#[test]
+fn a_node_that_was_removed_writes_nothing_more() {
+    let members = Members::of(&["a", "b", "c"]);
+    let id = members.id("c");
+    change(&members, "a", MemberChange::Remove { node: id }).unwrap();
+    assert!(members.set("c", "x", "y").is_err());
+    assert!(
+        members
+            .node("c")
+            .linearize(Duration::from_millis(500))
+            .is_err()
+    );
+    assert!(
+        members
+            .node("a")
+            .linearize(PATIENCE)
+            .unwrap()
+            .get("x")
+            .is_none()
+    );
+}
+
 /// It was away when it was removed: nobody sends it the log any more, so it has to ask.
 #[test]
 fn a_node_that_was_away_when_it_was_removed_finds_out() {

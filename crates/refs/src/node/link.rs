@@ -539,6 +539,19 @@ impl Link {
         }
     }
 
+    /// Whether this node answers that: to one that is no member, as one that was removed, only whether it is.
+    pub(crate) fn listens_to(&self, node: u64, ask: &Ask) -> bool {
+        if matches!(ask, Ask::Join(_) | Ask::Standing { .. }) {
+            return true;
+        }
+        let metrics = self.metrics();
+        metrics.membership_config.get_node(&node).is_some()
+            || metrics
+                .committed_membership_config
+                .get_node(&node)
+                .is_some()
+    }
+
     /// Answers what another node asks.
     pub(crate) async fn answer(&self, ask: Ask) -> Told {
         let within = |wait_ms: u32| Duration::from_millis(wait_ms.into());
@@ -671,11 +684,11 @@ pub(crate) async fn call(
     ask: &Ask,
     within: Duration,
 ) -> Result<Told, CallError> {
-    let request = Request::Join(ask.encode()).encode();
+    let request = Request::Member(ask.encode()).encode();
     let answer = transport.call(peer, Lane::Request, request, within).await?;
     let lost = |error: confman_object_store::DecodeError| CallError::Lost(error.to_string());
     match Reply::decode(&answer).map_err(lost)? {
-        Reply::Joined(told) => Told::decode(&told).map_err(lost),
+        Reply::Member(told) => Told::decode(&told).map_err(lost),
         Reply::Refused { reason, .. } => Err(CallError::Refused(reason)),
         _ => Err(CallError::Lost(
             "the answer is that of another question".to_owned(),

@@ -37,7 +37,7 @@ impl Answerer {
             Request::Append(append) => Some(append.vote.leader_id.node_id),
             Request::Vote(vote) | Request::PreVote(vote) => Some(vote.vote.leader_id.node_id),
             Request::Transfer(transfer) => Some(transfer.from_leader().leader_id.node_id),
-            Request::Propose(_) | Request::ReadIndex | Request::Join(_) => None,
+            Request::Member(_) => None,
         };
         if speaks_as.is_some_and(|node| node != from.node_id) {
             let reason = format!(
@@ -47,7 +47,7 @@ impl Answerer {
             );
             return Reply::refused(RefusedBecause::Forbidden, reason);
         }
-        if from.is_stranger() && !matches!(request, Request::Join(_)) {
+        if from.is_stranger() && !matches!(request, Request::Member(_)) {
             return Reply::refused(
                 RefusedBecause::Forbidden,
                 "a node that is no member may only ask to join",
@@ -73,16 +73,16 @@ impl Answerer {
                 Ok(outcome) => Reply::Transfer(transfer_outcome(outcome)),
                 Err(error) => stopping(&error),
             },
-            Request::Propose(_) | Request::ReadIndex => Reply::refused(
-                RefusedBecause::NotLeader,
-                "this version does not take forwarded requests",
-            ),
-            Request::Join(words) => match Ask::decode(&words) {
+            Request::Member(ask) => match Ask::decode(&ask) {
                 Ok(ask) if from.is_stranger() && !matches!(ask, Ask::Join(_)) => Reply::refused(
                     RefusedBecause::Forbidden,
                     "a node that is no member may only ask to join",
                 ),
-                Ok(ask) => Reply::Joined(self.link.answer(ask).await.encode()),
+                Ok(ask) if !self.link.listens_to(from.node_id, &ask) => Reply::refused(
+                    RefusedBecause::Forbidden,
+                    format!("node {} is no member of this cluster", from.node_id),
+                ),
+                Ok(ask) => Reply::Member(self.link.answer(ask).await.encode()),
                 Err(error) => Reply::refused(RefusedBecause::Malformed, error.to_string()),
             },
         }

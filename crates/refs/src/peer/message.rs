@@ -9,9 +9,8 @@ use openraft::raft::{
 };
 
 use super::PeerIdentity;
-use crate::cursor::{Cursor, put_length, put_target};
-use crate::raft::{Answer, Entry, LogId, Refusal, Types, Vote, record};
-use crate::transaction::{Committed, Expect, RequestId};
+use crate::cursor::{Cursor, put_length};
+use crate::raft::{Entry, LogId, Types, Vote, record};
 
 /// Version of the messages that are written.
 const VERSION: u8 = super::PROTOCOL_MAX as u8;
@@ -20,9 +19,7 @@ const APPEND: u8 = 2;
 const VOTE: u8 = 3;
 const PRE_VOTE: u8 = 4;
 const TRANSFER: u8 = 5;
-const PROPOSE: u8 = 10;
-const READ_INDEX: u8 = 11;
-const JOIN: u8 = 12;
+const MEMBER: u8 = 10;
 
 const REFUSED: u8 = 0;
 
@@ -36,12 +33,9 @@ pub(crate) enum Request {
     Vote(VoteRequest<Types>),
     PreVote(VoteRequest<Types>),
     Transfer(TransferLeaderRequest<Types>),
-    /// A proposal that came to a node that does not lead.
-    Propose(Bytes),
-    /// Up to which log index reads must see.
-    ReadIndex,
-    /// A stranger asks to become a member, in words of its own.
-    Join(Bytes),
+    /// What members ask one another beside that, and strangers who want to be members
+    /// ([`crate::cluster::message::Ask`]).
+    Member(Bytes),
 }
 
 /// What a peer answers.
@@ -55,9 +49,7 @@ pub(crate) enum Reply {
     Append(AppendEntriesResponse<Types>),
     Vote(VoteResponse<Types>),
     Transfer(TransferOutcome),
-    Proposed(Proposed),
-    ReadIndex(u64),
-    Joined(Bytes),
+    Member(Bytes),
 }
 
 /// Why a request was refused.
@@ -87,14 +79,6 @@ pub(crate) enum TransferOutcome {
         expected: Option<LogId>,
         actual: Option<LogId>,
     },
-}
-
-/// What became of a proposal that was forwarded.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Proposed {
-    Answered(Answer),
-    /// It may be in the log or not.
-    Unknown(String),
 }
 
 pub(crate) fn encode_identity(identity: &PeerIdentity) -> Bytes {
@@ -142,14 +126,9 @@ impl Request {
                 out.extend_from_slice(&transfer.to_node_id().to_le_bytes());
                 record::put_log_id(&mut out, transfer.last_log_id().copied());
             }
-            Self::Propose(entry) => {
-                out.push(PROPOSE);
-                put_bytes(&mut out, entry);
-            }
-            Self::ReadIndex => out.push(READ_INDEX),
-            Self::Join(words) => {
-                out.push(JOIN);
-                put_bytes(&mut out, words);
+            Self::Member(ask) => {
+                out.push(MEMBER);
+                put_bytes(&mut out, ask);
             }
         }
         out.into()
@@ -171,9 +150,7 @@ impl Request {
                 cursor.u64()?,
                 record::read_log_id(&mut cursor)?,
             )),
-            PROPOSE => Self::Propose(bytes_of(&mut cursor)?),
-            READ_INDEX => Self::ReadIndex,
-            JOIN => Self::Join(bytes_of(&mut cursor)?),
+            MEMBER => Self::Member(bytes_of(&mut cursor)?),
             other => return Err(unknown(&cursor, other)),
         };
         cursor.end()?;
@@ -210,17 +187,9 @@ impl Reply {
                 out.push(TRANSFER);
                 put_transfer_outcome(&mut out, outcome);
             }
-            Self::Proposed(proposed) => {
-                out.push(PROPOSE);
-                put_proposed(&mut out, proposed);
-            }
-            Self::ReadIndex(index) => {
-                out.push(READ_INDEX);
-                out.extend_from_slice(&index.to_le_bytes());
-            }
-            Self::Joined(words) => {
-                out.push(JOIN);
-                put_bytes(&mut out, words);
+            Self::Member(told) => {
+                out.push(MEMBER);
+                put_bytes(&mut out, told);
             }
         }
         out.into()
@@ -240,9 +209,7 @@ impl Reply {
                 last_log_id: record::read_log_id(&mut cursor)?,
             }),
             TRANSFER => Self::Transfer(transfer_outcome(&mut cursor)?),
-            PROPOSE => Self::Proposed(proposed(&mut cursor)?),
-            READ_INDEX => Self::ReadIndex(cursor.u64()?),
-            JOIN => Self::Joined(bytes_of(&mut cursor)?),
+            MEMBER => Self::Member(bytes_of(&mut cursor)?),
             other => return Err(unknown(&cursor, other)),
         };
         cursor.end()?;
@@ -402,110 +369,4 @@ fn refused_because(cursor: &mut Cursor<'_>) -> Result<RefusedBecause, DecodeErro
         5 => RefusedBecause::Busy,
         other => return Err(cursor.wrong(format!("{other} is not a reason to refuse"))),
     })
-}
-
-const ANSWER_NOTHING: u8 = 0;
-const ANSWER_STAGED: u8 = 1;
-const ANSWER_COMMITTED: u8 = 2;
-const ANSWER_STALE: u8 = 3;
-const ANSWER_REUSED: u8 = 4;
-const ANSWER_MISSING: u8 = 5;
-const ANSWER_WRONG: u8 = 6;
-const ANSWER_MALFORMED: u8 = 7;
-const ANSWER_SESSION: u8 = 8;
-const ANSWER_UNKNOWN: u8 = 9;
-
-fn put_proposed(out: &mut Vec<u8>, proposed: &Proposed) {
-    match proposed {
-        Proposed::Unknown(reason) => {
-            out.push(ANSWER_UNKNOWN);
-            put_bytes(out, reason.as_bytes());
-        }
-        Proposed::Answered(Answer::Nothing) => out.push(ANSWER_NOTHING),
-        Proposed::Answered(Answer::Staged) => out.push(ANSWER_STAGED),
-        Proposed::Answered(Answer::Committed(committed)) => {
-            out.push(ANSWER_COMMITTED);
-            out.extend_from_slice(committed.operation.as_bytes());
-            out.extend_from_slice(&committed.index.to_le_bytes());
-            out.extend_from_slice(&committed.term.to_le_bytes());
-            out.extend_from_slice(&committed.time_ms.to_le_bytes());
-        }
-        Proposed::Answered(Answer::Refused(refusal)) => put_refusal(out, refusal),
-    }
-}
-
-fn put_refusal(out: &mut Vec<u8>, refusal: &Refusal) {
-    match refusal {
-        Refusal::Stale {
-            name,
-            expected,
-            actual,
-        } => {
-            out.push(ANSWER_STALE);
-            crate::cursor::put_name(out, name);
-            let expected = match expected {
-                Expect::Absent => None,
-                Expect::At(target) => Some(*target),
-            };
-            put_target(out, expected);
-            put_target(out, *actual);
-        }
-        Refusal::RequestReused(request) => {
-            out.push(ANSWER_REUSED);
-            out.extend_from_slice(&request.0);
-        }
-        Refusal::MissingObject(target) => {
-            out.push(ANSWER_MISSING);
-            put_target(out, Some(*target));
-        }
-        Refusal::WrongObject { target, reason } => {
-            out.push(ANSWER_WRONG);
-            put_target(out, Some(*target));
-            put_bytes(out, reason.as_bytes());
-        }
-        Refusal::Malformed(reason) => {
-            out.push(ANSWER_MALFORMED);
-            put_bytes(out, reason.as_bytes());
-        }
-        Refusal::Session(reason) => {
-            out.push(ANSWER_SESSION);
-            put_bytes(out, reason.as_bytes());
-        }
-    }
-}
-
-fn proposed(cursor: &mut Cursor<'_>) -> Result<Proposed, DecodeError> {
-    let refused = |refusal| Ok(Proposed::Answered(Answer::Refused(refusal)));
-    match cursor.u8()? {
-        ANSWER_UNKNOWN => text(cursor).map(Proposed::Unknown),
-        ANSWER_NOTHING => Ok(Proposed::Answered(Answer::Nothing)),
-        ANSWER_STAGED => Ok(Proposed::Answered(Answer::Staged)),
-        ANSWER_COMMITTED => Ok(Proposed::Answered(Answer::Committed(Committed {
-            operation: cursor.id()?,
-            index: cursor.u64()?,
-            term: cursor.u64()?,
-            time_ms: cursor.i64()?,
-        }))),
-        ANSWER_STALE => refused(Refusal::Stale {
-            name: cursor.name()?,
-            expected: Expect::from_seen(cursor.target()?),
-            actual: cursor.target()?,
-        }),
-        ANSWER_REUSED => refused(Refusal::RequestReused(RequestId(cursor.array()?))),
-        ANSWER_MISSING => refused(Refusal::MissingObject(target(cursor)?)),
-        ANSWER_WRONG => refused(Refusal::WrongObject {
-            target: target(cursor)?,
-            reason: text(cursor)?,
-        }),
-        ANSWER_MALFORMED => refused(Refusal::Malformed(text(cursor)?)),
-        ANSWER_SESSION => refused(Refusal::Session(text(cursor)?)),
-        other => Err(cursor.wrong(format!("{other} is not an answer to a proposal"))),
-    }
-}
-
-fn target(cursor: &mut Cursor<'_>) -> Result<crate::transaction::Target, DecodeError> {
-    match cursor.target()? {
-        Some(target) => Ok(target),
-        None => Err(cursor.wrong("an object should be named, none is")),
-    }
 }
