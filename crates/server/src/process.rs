@@ -28,10 +28,16 @@ pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<()
             action: "start threads",
             source,
         })?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut terminate = listen_for(SignalKind::terminate())?;
         let mut interrupt = listen_for(SignalKind::interrupt())?;
-        let server = Server::start(options).await?;
+        let starting = Server::start(options);
+        // Joining a cluster may take long; whoever is tired of it can say so.
+        let server = tokio::select! {
+            server = starting => server?,
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        };
         on_ready(server.ready());
         let stop = server.stop_token();
         let ended = server.ended();
@@ -44,7 +50,10 @@ pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<()
         tracing::info!("{told}: stopping");
         stop.cancel();
         ended.await
-    })
+    });
+    // What is still being opened is of no use any more; nothing in it is acknowledged.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Takes as many file descriptors as the process may: each watcher is one, and what a process begins
