@@ -118,6 +118,12 @@ impl CliError {
         self
     }
 
+    /// Shows these lines of files, one for each item.
+    pub(crate) fn with_excerpts(mut self, excerpts: Vec<Option<String>>) -> Self {
+        self.excerpts = Some(Box::new(Excerpts(excerpts)));
+        self
+    }
+
     /// The lines for stderr.
     pub(crate) fn to_text(&self) -> Text {
         let mut text = Text::new();
@@ -191,9 +197,9 @@ impl From<WorkingCopyError> for CliError {
                 let what = "files of the working copy are not valid";
                 Self {
                     items,
-                    excerpts: Some(Box::new(Excerpts(excerpts))),
                     ..Self::new(exit, what)
                 }
+                .with_excerpts(excerpts)
                 .next("correct them; a fresh `confman clone` elsewhere shows what they were")
             }
             error => {

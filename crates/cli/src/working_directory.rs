@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use confman_api::problem::ProblemItem;
 use confman_client::WorkingCopy;
-use confman_client::working_copy::PRIVATE_DIRECTORY;
+use confman_client::working_copy::{FileProblem, PRIVATE_DIRECTORY};
 use confman_model::Namespace;
+use confman_model::json::Pointer;
 
 use crate::context::Context;
-use crate::error::CliError;
+use crate::error::{CliError, file_item};
 use crate::place::no_namespace;
 
 /// A working copy and the namespace whose directory we are in.
@@ -24,6 +26,40 @@ impl Here {
         for remark in self.copy.remarks().unwrap_or_default() {
             cx.ui.warn(&remark.to_string());
         }
+    }
+}
+
+impl Here {
+    /// The error with what it says about keys pointing into the files.
+    pub(crate) fn pointing(&self, error: CliError) -> CliError {
+        let mut excerpts = Vec::new();
+        let mut items = Vec::new();
+        for item in error.items {
+            let (item, excerpt) = match self.place_of(&item) {
+                Some(place) => file_item(place),
+                None => (item, None),
+            };
+            items.push(item);
+            excerpts.push(excerpt);
+        }
+        CliError { items, ..error }.with_excerpts(excerpts)
+    }
+
+    /// Where in the files something is that a server says about a key.
+    fn place_of(&self, item: &ProblemItem) -> Option<FileProblem> {
+        let (namespace, key) = (item.namespace.as_ref()?, item.key.as_ref()?);
+        let whole: Pointer = item.pointer.as_deref().unwrap_or_default().parse().ok()?;
+        // It leads through the effective document, whose members are keys.
+        let within = whole
+            .steps()
+            .skip(1)
+            .fold(Pointer::root(), |pointer, step| pointer.member(&step));
+        let (path, name) = (namespace.parse().ok()?, key.parse().ok()?);
+        let place = self.copy.locate(&path, &name, Some(&within)).ok()??;
+        Some(FileProblem {
+            what: format!("{namespace}:{key}: {}", item.detail),
+            ..place
+        })
     }
 }
 

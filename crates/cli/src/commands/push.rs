@@ -79,7 +79,7 @@ impl Args {
         let progress = cx.ui.progress("pushing");
         let pushed = connection.wait(here.copy.push(&connection.client, &options));
         drop(progress);
-        let pushed = pushed?;
+        let pushed = pushed.map_err(|error| here.pointing(error))?;
         if let Some(answer) = &pushed.pushed {
             answer
                 .warnings
@@ -98,7 +98,8 @@ impl Args {
                     acknowledge_deprecated: self.acknowledge_deprecated,
                 };
                 let published =
-                    connection.wait(connection.client.publish(&namespace.namespace, &write))?;
+                    connection.wait(connection.client.publish(&namespace.namespace, &write));
+                let published = published.map_err(|error| here.pointing(error))?;
                 published
                     .warnings
                     .iter()

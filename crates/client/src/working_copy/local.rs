@@ -284,7 +284,8 @@ impl WorkingCopy {
         let lock = Lock::take(&self.root)?;
         let side = self.side(namespace, from)?;
         let directory = self.state.directory(namespace);
-        let snapshot = match Snapshot::read(&self.root, &directory, &mut Index::load(&self.root)) {
+        let mut index = Index::load(&self.root);
+        let snapshot = match Snapshot::read_but(&self.root, &directory, &mut index, keys) {
             Err(damage) if keys.is_empty() => self.start_over(&directory, damage)?,
             read => read?,
         };

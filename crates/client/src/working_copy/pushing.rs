@@ -8,7 +8,7 @@ use confman_object_store::pack::pack_of;
 use confman_object_store::tree::{self, Edited, Leaf, TreeKey};
 use confman_object_store::{Commit, Encoded, Object, ObjectId};
 
-use super::error::WorkingCopyError;
+use super::error::{FileProblem, WorkingCopyError};
 use super::index::Index;
 use super::journal::{Lock, Plan};
 use super::local::layout_key;
@@ -26,6 +26,8 @@ pub(super) struct Committed {
     pub(super) changes: Vec<(Key, KeyState)>,
     /// Everything the server may lack, children before parents.
     pub(super) objects: Vec<Object>,
+    /// Values that are larger than servers take where nobody told them otherwise.
+    pub(super) large: Vec<FileProblem>,
 }
 
 impl WorkingCopy {
@@ -74,6 +76,15 @@ impl WorkingCopy {
                 return Err(WorkingCopyError::Moved {
                     namespace,
                     draft: self.state.draft.to_string(),
+                });
+            }
+            // The server speaks of an object; whoever edits wants to know of which value.
+            Err(ClientError::Problem(_))
+                if commits.iter().any(|commit| !commit.large.is_empty()) =>
+            {
+                let problems = commits.into_iter().flat_map(|commit| commit.large);
+                return Err(WorkingCopyError::Invalid {
+                    problems: problems.collect(),
                 });
             }
             other => other?,
@@ -145,12 +156,14 @@ impl WorkingCopy {
             return Ok(None);
         }
         let mut objects = Vec::new();
+        let mut large = Vec::new();
         let mut edits: BTreeMap<TreeKey, Option<Leaf>> = BTreeMap::new();
         for (key, _) in &changes {
             let name = layout_key(key)?;
             let leaf = snapshot.leaves.get(&name).cloned();
             edits.insert(name, leaf);
             objects.extend(snapshot.objects(key)?);
+            large.extend(snapshot.too_large(key)?);
         }
         let before = namespace
             .base
@@ -194,6 +207,7 @@ impl WorkingCopy {
             tree: root,
             changes,
             objects,
+            large,
         }))
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use confman_layout::{tree_key, write_entry};
 use confman_model::json::{Document, Pointer};
+use confman_model::value::VALUE_BYTES_MAX_DEFAULT;
 use confman_model::{Entry, EntryType, EntryValue, Key, Value, ValueError};
 use confman_object_store::Object;
 use confman_object_store::tree::{Leaf, TreeKey};
@@ -35,6 +36,16 @@ impl Snapshot {
         directory: &Path,
         index: &mut Index,
     ) -> Result<Self, WorkingCopyError> {
+        Self::read_but(root, directory, index, &[])
+    }
+
+    /// As [`Self::read`], where these keys may have values that are not valid; they lead to nothing then.
+    pub(super) fn read_but(
+        root: &Path,
+        directory: &Path,
+        index: &mut Index,
+        broken: &[Key],
+    ) -> Result<Self, WorkingCopyError> {
         let file = Self::read_entries(root, directory)?;
         let mut snapshot = Self::of(root, directory, file);
         let mut found = Vec::new();
@@ -47,6 +58,7 @@ impl Snapshot {
                             .map_err(|error| WorkingCopyError::Request(error.to_string()))?;
                         snapshot.leaves.insert(key, leaf);
                     }
+                    Err(_) if broken.contains(key) => {}
                     Err(problems) => found.extend(problems),
                 },
             }
@@ -267,6 +279,26 @@ impl Snapshot {
             Ok(value) => Ok(Ok(Some(value))),
             Err(error) => Ok(Err(in_file(&relative, &bytes, key, error))),
         }
+    }
+
+    /// A value that is larger than servers take where nobody told them otherwise.
+    pub(super) fn too_large(&self, key: &Key) -> Result<Option<FileProblem>, WorkingCopyError> {
+        let entry = self.entry(key)?;
+        let bytes = entry.as_ref().and_then(Entry::value).map(Value::bytes);
+        let Some(bytes) = bytes.filter(|bytes| bytes.len() > VALUE_BYTES_MAX_DEFAULT) else {
+            return Ok(None);
+        };
+        let what = format!(
+            "key `{key}`: the value has {} bytes, and servers take {VALUE_BYTES_MAX_DEFAULT} unless they are told otherwise",
+            bytes.len()
+        );
+        let place = self.locate(key, None)?;
+        Ok(place.map(|place| FileProblem {
+            what,
+            // The text of such a value helps nobody.
+            excerpt: None,
+            ..place
+        }))
     }
 
     /// The objects of one key's entry.
