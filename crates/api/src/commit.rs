@@ -148,6 +148,9 @@ pub struct Published {
     pub keys: Vec<String>,
     /// Whether other keys had moved since the draft began and were merged.
     pub merged: bool,
+    /// Of an emergency: where it is kept until an admin has looked at it, `pr-456`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub publish_request_id: Option<String>,
     /// What is allowed but worth knowing (numbers a double cannot hold, …).
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,

@@ -4,6 +4,7 @@
 //! more than its members have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use confman_model::{GroupDocument, Member};
@@ -22,11 +23,11 @@ impl RecordDocument for GroupDocument {
     const TYPE: &'static str = "group";
 }
 
-/// The groups of one view.
+/// The groups of one view, and of all after it as long as none of them changes.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    /// Operation of the view that was read.
-    sequence: u64,
+    /// Operation of the newest view that is known to have these groups.
+    held_at: AtomicU64,
     /// Every group and its record.
     records: BTreeMap<String, Target>,
     /// Which groups name a member, by the member as it is written.
@@ -46,12 +47,8 @@ impl Directory {
             .collect();
         let sequence = view.sequence();
         if let Some(before) = before.filter(|before| before.records == records) {
-            return Ok(Arc::new(Self {
-                sequence,
-                records,
-                naming: before.naming.clone(),
-                named: before.named.clone(),
-            }));
+            before.held_at.fetch_max(sequence, Ordering::Relaxed);
+            return Ok(Arc::clone(before));
         }
         let mut naming: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -71,7 +68,7 @@ impl Directory {
             }
         }
         Ok(Arc::new(Self {
-            sequence,
+            held_at: AtomicU64::new(sequence),
             records,
             naming,
             named,
@@ -182,7 +179,7 @@ impl Seen<'_> {
         let kept = &self.repo.directory;
         let before = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(directory) = &before
-            && directory.sequence == self.view.sequence()
+            && directory.held_at.load(Ordering::Relaxed) == self.view.sequence()
         {
             return Ok(Arc::clone(directory));
         }
@@ -210,7 +207,7 @@ mod tests {
 
     fn directory(groups: &[(&str, &[&str])]) -> Directory {
         let mut directory = Directory {
-            sequence: 0,
+            held_at: AtomicU64::new(0),
             records: BTreeMap::new(),
             naming: BTreeMap::new(),
             named: BTreeMap::new(),

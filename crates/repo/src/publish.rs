@@ -16,10 +16,14 @@ use crate::error::{Error, KeyConflict, Problem, What};
 use crate::evaluation::{Digest, Evaluation, Intent, Outcome};
 use crate::line::Place;
 use crate::names;
+use crate::request::emergency::DirectEmergency;
 use crate::review::DirectChange;
 use crate::seen::{Found, Seen};
 use crate::session::Session;
 use crate::validation::{Candidate, Validated};
+
+/// What stands for a draft in the record of a roll back.
+const ROLLBACK: &str = "rollback";
 
 /// Something that is allowed but worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,8 @@ pub struct Published {
     pub keys: Vec<Key>,
     /// Whether other keys had moved since the draft began and were merged.
     pub merged: bool,
+    /// The number under which it is kept among the publish requests: an emergency.
+    pub request: Option<u64>,
     /// What is allowed but worth knowing.
     pub warnings: Vec<Warning>,
 }
@@ -244,13 +250,32 @@ impl Session {
             commit.generation = head.commit.generation + 1;
             evaluation.validated_by(namespace, &mut commit, &validated)?;
             warnings = validated.warnings;
+            if rollback.emergency.is_some() {
+                commit.request = Some(evaluation.next_request()?);
+            }
             let commit = evaluation.put_commit(commit)?;
             evaluation.publish(namespace, Some(&place), &commit)?;
-            Ok(Outcome {
+            let mut outcome = Outcome {
                 commit: Some(commit.id),
                 previous: Some(head.id),
                 ..Outcome::default()
-            })
+            };
+            if let (Some(number), Some(reason)) = (commit.commit.request, &rollback.emergency) {
+                let emergency = DirectEmergency {
+                    number,
+                    namespace,
+                    draft: ROLLBACK.parse().map_err(Error::bug)?,
+                    head: target,
+                    keys: rollback
+                        .keys
+                        .as_ref()
+                        .map(|keys| keys.iter().cloned().collect()),
+                    message: &commit.commit.message,
+                    reason,
+                };
+                evaluation.record_emergency(emergency, &mut outcome)?;
+            }
+            Ok(outcome)
         })?;
         self.published(namespace, &outcome, committed, warnings)
     }
@@ -286,6 +311,7 @@ impl Session {
             committed,
             keys: keys.iter().map(entry_key).collect::<Result<_, _>>()?,
             merged: outcome.merged,
+            request: outcome.request,
             warnings,
         })
     }
@@ -483,13 +509,33 @@ impl Evaluation<'_> {
             new_tree: merged.new_tree,
         };
         let validated = self.validate(&[candidate], acknowledge_deprecated)?;
-        let commit = self.publish_merged(namespace, proposal, &merged, &validated, None)?;
-        let outcome = Outcome {
+        let recorded = match emergency {
+            Some(reason) => Some((self.next_request()?, reason)),
+            None => None,
+        };
+        let (draft, head) = (proposal.draft.clone(), proposal.head.id);
+        let keys = proposal.keys.map(|keys| keys.iter().cloned().collect());
+        let message = proposal.message.clone();
+        let number = recorded.map(|(number, _)| number);
+        let commit = self.publish_merged(namespace, proposal, &merged, &validated, number)?;
+        let mut outcome = Outcome {
             commit: Some(commit),
             previous: merged.published.map(|(head, _)| head.id),
             merged: merged.moved,
             ..Outcome::default()
         };
+        if let Some((number, reason)) = recorded {
+            let emergency = DirectEmergency {
+                number,
+                namespace,
+                draft,
+                head,
+                keys,
+                message: &message,
+                reason,
+            };
+            self.record_emergency(emergency, &mut outcome)?;
+        }
         Ok((outcome, validated.warnings))
     }
 

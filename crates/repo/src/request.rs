@@ -8,6 +8,7 @@
 
 mod command;
 mod create;
+pub(crate) mod emergency;
 mod facts;
 mod list;
 mod publish;

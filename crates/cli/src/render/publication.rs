@@ -22,6 +22,12 @@ pub(crate) fn published(published: &Published) -> Text {
         text.faint("other keys had moved since the draft began; both sets of changes are in")
             .end_line();
     }
+    if let Some(id) = &published.publish_request_id {
+        text.faint(&format!(
+            "an emergency: {id} is shown to everybody until another admin acknowledges it"
+        ))
+        .end_line();
+    }
     text
 }
 
@@ -54,6 +60,7 @@ mod tests {
             index: 9,
             keys: vec!["a".to_owned(), "b/c".to_owned()],
             merged: true,
+            publish_request_id: None,
             warnings: Vec::new(),
         };
         insta::assert_snapshot!(published(&done).to_plain(), @"

@@ -222,7 +222,7 @@ impl RequestRecord {
 
 impl Evaluation<'_> {
     /// The number of the next request, which is taken.
-    pub(super) fn next_request(&mut self) -> Result<u64, Error> {
+    pub(crate) fn next_request(&mut self) -> Result<u64, Error> {
         let name = names::request_counter()?;
         let count = match self.record(&name)? {
             None => 0,

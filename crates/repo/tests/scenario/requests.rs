@@ -5,7 +5,7 @@ use confman_repo::policy::request::{State, Verdict};
 use confman_repo::request::{
     EditRequest, NewRequest, NewReview, NewTarget, PublishRequest, RequestFilter, RequestInfo,
 };
-use confman_repo::{Error, ExpectedHead, NamespaceDocument, NewToken, Publish, Session};
+use confman_repo::{Error, ExpectedHead, NamespaceDocument, NewToken, Publish, Rollback, Session};
 
 use crate::test_repo::{MINUTE_MS, TestRepo, change, key, name, ns, rev, said};
 
@@ -270,8 +270,8 @@ fn what_cannot_be_asked_for_is_refused() {
     let mut none = new(&[("/a", "d")]);
     none.targets[0].keys = Some([].into());
     insta::assert_snapshot!(ask(none), @"list of keys to publish is not valid: it is empty; leave it out to publish all that the draft changes");
-    // Nothing of it took a number.
-    assert_eq!(team.ask("/a", "d"), 1);
+    // Nothing of it took a number; the emergency before has the first.
+    assert_eq!(team.ask("/a", "d"), 2);
     // Who may not read the drafts of a namespace does not learn of its requests.
     let eve = team.test.principal("eve");
     insta::assert_snapshot!(said(eve.request(1)), @"there is no publish request `#1`");
@@ -410,6 +410,47 @@ fn several_namespaces_are_published_together_or_not_at_all() {
     // One operation moved both.
     let after = team.test.repo.node().view().sequence();
     assert_eq!(after, before + 2, "an approval and a publish");
+}
+
+#[test]
+fn an_emergency_that_nobody_asked_for_waits_to_be_acknowledged_too() {
+    let team = Team::new(REVIEWED);
+    team.set_past_review("/a", &["x=1"]);
+    team.set_past_review("/a", &["x=2"]);
+    let rollback = Rollback {
+        to: rev("published~1"),
+        keys: None,
+        expected_head: ExpectedHead::Any,
+        message: Some("x as before\n\nand more".to_owned()),
+        emergency: Some("x was wrong".to_owned()),
+        acknowledge_deprecated: false,
+    };
+    let back = team.bob.rollback(&ns("/a"), &rollback).unwrap();
+    let open = RequestFilter {
+        unacknowledged: true,
+        ..RequestFilter::default()
+    };
+    let waiting = || team.test.admin.requests(&open, None, 10).unwrap().requests;
+    let told: Vec<_> = waiting()
+        .iter()
+        .map(|it| format!("#{} {} by {}", it.number, it.title, it.submitted.by))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    #3 x as before by bob
+    #2 change x by admin
+    #1 change x by admin
+    ");
+    let number = back.request.unwrap();
+    let shown = team.test.admin.request(number).unwrap();
+    assert_eq!(shown.state, State::Published);
+    assert_eq!(shown.emergency.as_ref().unwrap().reason, "x was wrong");
+    assert_eq!(shown.targets[0].commit, Some(back.commit));
+    assert_eq!(shown.targets[0].changes_total, 1);
+    insta::assert_snapshot!(said(team.bob.acknowledge_emergency(number)), @"not allowed in `/a`: namespace:write needs role admin, the highest here is publisher");
+    team.test.admin.acknowledge_emergency(number).unwrap();
+    assert_eq!(waiting().len(), 2);
+    let report = team.test.admin.fsck(&mut |_| {}).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
 }
 
 #[test]

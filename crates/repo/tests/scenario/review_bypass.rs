@@ -163,7 +163,7 @@ fn a_roll_back_needs_its_permission_and_content_that_was_published() {
     insta::assert_snapshot!(said(team.ann.rollback(&ns("/a"), &back("published~1"))), @"not allowed in `/a`: config:rollback needs role publisher, the highest here is editor");
     insta::assert_snapshot!(said(team.bob.rollback(&ns("/a"), &back("draft/d"))), @"revision `draft/d` is not valid: it was never published; publish a draft instead");
     let number = team.ask("/a", "d");
-    insta::assert_snapshot!(said(team.bob.rollback(&ns("/a"), &back(&format!("#{number}")))), @"revision `#1` is not valid: it was never published; publish a draft instead");
+    insta::assert_snapshot!(said(team.bob.rollback(&ns("/a"), &back(&format!("#{number}")))), @"revision `#3` is not valid: it was never published; publish a draft instead");
     team.bob.rollback(&ns("/a"), &back("published~1")).unwrap();
     assert_eq!(team.test.show("/a", "published"), "x=1");
 }

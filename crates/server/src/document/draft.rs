@@ -43,6 +43,7 @@ pub(crate) fn published(done: &repo::Published) -> Published {
         index: done.committed.index,
         keys: done.keys.iter().map(ToString::to_string).collect(),
         merged: done.merged,
+        publish_request_id: super::request_id(done.request),
         warnings: warnings(&done.warnings),
     }
 }
