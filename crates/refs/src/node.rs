@@ -1,7 +1,6 @@
 //! A node: the replicated refs and the object store of one server process.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -423,6 +422,7 @@ impl Node {
     }
 
     /// Runs on raft's runtime and waits for it.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn on_raft<T: Send + 'static>(
         &self,
         within: Duration,

@@ -245,6 +245,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         request: Bytes,
         within: Duration,
     ) -> BoxFuture<'static, Result<Bytes, CallError>>;
+
+    /// Is told who this node is, as soon as it knows: what it calls under from then on.
+    fn introduce(&self, _identity: &PeerIdentity) {}
 }
 
 /// What a node in an empty directory becomes.

@@ -31,6 +31,7 @@ mod metrics;
 mod oidc;
 mod openapi;
 mod options;
+mod peer;
 mod preference;
 mod process;
 mod process_figures;
@@ -56,6 +57,10 @@ pub use options::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, Ready,
     ServeError, ServeOptions,
 };
+pub use peer::authority::{
+    AuthorityError, CA_CERTIFICATE, CA_KEY, NodeFiles, make_authority, make_node,
+};
+pub use peer::{CertificateError, PeerServeOptions};
 pub use process::serve;
 pub use server::Server;
 pub use watches::WATCHERS_PER_PRINCIPAL_DEFAULT;

@@ -7,6 +7,7 @@ use confman_repo::DOCUMENTS_BYTES_MAX_DEFAULT;
 use confman_repo::refs::cluster::JoinOptions;
 
 use crate::logging::LogFormat;
+use crate::peer::PeerServeOptions;
 use crate::watches::WATCHERS_PER_PRINCIPAL_DEFAULT;
 
 /// Memory for decoded pages and commits where nothing else is said.
@@ -31,6 +32,8 @@ pub struct ServeOptions {
     pub documents_bytes: usize,
     /// Most watches and waiting requests of one principal at once.
     pub watchers_per_principal: usize,
+    /// How it takes part in a cluster; `None` for a node that is alone.
+    pub peers: Option<PeerServeOptions>,
     /// Which cluster the node joins, where its directory is new.
     pub join: Option<JoinOptions>,
     /// How the log is written.
@@ -57,6 +60,7 @@ impl ServeOptions {
             block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
             documents_bytes: DOCUMENTS_BYTES_MAX_DEFAULT,
             watchers_per_principal: WATCHERS_PER_PRINCIPAL_DEFAULT,
+            peers: None,
             join: None,
             log_format: LogFormat::Text,
         }
@@ -130,6 +134,12 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// The certificates for peers cannot be used.
+    #[error("cannot use the certificates for peers")]
+    Certificates(#[source] crate::peer::CertificateError),
+    /// It is to join a cluster and was not told how to talk to peers.
+    #[error("a node that joins a cluster needs to know how to talk to its peers")]
+    JoinWithoutPeers,
     /// The store did not accept the administrator's token.
     #[error("cannot make the first administrator: {0}")]
     Bootstrap(String),

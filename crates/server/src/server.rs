@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::error::chain;
 use crate::listener;
 use crate::options::{DataDirectory, Ready, ServeError, ServeOptions};
+use crate::peer::Peers;
 use crate::scheduler;
 
 /// The node that begins a cluster.
@@ -57,10 +58,25 @@ impl Server {
             documents_bytes: options.documents_bytes,
             peers: None,
         };
-        let (repo, first_start) = on_thread(move || {
+        let (peer_options, join) = (options.peers.clone(), options.join.clone());
+        let (repo, first_start, peers) = on_thread(move || {
+            let mut opening = opening;
+            let peers = match peer_options {
+                Some(options) => Some(Peers::start(&options)?),
+                None if join.is_some() => return Err(ServeError::JoinWithoutPeers),
+                None => None,
+            };
+            opening.peers = peers.as_ref().map(|peers| StorePeers {
+                address: peers.address().to_owned(),
+                transport: peers.transport(),
+                join,
+            });
             let repo = opening.open()?;
+            if let Some(peers) = &peers {
+                peers.attach(repo.node());
+            }
             let first_start = bootstrap(&repo, &opening.directory)?;
-            Ok((repo, first_start))
+            Ok((repo, first_start, peers))
         })
         .await?;
         let address = listener
@@ -83,7 +99,7 @@ impl Server {
             options.watchers_per_principal,
             stop.clone(),
         );
-        let serving = tokio::spawn(serve(app, listener, stop.clone(), throw_away));
+        let serving = tokio::spawn(serve(app, listener, stop.clone(), peers, throw_away));
         Ok(Self {
             ready,
             stop,
@@ -133,6 +149,7 @@ async fn serve(
     app: App,
     listener: TcpListener,
     stop: CancellationToken,
+    peers: Option<Peers>,
     throw_away: Option<TempDir>,
 ) -> Result<(), ServeError> {
     let repo = Arc::clone(app.repo());
@@ -152,7 +169,7 @@ async fn serve(
     }
     on_thread(move || {
         repo.node().close();
-        drop(throw_away);
+        drop((peers, throw_away));
         Ok(())
     })
     .await?;

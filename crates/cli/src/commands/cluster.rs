@@ -1,3 +1,6 @@
+#[cfg(feature = "server")]
+mod ca;
+
 use clap::Subcommand;
 use confman_api::cluster::{JoinTokenWrite, MemberWrite, ReplaceWrite, TransferWrite};
 
@@ -11,6 +14,7 @@ use crate::text::Text;
 /// The nodes of a cluster: look at them, let them in, promote, replace and remove them
 ///
 /// Examples:
+///   confman cluster ca --out certificates a.example b.example c.example
 ///   confman cluster status
 ///   confman cluster join-token create > join.token
 ///   confman serve --data DIR --join a:7421 --join-token-file join.token …   # on the new machine
@@ -31,6 +35,9 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum ClusterCommand {
+    /// Make the certificates by which nodes know one another
+    #[cfg(feature = "server")]
+    Ca(ca::Args),
     /// Say whether the cluster is well, and what each node says of itself
     Status,
     /// List the nodes
@@ -119,9 +126,16 @@ enum JoinTokenCommand {
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
+        #[cfg(feature = "server")]
+        if let ClusterCommand::Ca(args) = &self.command {
+            return args.run();
+        }
         let connection = cx.connect()?;
         let client = &connection.client;
         let changed = match self.command {
+            // It needs no server, and was run above.
+            #[cfg(feature = "server")]
+            ClusterCommand::Ca(args) => return args.run(),
             ClusterCommand::Status => {
                 let found = connection.wait(client.cluster())?;
                 return Ok(Report::one(found, render::cluster::status));

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use confman_server::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DOCUMENTS_BYTES_DEFAULT, DataDirectory,
-    JoinOptions, LISTEN_DEFAULT, LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat, OpenError, Ready,
-    ServeError, ServeOptions, WATCHERS_PER_PRINCIPAL_DEFAULT,
+    JoinOptions, LISTEN_DEFAULT, LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat, OpenError,
+    PeerServeOptions, Ready, ServeError, ServeOptions, WATCHERS_PER_PRINCIPAL_DEFAULT,
 };
 use serde::Serialize;
 
@@ -29,7 +29,8 @@ const MIB: u64 = 1024 * 1024;
 ///   confman serve --dev                                   # to try things out
 ///   confman serve --data /var/lib/confman
 ///   confman serve --data /var/lib/confman --listen 0.0.0.0:7420
-///   confman serve --data /var/lib/confman --join a:7421,b:7421 --join-token-file FILE …
+///   confman serve --data DIR --peer-listen 10.0.0.1:7421 --peer-ca ca.pem --peer-cert a.pem --peer-key a.key
+///   confman serve --data DIR --join a:7421,b:7421 --join-token-file FILE --peer-listen …
 ///
 /// An empty data directory becomes a store of its own; the administrator's token is
 /// written to DIR/admin.token at the first start. With --dev the data is thrown away at
@@ -80,7 +81,7 @@ pub(crate) struct Args {
         long,
         value_name = "HOST:PORT,…",
         value_delimiter = ',',
-        requires = "data"
+        requires_all = ["data", "peer_listen"]
     )]
     join: Vec<String>,
 
@@ -91,6 +92,30 @@ pub(crate) struct Args {
     /// Stay a learner after joining: a read replica
     #[arg(long, requires = "join")]
     learner: bool,
+
+    /// Address and port to listen on for peers: makes the node one that others can join
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        requires_all = ["peer_ca", "peer_cert", "peer_key"]
+    )]
+    peer_listen: Option<String>,
+
+    /// Where peers reach this node; its certificate must name the host [default: where it listens]
+    #[arg(long, value_name = "HOST:PORT", requires = "peer_listen")]
+    peer_address: Option<String>,
+
+    /// Certificate of the authority of all nodes, PEM, as `confman cluster ca` makes it
+    #[arg(long, value_name = "FILE", requires = "peer_listen")]
+    peer_ca: Option<PathBuf>,
+
+    /// This node's certificate, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "peer_listen")]
+    peer_cert: Option<PathBuf>,
+
+    /// This node's key, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "peer_listen")]
+    peer_key: Option<PathBuf>,
 
     /// How the log is written
     #[arg(long, value_name = "FORMAT", env = LOG_FORMAT_VARIABLE, default_value = "text")]
@@ -130,6 +155,21 @@ impl Args {
                 replica: self.learner,
             }),
         };
+        let peers = match (
+            self.peer_listen,
+            self.peer_ca,
+            self.peer_cert,
+            self.peer_key,
+        ) {
+            (Some(listen), Some(ca), Some(certificate), Some(key)) => Some(PeerServeOptions {
+                listen,
+                address: self.peer_address,
+                ca,
+                certificate,
+                key,
+            }),
+            _ => None,
+        };
         let data = match self.data {
             Some(data) => DataDirectory::At(data),
             None => DataDirectory::ThrowAway,
@@ -147,6 +187,7 @@ impl Args {
                 LogFormatName::Text => LogFormat::Text,
                 LogFormatName::Json => LogFormat::Json,
             },
+            peers,
             join,
             ..ServeOptions::new(data)
         };
@@ -294,6 +335,8 @@ pub(super) fn error(error: ServeError) -> CliError {
             std::io::ErrorKind::InvalidInput => Exit::Usage,
             _ => Exit::Failure,
         },
+        ServeError::Certificates(_) => Exit::Invalid,
+        ServeError::JoinWithoutPeers => Exit::Usage,
         ServeError::Bootstrap(_) | ServeError::Failed(_) => Exit::Failure,
     };
     let why = std::error::Error::source(&error).map(chain);

@@ -220,7 +220,15 @@ impl Opening {
             Arc::clone(&applier),
             Arc::new(move |index| on_applied.advance(index)),
         );
+        let named = applier
+            .lock()
+            .map(|applier| applier.applied.cluster)
+            .unwrap_or_default();
         let begun = self.identity().and_then(|identity| {
+            // Before raft begins to call others.
+            if let Some(cluster_id) = identity.cluster.or(named) {
+                self.introduce(cluster_id, identity);
+            }
             let raft = self
                 .recover(&runtime, identity, machine)
                 .map_err(|reason| {
@@ -257,6 +265,7 @@ impl Opening {
                 });
             }
         };
+        self.introduce(cluster_id, identity);
         let counters = Arc::clone(&self.log.shared.counters);
         let protocol_max = self.protocol_max();
         let link = match self.link(cluster_id, identity, &raft, &gate, agreed) {
@@ -296,6 +305,16 @@ impl Opening {
             })),
             counters,
         })
+    }
+
+    /// Tells the transport who this node is.
+    fn introduce(&self, cluster_id: [u8; 16], identity: NodeIdentity) {
+        if let Some(peers) = &self.peers {
+            peers.transport.introduce(&PeerIdentity {
+                protocol_max: self.protocol_max(),
+                ..PeerIdentity::member(cluster_id, identity.node_id, identity.incarnation)
+            });
+        }
     }
 
     /// The newest version of the protocol that the node speaks.
