@@ -440,3 +440,80 @@ fn files_that_are_to_be_ignored_are_not_listed() {
         wrong.stderr
     );
 }
+
+/// A keyring that keeps what it is given in a file, as `secret-tool` is called.
+#[cfg(target_os = "linux")]
+const KEYRING: &str = r#"#!/bin/sh
+verb=$1; shift
+case $verb in
+  store) cat > "$HOME/ring" ;;
+  lookup) cat "$HOME/ring" ;;
+  clear) rm "$HOME/ring" ;;
+esac
+"#;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_token_is_kept_in_the_keyring_where_one_works_and_in_the_file_otherwise() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (server, admin) = started();
+    let path = std::env::var("PATH").unwrap();
+    let logged_in = |arguments: &[&str], path: &str| {
+        let mut child = admin
+            .command(
+                "",
+                &[&["login", "--server", server.url()], arguments].concat(),
+            )
+            .env("CONFMAN_TOKEN", "")
+            .env("PATH", path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, server.admin_token().as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        fs::read_to_string(admin.path(".config/confman/profiles.toml")).unwrap()
+    };
+    let whoami = |path: &str| {
+        let mut command = admin.command("", &["whoami"]);
+        command.env("CONFMAN_TOKEN", "").env("PATH", path);
+        command.output().unwrap().status.code()
+    };
+    let ring = admin.path("ring");
+    let with_keyring = format!("{}:{path}", admin.path("programs").display());
+    admin.write("programs/secret-tool", KEYRING);
+    let program = admin.path("programs/secret-tool");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+
+    let profiles = logged_in(&[], &with_keyring);
+    assert!(!profiles.contains(&server.admin_token()), "{profiles}");
+    assert_eq!(fs::read_to_string(&ring).unwrap(), server.admin_token());
+    assert_eq!(whoami(&with_keyring), Some(0));
+    // A keyring that is locked gives nothing.
+    fs::rename(&ring, admin.path("locked")).unwrap();
+    assert_eq!(whoami(&with_keyring), Some(4));
+    fs::rename(admin.path("locked"), &ring).unwrap();
+    let mut logout = admin.command("", &["logout"]);
+    assert!(
+        logout
+            .env("PATH", &with_keyring)
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(!ring.exists());
+
+    let profiles = logged_in(&["--keyring", "never"], &with_keyring);
+    assert!(profiles.contains(&server.admin_token()), "{profiles}");
+    // One that takes everything and gives nothing back is none.
+    admin.write("programs/secret-tool", "#!/bin/sh\ncat > /dev/null\n");
+    let profiles = logged_in(&[], &with_keyring);
+    assert!(profiles.contains(&server.admin_token()), "{profiles}");
+    assert_eq!(whoami(&path), Some(0));
+}

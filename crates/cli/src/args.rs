@@ -310,6 +310,7 @@ mod tests {
             "login --server http://x --profile p",
             "login --token-stdin --server http://x",
             "login --oidc corp --no-browser",
+            "login --server http://x --keyring never",
             "token create --name x --principal ci --scope /a --role editor --expires 90d",
             "token list --all",
             "token revoke 0123456789abcdef",

@@ -24,6 +24,7 @@ mod foreign;
 mod input;
 mod interrupt;
 mod jq;
+mod keyring;
 mod likeness;
 mod local_commit;
 mod pager;

@@ -41,6 +41,9 @@ pub(crate) struct Profile {
     /// A file that holds the token, read at each use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token_file: Option<PathBuf>,
+    /// The keyring holds the token, by the URL of the server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) in_keyring: bool,
 }
 
 // A token must not end up in a log or a panic message.
@@ -50,6 +53,7 @@ impl std::fmt::Debug for Profile {
             .field("server", &self.server)
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("token_file", &self.token_file)
+            .field("in_keyring", &self.in_keyring)
             .finish()
     }
 }
@@ -151,11 +155,13 @@ mod tests {
             server: "http://127.0.0.1:7420".to_owned(),
             token: Some("cfm_pat_secret".to_owned()),
             token_file: None,
+            in_keyring: false,
         };
         let prod = Profile {
             server: "https://config.company.com".to_owned(),
             token: None,
             token_file: Some(PathBuf::from("/run/token")),
+            in_keyring: false,
         };
         let profiles = [("dev".to_owned(), dev), ("prod".to_owned(), prod)].into();
         Profiles {

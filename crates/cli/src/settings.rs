@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::keyring;
 use crate::profile::{Profile, Profiles};
 
 /// Most bytes of a file with a token.
@@ -59,6 +60,8 @@ pub(crate) enum TokenPlace {
     Inline(String),
     /// In this file.
     File(PathBuf),
+    /// In the keyring, under this server.
+    Keyring(String),
 }
 
 /// What a command talks to, and as whom.
@@ -155,6 +158,10 @@ impl Settings {
                 value: TokenPlace::File(path),
                 from,
             }) => read_token(path, from).map(Some),
+            Some(Sourced {
+                value: TokenPlace::Keyring(server),
+                from,
+            }) => check_token(&keyring::token(server)?, from).map(Some),
         }
     }
 }
@@ -199,6 +206,7 @@ fn token_of(profile: NamedProfile<'_>, server: &str) -> Option<(TokenPlace, Stri
     let place = match (&profile.token, &profile.token_file) {
         (Some(token), _) => TokenPlace::Inline(token.clone()),
         (None, Some(path)) => TokenPlace::File(path.clone()),
+        (None, None) if profile.in_keyring => TokenPlace::Keyring(profile.server.clone()),
         (None, None) => return None,
     };
     Some((place, format!("{from} `{name}`")))
@@ -253,6 +261,7 @@ mod tests {
             server: server.to_owned(),
             token: Some(token.to_owned()),
             token_file: None,
+            in_keyring: false,
         }
     }
 
@@ -300,6 +309,9 @@ mod tests {
                         .token
                         .map_or("no token".to_owned(), |token| match token.value {
                             TokenPlace::Inline(text) => format!("{text} by {}", token.from),
+                            TokenPlace::Keyring(server) => {
+                                format!("keyring of {server} by {}", token.from)
+                            }
                             TokenPlace::File(path) => {
                                 format!("{} by {}", path.display(), token.from)
                             }

@@ -72,6 +72,7 @@ impl Args {
             value: match token.value {
                 TokenPlace::Inline(_) => "(not shown)".to_owned(),
                 TokenPlace::File(path) => path.display().to_string(),
+                TokenPlace::Keyring(_) => "(in the keyring)".to_owned(),
             },
             from: token.from,
         });
@@ -131,6 +132,7 @@ fn every_setting(cx: &Context) -> Result<Vec<Setting>, CliError> {
     let token = settings.token.map(|token| match token.value {
         TokenPlace::Inline(_) => ("(not shown)".to_owned(), token.from),
         TokenPlace::File(file) => (file.display().to_string(), token.from),
+        TokenPlace::Keyring(_) => ("(in the keyring)".to_owned(), token.from),
     });
     let profile = chosen
         .map(|name| (name, "--profile".to_owned()))

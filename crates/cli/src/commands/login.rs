@@ -1,6 +1,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use confman_api::identity::{IssuerName, LoginAnswer};
 use confman_client::LoginListener;
 
@@ -8,6 +9,7 @@ use crate::browser;
 use crate::context::{Connection, Context};
 use crate::error::CliError;
 use crate::interrupt;
+use crate::keyring;
 use crate::place::name;
 use crate::profile::{PROFILE_DEFAULT, Profile, Profiles};
 use crate::render;
@@ -23,8 +25,9 @@ use crate::text::Text;
 ///   confman login --server http://127.0.0.1:7420 --token-file data/admin.token
 ///   confman login --server https://config.company.com --oidc corp
 ///
-/// Reads the token from stdin, asks the server who it belongs to, and writes it to a file
-/// that only you can read (`confman config show` names it). With --token-file the profile
+/// Reads the token from stdin, asks the server who it belongs to, and keeps it in your keyring
+/// (by `secret-tool`, or `security` on macOS) where there is one that works, otherwise in a file
+/// that only you can read (`confman config show` says which). With --token-file the profile
 /// keeps the path of the file and reads it at each use. With --oidc the page of an issuer that
 /// the server trusts opens in your browser, and the token is one that lives for a while. The
 /// profile becomes the active one.
@@ -42,6 +45,41 @@ pub(crate) struct Args {
     /// Only print where to go; open no browser
     #[arg(long, requires = "oidc")]
     no_browser: bool,
+    /// Keep the token in the keyring where there is one, or always in the file of profiles
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        conflicts_with = "token_file"
+    )]
+    keyring: KeyringWhen,
+}
+
+/// Whether the keyring keeps the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum KeyringWhen {
+    /// Where there is one that works
+    Auto,
+    /// Never
+    Never,
+}
+
+impl KeyringWhen {
+    /// The profile with its token in the keyring, where that can be.
+    fn keep(self, cx: &Context, profile: Profile) -> Profile {
+        let token = profile.token.as_deref().filter(|_| self == Self::Auto);
+        match token.is_some_and(|token| keyring::keep(&profile.server, token)) {
+            true => {
+                cx.ui.note("the token is in your keyring");
+                Profile {
+                    token: None,
+                    in_keyring: true,
+                    ..profile
+                }
+            }
+            false => profile,
+        }
+    }
 }
 
 impl Args {
@@ -68,16 +106,19 @@ impl Args {
                 token: Some(by_browser(cx, &server, &issuer, !self.no_browser)?),
                 server,
                 token_file: None,
+                in_keyring: false,
             },
             (None, Some(file)) => Profile {
                 server,
                 token: None,
                 token_file: Some(absolute(&file)?),
+                in_keyring: false,
             },
             (None, None) => Profile {
                 token: Some(read_token(cx, &server)?),
                 server,
                 token_file: None,
+                in_keyring: false,
             },
         };
         let token = match (&profile.token, &profile.token_file) {
@@ -96,6 +137,7 @@ impl Args {
         let connection = Connection::new(&profile.server, Some(&token))?;
         let whoami = connection.wait(connection.client.whoami())?;
         let server = profile.server.clone();
+        let profile = self.keyring.keep(cx, profile);
         profiles.profiles.insert(profile_name.clone(), profile);
         profiles.active = Some(profile_name.clone());
         profiles.save(&path)?;

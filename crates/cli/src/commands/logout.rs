@@ -1,5 +1,6 @@
 use crate::context::Context;
 use crate::error::CliError;
+use crate::keyring;
 use crate::profile::Profiles;
 use crate::report::Report;
 use crate::settings::Chosen;
@@ -24,7 +25,11 @@ impl Args {
         let Some(name) = chosen.or(profiles.active.clone()) else {
             return Err(CliError::usage("no profile is active").next("name one with --profile"));
         };
-        let server = profiles.get(&name)?.server.clone();
+        let profile = profiles.get(&name)?;
+        let server = profile.server.clone();
+        if profile.in_keyring {
+            keyring::forget(&server);
+        }
         profiles.profiles.remove(&name);
         profiles.active = profiles.active.filter(|active| *active != name);
         profiles.save(&path)?;

@@ -284,6 +284,7 @@ impl DevProfile {
             server: server.clone(),
             token: Some(token.trim().to_owned()),
             token_file: None,
+            in_keyring: false,
         };
         profiles.profiles.insert(PROFILE_DEV.to_owned(), profile);
         profiles.save(&path)?;

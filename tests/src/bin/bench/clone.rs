@@ -79,7 +79,7 @@ pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
 }
 
 /// Publishes the keys by a working copy, as a person would.
-fn fill(server: &Server, home: &Path, name: &str, keys: usize) -> Result<(), Failure> {
+pub fn fill(server: &Server, home: &Path, name: &str, keys: usize) -> Result<(), Failure> {
     let namespace = format!("/{name}");
     let copy = home.join("first");
     confman::timed(server, home, &["ns", "create", &namespace])?;
@@ -154,7 +154,8 @@ fn write_entries(
     Ok(())
 }
 
-fn files(out: &mut dyn Write, keys: usize) -> Result<(), Failure> {
+/// Writes a stream of one commit that adds a file for each key.
+pub fn files(out: &mut dyn Write, keys: usize) -> Result<(), Failure> {
     writeln!(
         out,
         "commit refs/heads/main\ncommitter Ada <ada@example.org> 1700000000 +0000\ndata 10\neverything"

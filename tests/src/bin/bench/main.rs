@@ -4,6 +4,7 @@
 //! table with ratios. Figures speak of the machine they were measured on: the ratio is what counts.
 
 mod clone;
+mod command_line;
 mod confman;
 mod git;
 mod history;
@@ -81,6 +82,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("history", history::run),
     ("import", import::run),
     ("clone", clone::run),
+    ("command-line", command_line::run),
     ("reading", reading::run),
     ("schemas", schemas::run),
 ];
