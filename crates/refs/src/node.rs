@@ -534,7 +534,7 @@ impl Node {
         Status {
             cluster_id: self.identity.cluster_id,
             node_id: self.identity.node_id,
-            leader: metrics.current_leader,
+            leader: self.link.leader(&metrics),
             term: metrics.current_term,
             applied: view.index(),
             logged: metrics.last_log_index.unwrap_or_default().max(view.index()),

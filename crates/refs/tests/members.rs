@@ -432,6 +432,9 @@ fn without_a_leader_a_request_waits_as_long_as_an_election_and_is_refused_then()
     assert!(matches!(read, Err(TransactError::Unavailable(_))));
     assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
     assert!(members.node(lone).view().get("x").is_none());
+    eventually("it believes in no leader any more", || {
+        members.node(lone).status().leader.is_none()
+    });
 }
 
 /// A lease read would be answered by an old leader for as long as it believes in its lease.

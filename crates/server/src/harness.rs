@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use crate::app::App;
 use crate::dispatch;
-use crate::server::{OpenStore, bootstrap};
+use crate::server::{OpenStore, StorePeers, bootstrap};
 
 /// Memory for effective documents in tests.
 pub(crate) const DOCUMENTS_BYTES: usize = 16 << 20;
@@ -53,23 +53,31 @@ pub(crate) struct Asking<'s> {
 impl TestServer {
     /// A server on a new store.
     pub(crate) async fn new() -> Self {
+        Self::opened(None).await
+    }
+
+    /// A server on a new store, alone or as a node of a cluster.
+    pub(crate) async fn opened(peers: Option<StorePeers>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let directory = data.path().to_owned();
         let repo = tokio::task::spawn_blocking(move || {
+            let joins = peers.as_ref().is_some_and(|peers| peers.join.is_some());
             let open = OpenStore {
                 directory,
                 cache_bytes: 16 << 20,
                 block_cache_bytes: 16 << 20,
                 documents_bytes: DOCUMENTS_BYTES,
-                peers: None,
+                peers,
             };
             let repo = open.open().unwrap();
-            assert!(bootstrap(&repo, &open.directory).unwrap());
+            assert_eq!(bootstrap(&repo, &open.directory).unwrap(), !joins);
             repo
         })
         .await
         .unwrap();
-        let token = crate::admin_token::read(data.path()).unwrap().unwrap();
+        let token = crate::admin_token::read(data.path())
+            .unwrap()
+            .unwrap_or_default();
         let app = App::new(Arc::clone(&repo), WATCHERS_MAX, CancellationToken::new());
         let router = Router::new()
             .fallback(|State(app): State<App>, request| dispatch::handle(app, request))

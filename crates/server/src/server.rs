@@ -346,4 +346,6 @@ pub(crate) fn bootstrap(repo: &Arc<Repo>, data: &Path) -> Result<bool, ServeErro
 }
 
 #[cfg(test)]
+mod cluster_tests;
+#[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -73,6 +73,8 @@ pub(crate) struct Link {
     pub(crate) admit: Arc<OnceLock<Arc<Admit>>>,
     /// The version of the protocol that every member is known to understand.
     pub(crate) agreed: Arc<AtomicU16>,
+    /// When a leader was heard last.
+    pub(crate) heard: Arc<Mutex<Option<Instant>>>,
     pub(crate) reads: Arc<Rounds<Result<u64, String>>>,
     /// How long a leader may be missing before somebody who needs one is told so.
     pub(crate) leader_within: Duration,
@@ -98,6 +100,20 @@ impl Link {
 
     pub(crate) fn leads(&self) -> bool {
         self.metrics().current_leader == Some(self.node_id)
+    }
+
+    /// A leader speaks to this node.
+    pub(crate) fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The leader, unless nothing was heard of it for longer than two elections take. openraft believes in it
+    /// until it has another one, which a node that is cut off never gets.
+    pub(crate) fn leader(&self, metrics: &Metrics) -> Option<u64> {
+        let leader = metrics.current_leader?;
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = heard.is_some_and(|heard| heard.elapsed() <= self.leader_within * 2);
+        (leader == self.node_id || lately).then_some(leader)
     }
 
     /// Whether another node leads, as far as this one knows.
@@ -395,7 +411,10 @@ impl Link {
                 false => self.ask(leader, &Ask::Change { change, force }, left).await,
             };
             match attempted(told) {
-                Attempt::Done(Told::Done) => return Ok(()),
+                Attempt::Done(Told::Done) => {
+                    self.see_change().await;
+                    return Ok(());
+                }
                 Attempt::Done(Told::Unchanged(error)) => {
                     return match (&error, doubt) {
                         // An attempt before has done it.
@@ -420,6 +439,31 @@ impl Link {
             }
             tokio::time::sleep(AGAIN_AFTER).await;
         }
+    }
+
+    /// Waits until this node's own picture of the members has what was agreed on by now, so that whoever
+    /// changed them sees it.
+    async fn see_change(&self) {
+        let Ok(index) = self.clone().read_index(ROUND_WITHIN).await else {
+            return;
+        };
+        let until = Instant::now() + ROUND_WITHIN;
+        let mut metrics = self.raft.metrics();
+        let seen = async {
+            loop {
+                let settled = {
+                    let metrics = metrics.borrow_watched();
+                    let committed = metrics.local_committed.map_or(0, |id| id.index);
+                    committed >= index
+                        && metrics.membership_config == metrics.committed_membership_config
+                };
+                if settled || metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // It is agreed on all the same.
+        let _ = tokio::time::timeout_at(until, seen).await;
     }
 
     /// Changes the members as the leader.
@@ -520,7 +564,7 @@ impl Link {
             url: self.about.url.get().cloned().unwrap_or_default(),
             replica: self.about.replica,
             term: metrics.current_term,
-            leader: metrics.current_leader,
+            leader: self.leader(&metrics),
             applied: view.index(),
             logged: metrics.last_log_index.unwrap_or_default().max(view.index()),
             operation: view.operation(),

@@ -358,6 +358,7 @@ impl Opening {
             about: Arc::new(about),
             admit: Arc::default(),
             agreed,
+            heard: Arc::default(),
             reads: Arc::default(),
             leader_within: tuning.unwrap_or_default().election_max,
         })

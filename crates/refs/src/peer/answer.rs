@@ -54,11 +54,13 @@ impl Answerer {
             );
         }
         match request {
-            Request::Append(append) => self
-                .raft
-                .append_entries(append)
-                .await
-                .map_or_else(|error| stopping(&error), Reply::Append),
+            Request::Append(append) => {
+                self.link.hear();
+                self.raft
+                    .append_entries(append)
+                    .await
+                    .map_or_else(|error| stopping(&error), Reply::Append)
+            }
             Request::Vote(vote) => self
                 .raft
                 .vote(vote)
