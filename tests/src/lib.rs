@@ -3,12 +3,14 @@
 //! Every server has a port and a directory of its own, is ended by who started it, and is waited
 //! for by what it says, never by time.
 
+pub mod cluster;
 pub mod guide;
 pub mod person;
 pub mod server;
 #[cfg(unix)]
 pub mod terminal;
 
+pub use cluster::Cluster;
 pub use guide::Guide;
 pub use person::{Person, Ran};
 pub use server::Server;

@@ -74,16 +74,29 @@ impl Person {
     /// # Panics
     /// No home can be made.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
     pub fn with_token(server: &Server, token: &str) -> Self {
         Self {
+            home: TempDir::new().expect("a temporary directory"),
+            url: server.url().to_owned(),
             token: token.to_owned(),
-            ..Self::admin(server)
         }
     }
 
     /// Goes on with another server (the same one, started again).
     pub fn follow(&mut self, server: &Server) {
         server.url().clone_into(&mut self.url);
+    }
+
+    /// Their token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Goes on with these servers, separated by commas.
+    pub fn use_servers(&mut self, urls: &str) {
+        urls.clone_into(&mut self.url);
     }
 
     /// Becomes the administrator of another server, in the same home.

@@ -66,7 +66,18 @@ impl Server {
     /// # Panics
     /// There is no such program, or it neither answers nor ends.
     pub fn try_start_by(command: Command, data: &Path) -> Result<Self, String> {
-        Self::try_start_at(command, data, "127.0.0.1:0")
+        Self::try_start_at(command, data, "127.0.0.1:0", &[])
+    }
+
+    /// Starts a server with more arguments, or gives its exit status and what it said.
+    ///
+    /// # Errors
+    /// It ended before it answered.
+    ///
+    /// # Panics
+    /// There is no such program, or it neither answers nor ends.
+    pub fn try_start_with(data: &Path, listen: &str, more: &[String]) -> Result<Self, String> {
+        Self::try_start_at(Command::new(crate::confman_bin()), data, listen, more)
     }
 
     /// Starts a server at an address that another one had.
@@ -76,7 +87,7 @@ impl Server {
     #[must_use]
     #[expect(clippy::panic, reason = "a test cannot go on without it")]
     pub fn start_at(command: Command, data: &Path, listen: &str) -> Self {
-        match Self::try_start_at(command, data, listen) {
+        match Self::try_start_at(command, data, listen, &[]) {
             Ok(server) => server,
             Err(said) => panic!("the server did not start: {said}"),
         }
@@ -87,10 +98,16 @@ impl Server {
         clippy::panic,
         reason = "a test cannot go on without it"
     )]
-    fn try_start_at(mut command: Command, data: &Path, listen: &str) -> Result<Self, String> {
+    fn try_start_at(
+        mut command: Command,
+        data: &Path,
+        listen: &str,
+        more: &[String],
+    ) -> Result<Self, String> {
         let mut child = command
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
+            .args(more)
             .env("XDG_CONFIG_HOME", data.with_extension("config"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
