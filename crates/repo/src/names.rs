@@ -63,6 +63,14 @@ pub fn drafts(namespace: &Namespace) -> String {
     format!("{namespace}@draft/")
 }
 
+/// The last announcement of secrets that are to be replaced in a namespace: a record.
+///
+/// # Errors
+/// As [`published`].
+pub fn rotation(namespace: &Namespace) -> Result<RefName, Error> {
+    name(&format!("{namespace}@rotation"))
+}
+
 /// A tag: a commit.
 ///
 /// # Errors

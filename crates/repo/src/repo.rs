@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use confman_layout::read_value;
@@ -77,6 +77,10 @@ pub struct Repo {
     pub(crate) layers: Layers,
     pub(crate) schemas: CompiledSchemas,
     publishes: AtomicU64,
+    /// Secrets that were to be replaced when they were last looked for.
+    pub(crate) rotations_due: AtomicU64,
+    /// When they are looked for again, in milliseconds since 1970.
+    pub(crate) rotations_next_ms: AtomicI64,
 }
 
 impl Repo {
@@ -90,6 +94,8 @@ impl Repo {
         Arc::new(Self {
             reading: Reading::new(options.documents_bytes_max),
             publishes: AtomicU64::new(0),
+            rotations_due: AtomicU64::new(0),
+            rotations_next_ms: AtomicI64::new(0),
             layers: Layers::default(),
             schemas: CompiledSchemas::default(),
             node,

@@ -205,6 +205,11 @@ impl Collector for Store {
             ),
             ("refs", "Refs in the newest view", view.len() as u64),
             (
+                "rotations_due",
+                "Secrets that have been published for longer than their schema allows",
+                self.repo.rotations_due(),
+            ),
+            (
                 "watchers",
                 "Watches and waiting requests that are open",
                 self.watches.watchers() as u64,

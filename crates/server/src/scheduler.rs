@@ -1,4 +1,4 @@
-//! Publishes scheduled requests when they are due.
+//! Publishes scheduled requests when they are due, and announces secrets that are to be replaced.
 //!
 //! Sleeps until the next one is due or the view moves, which may have scheduled another. Only the
 //! leader publishes; that two nodes could believe to be it does no harm, because what is due fires in
@@ -47,7 +47,11 @@ pub(crate) async fn run(app: App) {
 async fn round(app: &App) -> Result<Duration, ApiError> {
     app.blocking(|repo| {
         let status = repo.node().status();
-        if status.leader != Some(status.node_id) {
+        let leads = status.leader == Some(status.node_id);
+        for namespace in repo.look_at_rotations(leads)? {
+            tracing::warn!(%namespace, "secrets of {namespace} are to be replaced");
+        }
+        if !leads {
             return Ok(SLEEP_MAX);
         }
         let mut again = false;

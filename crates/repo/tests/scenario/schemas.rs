@@ -314,6 +314,31 @@ fn rules_of_keys_hold() {
         })
         .collect();
     insta::assert_snapshot!(due.join("\n"), @"/teams/payments:token after 31 of 30 days");
+
+    // Announced once a day, by who leads; counted by everybody.
+    let repo = &governed.test.repo;
+    assert_eq!(repo.look_at_rotations(false).unwrap(), []);
+    assert_eq!(repo.rotations_due(), 1);
+    let hours = |hours: i64| governed.test.clock.advance(hours * 60 * MINUTE_MS);
+    let mut told = Vec::new();
+    for _ in 0..48 {
+        hours(1);
+        told.extend(repo.look_at_rotations(true).unwrap());
+        told.extend(repo.look_at_rotations(true).unwrap());
+    }
+    // The rest of this day, the next, and the beginning of the one after.
+    assert_eq!(told.len(), 3);
+    let filter = confman_repo::OperationFilter {
+        namespace: Some(ns("/teams/payments")),
+        action: Some("secret.rotation_due".to_owned()),
+        ..Default::default()
+    };
+    let logged = governed.test.admin.operations(&filter, None, 10).unwrap();
+    assert_eq!(logged.operations.len(), 3);
+    let detail = &logged.operations[0].operation.detail;
+    assert!(detail.contains(r#""keys":["token"]"#), "{detail}");
+    let report = governed.test.admin.fsck(&mut |_| {}).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
 }
 
 #[test]
