@@ -7,6 +7,7 @@ use confman_repo::{Actor, Repo};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::error::cause::later;
 use crate::error::{ApiError, Code};
 use crate::metrics::Metrics;
 use crate::oidc::Oidc;
@@ -171,7 +172,7 @@ impl App {
             "this node has applied index {} and did not reach {index} in {FRESHNESS_SECONDS_MAX} s",
             self.index()
         );
-        Err(ApiError::new(Code::Behind, detail))
+        Err(later(ApiError::new(Code::Behind, detail)))
     }
 
     /// Waits until this node has applied everything that was acknowledged anywhere before.
@@ -180,10 +181,10 @@ impl App {
         self.blocking(move |repo| {
             let confirmed = repo.node().linearize(limit);
             confirmed.map(drop).map_err(|error| {
-                ApiError::new(
+                later(ApiError::new(
                     Code::Unavailable,
                     format!("no majority confirmed what is newest: {error}"),
-                )
+                ))
             })
         })
         .await
@@ -198,7 +199,7 @@ async fn turn(gate: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
             let detail = format!(
                 "the server was busy with other requests for {TURN_SECONDS_MAX} s; try again later"
             );
-            Err(ApiError::new(Code::Busy, detail))
+            Err(later(ApiError::new(Code::Busy, detail)))
         }
     }
 }

@@ -173,7 +173,8 @@ fn refused(detail: &str, has_request: bool, refusal: &Refusal) -> ApiError {
     error
 }
 
-fn later(error: ApiError) -> ApiError {
+/// Says when asking again makes sense.
+pub(crate) fn later(error: ApiError) -> ApiError {
     error.with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
 }
 
