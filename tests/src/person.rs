@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -148,6 +148,43 @@ impl Person {
         command
     }
 
+    /// As [`Self::command`], by a program that ends its own arguments with those of a command to run,
+    /// such as `strace …`.
+    #[must_use]
+    pub fn command_by(&self, mut program: Command, directory: &str, arguments: &[&str]) -> Command {
+        let ordinary = self.command(directory, arguments);
+        program
+            .arg(ordinary.get_program())
+            .args(ordinary.get_args())
+            .current_dir(self.path(directory))
+            .env_clear()
+            .envs(
+                ordinary
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        program
+    }
+
+    /// As [`Self::runs_in`], with these variables too.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+    pub fn runs_with(
+        &self,
+        directory: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Ran {
+        self.command(directory, arguments)
+            .envs(variables.iter().copied())
+            .output()
+            .expect("the program can be started")
+            .into()
+    }
+
     /// Runs a command in their home.
     #[must_use]
     pub fn runs(&self, arguments: &[&str]) -> Ran {
@@ -165,7 +202,7 @@ impl Person {
             .command(directory, arguments)
             .output()
             .expect("the program can be started");
-        ran(&output)
+        output.into()
     }
 
     /// Runs a command and writes to its standard input.
@@ -188,7 +225,7 @@ impl Person {
             .expect("the child can be waited for");
         // A command may refuse its input before it has read all of it.
         let _ = writer.join();
-        ran(&output)
+        output.into()
     }
 
     /// Runs a command that must do well, and gives its text.
@@ -218,10 +255,12 @@ impl Person {
     }
 }
 
-fn ran(output: &std::process::Output) -> Ran {
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: output.stdout.clone(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }

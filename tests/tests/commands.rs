@@ -23,16 +23,7 @@ fn started() -> (Server, Person) {
 }
 
 fn with(person: &Person, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-    let output = person
-        .command("", arguments)
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: output.stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    person.runs_with("", arguments, variables)
 }
 
 /// A working copy in which `a`, `b`, `c` and `d` changed on both sides.

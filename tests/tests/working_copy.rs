@@ -59,24 +59,14 @@ fn replace(path: &Path, from: &str, to: &str) {
 
 /// Runs a command that is killed at the `number`th call of this kind; `false` where it was through before.
 fn killed(admin: &Person, directory: &str, arguments: &[&str], call: &str, number: usize) -> bool {
-    let ordinary = admin.command(directory, arguments);
-    let output = Command::new("strace")
+    let mut strace = Command::new("strace");
+    strace
         .args(["-f", "-qq", "-o", "/dev/null", "-e"])
         .arg(format!("trace={call}"))
         .arg("-e")
-        .arg(format!("inject={call}:signal=SIGKILL:when={number}"))
-        .arg(ordinary.get_program())
-        .args(ordinary.get_args())
-        .current_dir(admin.path(directory))
-        .env_clear()
-        .envs(
-            ordinary
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .output()
-        .unwrap();
-    !output.status.success()
+        .arg(format!("inject={call}:signal=SIGKILL:when={number}"));
+    let output = admin.command_by(strace, directory, arguments).output();
+    !output.unwrap().status.success()
 }
 
 /// Kills a command at each step, on what `prepare` makes, and lets `check` look at what is left.
@@ -244,33 +234,11 @@ fn is_root() -> bool {
 
 /// A command of somebody whom permissions bind.
 fn unprivileged(admin: &Person, directory: &str, arguments: &[&str]) -> Ran {
-    let ordinary = admin.command(directory, arguments);
-    let mut command = Command::new("setpriv");
-    command
-        .args([
-            "--bounding-set",
-            "-all",
-            "--inh-caps",
-            "-all",
-            "--reuid",
-            "65534",
-            "--clear-groups",
-        ])
-        .arg(ordinary.get_program())
-        .args(ordinary.get_args())
-        .current_dir(admin.path(directory))
-        .env_clear()
-        .envs(
-            ordinary
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-    let output = command.output().unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: output.stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--bounding-set", "-all", "--inh-caps", "-all"]);
+    setpriv.args(["--reuid", "65534", "--clear-groups"]);
+    let mut command = admin.command_by(setpriv, directory, arguments);
+    command.output().unwrap().into()
 }
 
 #[test]
@@ -327,22 +295,12 @@ fn a_full_disk_leaves_the_copy_as_it_was() {
         eprintln!("this system does not let tests have mounts of their own");
         return;
     }
-    let ordinary = admin.command("", &["pull"]);
     let script = "mkdir small && mount -t tmpfs -o size=512k none small && cp -a copy/. small && cd small && \
                   cp entries.json ../before && \"$1\" pull; echo pulled $?; cmp entries.json ../before && \"$1\" status && \
                   mount -o remount,size=8m . && \"$1\" pull && grep -c xxxx files/big.txt";
-    let output = Command::new("unshare")
-        .args(["--mount", "--map-root-user", "sh", "-c", script, "sh"])
-        .arg(ordinary.get_program())
-        .current_dir(admin.home())
-        .env_clear()
-        .envs(
-            ordinary
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .output()
-        .unwrap();
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]);
+    let output = admin.command_by(unshare, "", &[]).output().unwrap();
     let (text, said) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
@@ -568,16 +526,7 @@ fn answering(body: &'static str) -> String {
 }
 
 fn at(admin: &Person, url: &str, directory: &str, arguments: &[&str]) -> Ran {
-    let output = admin
-        .command(directory, arguments)
-        .env("CONFMAN_SERVER", url)
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: output.stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    admin.runs_with(directory, arguments, &[("CONFMAN_SERVER", url)])
 }
 
 #[test]

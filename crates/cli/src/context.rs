@@ -7,7 +7,10 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
+use confman_api::entry::TreeEntry;
+use confman_client::client::EntriesQuery;
 use confman_client::{Client, ClientOptions};
+use confman_model::Namespace;
 
 use crate::args::GlobalArgs;
 use crate::error::CliError;
@@ -104,6 +107,18 @@ impl Connection {
         CliError: From<E>,
     {
         self.waiting.wait(work)
+    }
+
+    /// The entries that a namespace itself has, fetched page by page as they are taken.
+    pub(crate) fn entries<'c>(
+        &'c self,
+        namespace: &'c Namespace,
+        query: &'c EntriesQuery,
+    ) -> impl Iterator<Item = Result<TreeEntry, CliError>> + 'c {
+        pages(None, move |cursor: Option<&str>| {
+            let page = self.wait(self.client.entries(namespace, query, cursor))?;
+            Ok((page.items, page.next))
+        })
     }
 
     /// What comes within so long; nothing where it takes longer or fails.

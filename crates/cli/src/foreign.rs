@@ -19,7 +19,7 @@ use confman_model::{
 use serde_json::value::RawValue;
 
 use crate::comparison;
-use crate::context::{Connection, Context, pages};
+use crate::context::{Connection, Context};
 use crate::error::{CliError, chain, item_line, problem_item};
 use crate::exit::Exit;
 use crate::input::Input;
@@ -121,12 +121,8 @@ fn own_entries(
         revision,
         ..EntriesQuery::default()
     };
-    let found = pages(None, |cursor: Option<&str>| {
-        let page = connection.wait(connection.client.entries(namespace, &query, cursor))?;
-        Ok((page.items, page.next))
-    });
     let mut entries = BTreeMap::new();
-    for entry in found {
+    for entry in connection.entries(namespace, &query) {
         let entry = entry?;
         let key = entry
             .key
@@ -172,6 +168,17 @@ pub(crate) fn values(
             Err(items) => wrong.extend(items),
         }
     }
+    kept(cx, source, values, wrong, skip_invalid)
+}
+
+/// What can be an entry, where all of it can or the rest may be left out and is listed.
+pub(crate) fn kept(
+    cx: &Context,
+    source: &Input,
+    values: BTreeMap<Key, Value>,
+    wrong: Vec<ProblemItem>,
+    skip_invalid: bool,
+) -> Result<BTreeMap<Key, Value>, CliError> {
     if wrong.is_empty() {
         return Ok(values);
     }

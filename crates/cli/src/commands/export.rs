@@ -8,7 +8,7 @@ use confman_client::reading::file::replace_shared;
 use confman_model::{Format, Key, KeyError, Namespace, Revision, Value};
 
 use crate::comparison;
-use crate::context::{Connection, Context, Waiting, pages};
+use crate::context::{Connection, Context, Waiting};
 use crate::error::{CliError, chain};
 use crate::place::{Place, moment, name};
 use crate::reading::{ReadArgs, SelectArgs, secrets, tell};
@@ -165,12 +165,8 @@ fn own_entries(
         revision,
         ..EntriesQuery::default()
     };
-    let found = pages(None, |cursor: Option<&str>| {
-        let page = connection.wait(connection.client.entries(namespace, &query, cursor))?;
-        Ok((page.items, page.next))
-    });
     let mut entries = Vec::new();
-    for (done, entry) in (1..).zip(found) {
+    for (done, entry) in (1..).zip(connection.entries(namespace, &query)) {
         entries.push(entry?);
         progress.at(done, 0);
     }

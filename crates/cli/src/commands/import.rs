@@ -203,7 +203,7 @@ impl Args {
                 return read_document(
                     cx,
                     &bytes,
-                    &file.to_string(),
+                    file,
                     &options.strip_prefix,
                     current,
                     self.skip_invalid,
@@ -252,7 +252,7 @@ fn depth(text: &str) -> Result<usize, String> {
 fn read_document(
     cx: &Context,
     bytes: &[u8],
-    source: &str,
+    source: &Input,
     strip_prefix: &str,
     current: &BTreeMap<Key, Entry>,
     skip_invalid: bool,
@@ -268,7 +268,7 @@ fn read_document(
         Err(problems) => {
             let items = problems
                 .iter()
-                .map(|problem| problem_item(source, problem))
+                .map(|problem| problem_item(&source.to_string(), problem))
                 .collect();
             return Err(CliError {
                 items,
@@ -293,21 +293,7 @@ fn read_document(
             Err(items) => wrong.extend(items),
         }
     }
-    if wrong.is_empty() {
-        return Ok(values);
-    }
-    if !skip_invalid {
-        let next = "correct them, or leave them out with --skip-invalid";
-        return Err(CliError {
-            items: wrong,
-            ..not_valid()
-        }
-        .next(next));
-    }
-    cx.ui
-        .warn(&format!("{} left out:", count(wrong.len(), "entry")));
-    wrong.iter().for_each(|item| cx.ui.say(&item_line(item)));
-    Ok(values)
+    foreign::kept(cx, source, values, wrong, skip_invalid)
 }
 
 fn read_member(
@@ -495,8 +481,9 @@ mod tests {
             ..GlobalArgs::default()
         };
         let cx = Context::new(global, None);
+        let source = Input::File("x.json".into());
         let current = BTreeMap::new();
-        let values = read_document(&cx, json.as_bytes(), "`x.json`", "", &current, skip_invalid)?;
+        let values = read_document(&cx, json.as_bytes(), &source, "", &current, skip_invalid)?;
         Ok(values
             .into_iter()
             .map(|(key, value)| format!("{key} {} {}", value.entry_type(), value.to_json()))
