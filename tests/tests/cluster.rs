@@ -51,6 +51,13 @@ fn one_node_grows_to_three_and_goes_on_without_the_one_that_led() {
     });
     let status = cluster.admin.does(&["cluster", "status"]);
     assert!(status.contains("leads, all nodes answer"), "{status}");
+    for name in ["a", "b", "c"] {
+        assert!(cluster.take(name).stop().success());
+        let data = cluster.data(name).display().to_string();
+        let fsck = cluster.admin.runs(&["fsck", "--data", &data]);
+        assert_eq!(fsck.code, 0, "{name}: {}{}", fsck.text(), fsck.stderr);
+        assert!(fsck.text().contains("operation"), "{}", fsck.text());
+    }
 }
 
 #[test]

@@ -13,6 +13,9 @@ use futures::future::BoxFuture;
 
 pub(crate) mod answer;
 pub(crate) mod message;
+mod nobody;
+
+pub use nobody::Nobody;
 
 /// Oldest version of the messages that this software understands.
 pub const PROTOCOL_MIN: u16 = 1;

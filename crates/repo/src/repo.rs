@@ -237,6 +237,13 @@ impl Repo {
         Ok(actor)
     }
 
+    /// Whoever has the node's directory, and with it everything that is in it: for looking at one that no
+    /// server runs on.
+    #[must_use]
+    pub fn holder(self: &Arc<Self>) -> Session {
+        self.session(Actor::program(ADMIN, ADMIN_DISPLAY_NAME))
+    }
+
     /// What time it is.
     #[must_use]
     pub fn now_ms(&self) -> i64 {

@@ -1,22 +1,23 @@
 //! Checking a data directory that no server runs on.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use confman_api::system::FsckReport;
+use confman_repo::refs::peer::Nobody;
 
 use crate::admin_token;
 use crate::error::chain;
 use crate::options::{BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, ServeError};
 use crate::routes::system;
-use crate::server::OpenStore;
+use crate::server::{OpenStore, StorePeers};
 
-/// Checks everything that a data directory stores, while no server runs on it. Who may read the
-/// directory may do this: it takes the administrator's token from it. `progress` is told how many
-/// things were checked so far.
+/// Checks everything that a data directory stores, while no server runs on it: of a node that is alone, or
+/// of a member of a cluster, which reaches nobody meanwhile. Who may read the directory may do this.
+/// `progress` is told how many things were checked so far.
 ///
 /// # Errors
-/// The directory is not there, cannot be opened, or its token is gone. What is wrong with the data is
-/// in the report.
+/// The directory is not there or cannot be opened. What is wrong with the data is in the report.
 pub fn fsck(data: &Path, progress: &mut dyn FnMut(u64)) -> Result<FsckReport, ServeError> {
     if !data.is_dir() {
         let reason = format!("`{}` is not a directory", data.display());
@@ -32,24 +33,24 @@ pub fn fsck(data: &Path, progress: &mut dyn FnMut(u64)) -> Result<FsckReport, Se
         block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
         // Nothing is served.
         documents_bytes: 0,
-        peers: None,
+        peers: Some(StorePeers {
+            address: String::new(),
+            transport: Arc::new(Nobody),
+            join: None,
+        }),
     };
     let repo = open.open()?;
-    let token_error = |source| ServeError::AdminToken {
+    let token = admin_token::read(data).map_err(|source| ServeError::AdminToken {
         path: admin_token::path(data),
         source,
-    };
-    let token = admin_token::read(data).map_err(token_error)?.ok_or_else(|| {
-        token_error(std::io::Error::other(
-            "it is gone; check a running server with `confman fsck` as an administrator instead",
-        ))
     })?;
-    let actor = repo
-        .authenticate(&token)
-        .map_err(|error| token_error(std::io::Error::other(chain(&error))))?;
-    let checked = repo
-        .session(actor)
-        .fsck(&mut |checked| progress(checked.done));
+    // A node that joined a cluster has no token of its own.
+    let actor = token.and_then(|token| repo.authenticate(&token).ok());
+    let session = match actor {
+        Some(actor) => repo.session(actor),
+        None => repo.holder(),
+    };
+    let checked = session.fsck(&mut |checked| progress(checked.done));
     repo.node().close();
     checked
         .map(system::report)
