@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint bench crash fuzz fuzz-smoke clean-example
+.PHONY: help setup build run test lint bench crash simulate fuzz fuzz-smoke clean-example
 
 DATA ?= $(CURDIR)/.cache/example
 LISTEN ?= 127.0.0.1:7420
@@ -39,6 +39,11 @@ bench: build ## Run the benchmarks beside their peers; writes docs/BENCHMARKS.md
 
 crash: build ## 100 rounds of kill -9 under load (make test runs 5)
 	CONFMAN_CRASH_ROUNDS=100 cargo test --workspace --test crash --locked -- --nocapture
+
+SEEDS ?= 1000
+SEED ?=
+simulate: build ## A simulated cluster under SEEDS=1000 seeds of faults (make test tries 24); SEED=n replays one aloud
+	CONFMAN_SIMULATE_SEEDS=$(SEEDS) CONFMAN_SIMULATE_SEED=$(SEED) cargo test --workspace --lib --locked -- simulation::tests::cluster_keeps --nocapture
 
 fuzz: setup ## Fuzz every decoder, five minutes each (needs cargo-fuzz)
 	@scripts/fuzz

@@ -194,7 +194,10 @@ impl Data {
             self.failure
                 .set(format!("syncing the data failed: {error}"));
             io::Error::other(error)
-        })
+        })?;
+        #[cfg(test)]
+        crate::simulation::host::data_synced(self.db.path());
+        Ok(())
     }
 
     /// Writes memtables out, so that opening again has nothing to replay.

@@ -55,9 +55,25 @@ impl Gate {
 
     /// As [`Self::wait_for`], for a task.
     pub(crate) async fn reached(&self, index: u64, until: tokio::time::Instant) -> bool {
+        #[cfg(test)]
+        if crate::simulation::chance::simulated() {
+            return self.reached_in_order(index, until).await;
+        }
         let mut watch = self.watch.subscribe();
         let reached = watch.wait_for(|applied| *applied >= index);
         matches!(tokio::time::timeout_at(until, reached).await, Ok(Ok(_)))
+    }
+
+    /// Several who wait for a watch are woken in an order that is left to chance, and not to a simulation's.
+    #[cfg(test)]
+    async fn reached_in_order(&self, index: u64, until: tokio::time::Instant) -> bool {
+        while *self.watch.borrow() < index {
+            if tokio::time::Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        true
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {

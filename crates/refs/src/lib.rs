@@ -26,6 +26,8 @@ pub mod peer;
 mod proposal;
 mod raft;
 pub mod row;
+#[cfg(test)]
+mod simulation;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transaction;

@@ -44,6 +44,9 @@ mod past;
 pub(crate) mod recover;
 mod tend;
 
+#[cfg(test)]
+pub(crate) use open::config;
+
 /// Most bytes of transactions that wait at one time.
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 /// How long a transaction waits for others to make room before it is told that the node is busy.

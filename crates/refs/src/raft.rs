@@ -13,7 +13,7 @@ mod suite;
 pub(crate) mod tail;
 pub(crate) mod writer;
 
-use std::fmt;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use openraft::RaftTypeConfig;
@@ -36,7 +36,10 @@ impl RaftTypeConfig for Types {
     type Vote = openraft::impls::Vote<Self::LeaderId>;
     type Payload = openraft::impls::EntryPayload<Payload, u64, Self::Node>;
     type Entry = openraft::impls::Entry<Self::LeaderId, Self::Payload>;
+    #[cfg(not(test))]
     type AsyncRuntime = openraft_rt_tokio::TokioRuntime;
+    #[cfg(test)]
+    type AsyncRuntime = crate::simulation::runtime::Runtime;
     type Responder<T>
         = Reply<T>
     where
@@ -55,6 +58,36 @@ pub(crate) type Membership = openraft::Membership<u64, openraft::impls::BasicNod
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<Types>;
 pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<Types>;
 pub(crate) type Raft = openraft::Raft<Types, machine::Machine>;
+
+/// Runs work that may wait for the disk on a thread that may. A simulation has one thread, and must not depend on
+/// others: there it is done at once.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    #[cfg(test)]
+    if crate::simulation::chance::simulated() {
+        return work();
+    }
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}
+
+/// Starts a task of this node's: on the runtime that it is called on, in the life of the node that a simulation runs.
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    // Nobody waits for it.
+    drop(<<Types as RaftTypeConfig>::AsyncRuntime as openraft_rt::AsyncRuntime>::spawn(task));
+}
+
+/// Random bytes; in a simulation, those of its seed.
+pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
+    #[cfg(test)]
+    if crate::simulation::chance::simulated() {
+        crate::simulation::chance::fill(bytes);
+        return Ok(());
+    }
+    getrandom::fill(bytes)
+}
 
 /// The bytes of a proposal.
 #[derive(Clone, PartialEq, Eq)]

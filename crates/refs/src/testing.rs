@@ -1,6 +1,7 @@
 //! What must hold for any bytes whatever, one function for each group of decoders. `fuzz/` calls these with
 //! bytes that a fuzzer finds; the tests here call them with fixtures that were changed a little.
 
+pub mod history;
 mod membership;
 mod network;
 

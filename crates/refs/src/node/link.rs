@@ -30,7 +30,7 @@ use crate::gate::Gate;
 use crate::peer::message::{Reply, Request};
 use crate::peer::{CallError, Lane, PeerAddress, Transport};
 use crate::proposal;
-use crate::raft::{Answer, Payload, Raft, Refusal, Types};
+use crate::raft::{self, Answer, Payload, Raft, Refusal, Types};
 use crate::transaction::TransactError;
 
 /// How long it takes until a leader is asked again that could not take a request.
@@ -235,6 +235,7 @@ impl Link {
                 return Err(fail(doubt, "there is no leader".to_owned()));
             };
             let attempt = tokio::select! {
+                biased;
                 attempt = self.propose_to(leader, &entry, until) => attempt,
                 _ = self.next_leader(Some(leader)) => {
                     Attempt::Doubt(format!("node {leader} stopped leading meanwhile"))
@@ -324,7 +325,7 @@ impl Link {
         let (answer, begins) = self.reads.ask();
         if begins {
             let link = self.clone();
-            tokio::spawn(Arc::clone(&self.reads).run(move || link.clone().find_index()));
+            raft::spawn(Arc::clone(&self.reads).run(move || link.clone().find_index()));
         }
         match tokio::time::timeout(within, answer).await {
             Ok(Ok(Ok(index))) => Ok(index),
@@ -358,8 +359,13 @@ impl Link {
                 self.ask(leader, &ask, left).await
             };
             let told = tokio::select! {
+                biased;
                 told = asked => told,
-                _ = self.next_leader(Some(leader)) => continue,
+                next = self.next_leader(Some(leader)) => match next {
+                    Some(_) => continue,
+                    // Asking on would never wait: what raft said last names a leader for ever.
+                    None => return Err("the node stopped".to_owned()),
+                },
             };
             match attempted(told) {
                 Attempt::Done(Told::Index(index)) => return Ok(index),
@@ -713,8 +719,7 @@ impl Link {
             return Told::Unavailable("the leader is behind".to_owned());
         }
         let metrics = self.metrics();
-        let known =
-            |membership: &crate::raft::StoredMembership| membership.get_node(&node).is_some();
+        let known = |membership: &raft::StoredMembership| membership.get_node(&node).is_some();
         Told::Standing(
             known(&metrics.membership_config) || known(&metrics.committed_membership_config),
         )

@@ -177,7 +177,11 @@ fn check_pair(
     let installed = data
         .installed()
         .map_err(|error| read_error(directory, "read its data database", error))?;
-    if applied > last && installed.map(|id| id.index) != applied {
+    // Alone, a node commits nothing that its own log does not have. With others it may: they stored an entry,
+    // which committed it, and it was applied here before this node's disk had it. What is applied then stands for
+    // what the log lost.
+    let alone = applier.membership.voter_ids().count() <= 1;
+    if alone && applied > last && installed.map(|id| id.index) != applied {
         return Err(damaged(format!(
             "data/ has applied entry {}, raft/ ends with {}",
             applied.unwrap_or_default(),
@@ -555,7 +559,7 @@ fn run<T: Send + 'static>(
 }
 
 /// openraft's settings, for a node with peers or for one that is alone.
-fn config(tuning: Option<Tuning>) -> Config {
+pub(crate) fn config(tuning: Option<Tuning>) -> Config {
     let kept_entries = tuning.map_or(KEPT_ENTRIES_ALONE, |tuning| tuning.kept_entries);
     let tuning = tuning.unwrap_or_default();
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -581,6 +585,9 @@ fn config(tuning: Option<Tuning>) -> Config {
         api_batch_linger_ms: 0,
         // A node that lost its log is another node.
         allow_log_reversion: None,
+        // On by default. A leader that lost what its followers had stored already would write other entries in their
+        // place, in the same term: followers acknowledge before the leader's own disk does.
+        enable_leader_restore: Some(false),
         ..Config::default()
     }
 }

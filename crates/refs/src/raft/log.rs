@@ -136,10 +136,13 @@ impl Log {
             counters: Arc::default(),
             state: Mutex::new(state),
         });
-        let for_writer = Arc::clone(&shared);
+        let (for_writer, last, committed) = {
+            let state = shared.lock();
+            (Arc::clone(&shared), state.last, state.committed)
+        };
         let writer = std::thread::Builder::new()
             .name("confman-log".to_owned())
-            .spawn(move || writer::run(&for_writer))?;
+            .spawn(move || writer::run(&for_writer, last, committed))?;
         Ok((Self { shared }, writer))
     }
 
@@ -448,8 +451,28 @@ impl RaftLogReader<Types> for Log {
     }
 }
 
+/// How far the log on disk may be called committed, when it ends with `written` and said `before` so far.
+///
+/// A leader may know of a commit before its own disk has the entries. Were that written, a crash could leave a log
+/// that ends before what it says is committed, and the node would not start, or count as committed what it is given
+/// in their place.
+pub(crate) fn committed_on_disk(
+    committed: Option<LogId>,
+    written: Option<LogId>,
+    before: Option<LogId>,
+) -> Option<LogId> {
+    match (committed, written) {
+        (Some(committed), Some(written)) if committed.index <= written.index => Some(committed),
+        // The same leader wrote both, so one comes before the other in one log.
+        (Some(committed), Some(written)) if committed.leader_id == written.leader_id => {
+            Some(written).max(before)
+        }
+        _ => before,
+    }
+}
+
 /// A range as `[from, end)`.
-fn limits(range: &impl RangeBounds<u64>) -> (u64, u64) {
+pub(crate) fn limits(range: &impl RangeBounds<u64>) -> (u64, u64) {
     let from = match range.start_bound() {
         Bound::Included(from) => *from,
         Bound::Excluded(from) => from.saturating_add(1),
@@ -543,14 +566,19 @@ impl RaftLogStorage<Types> for Log {
                     } else {
                         None
                     };
-                    Some((first, last.index))
+                    Some((first, last.index, state.last))
                 }
                 _ => None,
             }
         };
-        if let Some((first, last)) = removed {
-            self.written(|done| Job::Truncate { first, last, done })
-                .await?;
+        if let Some((first, last, kept)) = removed {
+            self.written(|done| Job::Truncate {
+                first,
+                last,
+                keep: kept,
+                done,
+            })
+            .await?;
             self.shared.lock().tail.unflushed_after(keep);
         }
         Ok(())

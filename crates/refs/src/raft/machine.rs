@@ -8,7 +8,7 @@ use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 
 use super::tail::weight;
-use super::{Entry, LogId, SnapshotMeta, StoredMembership, Types};
+use super::{Entry, LogId, SnapshotMeta, StoredMembership, Types, blocking};
 use crate::data::apply::Applier;
 use crate::data::snapshot::Handle;
 
@@ -49,9 +49,7 @@ impl Machine {
         work: impl FnOnce(&mut Applier) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let applier = Arc::clone(&self.applier);
-        tokio::task::spawn_blocking(move || work(&mut lock(&applier)))
-            .await
-            .map_err(io::Error::other)?
+        blocking(move || work(&mut lock(&applier))).await
     }
 }
 
@@ -181,7 +179,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
         &mut self,
     ) -> Result<openraft::alias::SnapshotOf<Types, Handle>, io::Error> {
         let applier = Arc::clone(&self.applier);
-        tokio::task::spawn_blocking(move || {
+        blocking(move || {
             // The state is taken under the lock; making it durable is not, so that applying goes on.
             let (handle, membership, data) = {
                 let applier = lock(&applier);
@@ -199,6 +197,5 @@ impl RaftSnapshotBuilder<Types> for Builder {
             })
         })
         .await
-        .map_err(io::Error::other)?
     }
 }

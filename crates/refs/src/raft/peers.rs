@@ -251,7 +251,7 @@ impl RaftNetworkV2<Types> for Peer {
 fn with_jitter(pause: Duration) -> Duration {
     let mut random = [0; 1];
     // Without randomness the pause is the whole one, which is right too.
-    let part = match getrandom::fill(&mut random) {
+    let part = match super::fill_random(&mut random) {
         Ok(()) => u32::from(u8::from_le_bytes(random)),
         Err(_) => 255,
     };

@@ -6,11 +6,12 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use openraft::StorageError;
+use openraft::storage::IOFlushed;
 use openraft::testing::log::{StoreBuilder, Suite};
 
 use super::log::Log;
 use super::machine::Machine;
-use super::{Types, record};
+use super::{LogId, Types, record};
 use crate::data::Data;
 use crate::data::apply::Applier;
 use crate::failure::Failure;
@@ -91,4 +92,54 @@ fn record_in_the_wrong_place_or_with_a_flipped_bit_is_found() {
             "bit {bit}"
         );
     }
+}
+
+/// A leader knows of commits before its own disk has the entries.
+#[test]
+fn log_on_disk_calls_nothing_committed_that_it_does_not_have() {
+    use openraft::storage::RaftLogStorage;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("raft");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let committed_after_reopening = |committed: Option<LogId>| {
+        let (mut log, writer) = Log::open(&path, Arc::new(Failure::default())).unwrap();
+        runtime.block_on(async {
+            log.save_committed(committed).await.unwrap();
+            let vote = openraft::impls::Vote::new(9, 1);
+            log.save_vote(&vote).await.unwrap();
+        });
+        log.shared.queue.close();
+        writer.join().unwrap();
+        drop(log);
+        let (log, writer) = Log::open(&path, Arc::new(Failure::default())).unwrap();
+        let committed = log.shared.lock().committed;
+        log.shared.queue.close();
+        writer.join().unwrap();
+        committed
+    };
+    let entry = |index| super::Entry {
+        log_id: record::log_id(3, 1, index),
+        payload: openraft::EntryPayload::Blank,
+    };
+    assert_eq!(
+        committed_after_reopening(Some(record::log_id(3, 1, 0))),
+        None
+    );
+    let (mut log, writer) = Log::open(&path, Arc::new(Failure::default())).unwrap();
+    runtime.block_on(async {
+        log.append((0..3).map(entry), IOFlushed::noop())
+            .await
+            .unwrap()
+    });
+    log.shared.queue.close();
+    writer.join().unwrap();
+    drop(log);
+    let id = |term, index| Some(record::log_id(term, 1, index));
+    assert_eq!(committed_after_reopening(id(3, 1)), id(3, 1));
+    assert_eq!(committed_after_reopening(id(3, 7)), id(3, 2));
+    // The entries of another leader are not known to be the same.
+    assert_eq!(committed_after_reopening(id(4, 8)), id(3, 2));
 }

@@ -34,10 +34,11 @@ pub(crate) enum Job {
         vote: Vote,
         done: oneshot::Sender<io::Result<()>>,
     },
-    /// Removes entries from `first` to `last`.
+    /// Removes entries from `first` to `last`; the log ends with `keep` then.
     Truncate {
         first: u64,
         last: u64,
+        keep: Option<LogId>,
         done: oneshot::Sender<io::Result<()>>,
     },
     /// Removes entries from `first` to `upto`.
@@ -80,7 +81,7 @@ impl Flushed {
         Self(Some(callback))
     }
 
-    fn complete(mut self, result: io::Result<()>) {
+    pub(crate) fn complete(mut self, result: io::Result<()>) {
         if let Some(callback) = self.0.take() {
             callback.io_completed(result);
         }
@@ -184,12 +185,13 @@ pub(crate) struct Counters {
     pub(crate) kept: AtomicU64,
 }
 
-/// Runs until the queue is closed and empty.
-pub(crate) fn run(shared: &Arc<Shared>) {
+/// Runs until the queue is closed and empty. The log on disk ends with `last` and is `committed` so far.
+pub(crate) fn run(shared: &Arc<Shared>, last: Option<LogId>, committed: Option<LogId>) {
     let mut writer = Writer {
         db: &shared.db,
         record: Vec::new(),
-        committed: None,
+        committed,
+        last,
     };
     loop {
         let group = shared.queue.group();
@@ -234,6 +236,8 @@ struct Writer<'a> {
     record: Vec<u8>,
     /// What `meta` has as committed.
     committed: Option<LogId>,
+    /// The last entry that is written.
+    last: Option<LogId>,
 }
 
 impl Writer<'_> {
@@ -242,6 +246,7 @@ impl Writer<'_> {
         let families = log::Families::of(self.db).map_err(|error| error.to_string())?;
         let mut batch = WriteBatch::default();
         let mut entries = 0_u64;
+        let mut last = self.last;
         for job in group {
             match job {
                 Job::Append {
@@ -256,6 +261,7 @@ impl Writer<'_> {
                         );
                     }
                     entries += appended.len() as u64;
+                    last = appended.last().map(|entry| entry.log_id).or(last);
                 }
                 Job::Vote { vote, .. } => {
                     batch.put_cf(
@@ -264,10 +270,16 @@ impl Writer<'_> {
                         record::encode_vote(log::VOTE, vote),
                     );
                 }
-                Job::Truncate { first, last, .. } => {
-                    for index in *first..=*last {
+                Job::Truncate {
+                    first,
+                    last: removed,
+                    keep,
+                    ..
+                } => {
+                    for index in *first..=*removed {
                         batch.delete_cf(families.log, record::entry_key(index));
                     }
+                    last = *keep;
                 }
                 Job::Purge { first, upto } => {
                     // A range that begins where the last one ended: ranges never overlap.
@@ -281,10 +293,11 @@ impl Writer<'_> {
                         log::PURGED,
                         record::encode_log_id(log::PURGED, Some(*upto)),
                     );
+                    last = last.max(Some(*upto));
                 }
             }
         }
-        let committed = shared.lock().committed;
+        let committed = log::committed_on_disk(shared.lock().committed, last, self.committed);
         if committed != self.committed {
             batch.put_cf(
                 families.meta,
@@ -300,6 +313,7 @@ impl Writer<'_> {
             .write_opt(batch, &options)
             .map_err(|error| format!("writing the log failed: {error}"))?;
         self.committed = committed;
+        self.last = last;
         self.drop_files(group, &families);
         if sync {
             shared
