@@ -43,6 +43,7 @@ pub(crate) const MEMBERSHIP: &[u8] = b"membership";
 pub(crate) const PAIR: &[u8] = b"pair";
 pub(crate) const SNAPSHOT: &[u8] = b"snapshot";
 pub(crate) const INSTALLED: &[u8] = b"installed";
+pub(crate) const TRANSFERS: &[u8] = b"transfers";
 
 /// Names of the column families that are not the object store's.
 const NAMES: [&str; 6] = ["refs", "operations", "rows", "requests", "sessions", "meta"];

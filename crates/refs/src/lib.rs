@@ -31,6 +31,7 @@ mod simulation;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod transaction;
+mod transfer;
 pub mod verify;
 pub mod view;
 

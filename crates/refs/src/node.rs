@@ -289,7 +289,7 @@ impl Node {
     }
 
     /// Waits for a piece of a staged transaction. Without its end it has no effect.
-    fn stage(&self, piece: Bytes) -> Result<(), TransactError> {
+    pub(crate) fn stage(&self, piece: Bytes) -> Result<(), TransactError> {
         match self.propose(piece)?.answer() {
             Ok(Answer::Refused(refusal)) => Err(refused(refusal)),
             Ok(_) => Ok(()),
@@ -298,7 +298,7 @@ impl Node {
         }
     }
 
-    fn propose(&self, entry: Bytes) -> Result<Submitted<'_>, TransactError> {
+    pub(crate) fn propose(&self, entry: Bytes) -> Result<Submitted<'_>, TransactError> {
         self.available()?;
         self.link
             .may_be_written(&entry)

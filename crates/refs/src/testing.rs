@@ -5,7 +5,7 @@ pub mod history;
 mod membership;
 mod network;
 
-pub use membership::{add_learner, hand_over, promote};
+pub use membership::{add_learner, finish, hand_over, promote, snapshot_and_purge, stage};
 pub use network::MemoryNetwork;
 
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ use crate::peer::message::{Reply, Request};
 use crate::proposal::{self, Body, Proposal, Transact};
 use crate::raft::record;
 use crate::transaction::{ENTRY_BYTES_MAX, Transaction};
+use crate::transfer;
 
 /// A decoder's law, for any bytes.
 pub type Target = fn(&[u8]);
@@ -128,6 +129,20 @@ pub fn fuzz_peer_message(bytes: &[u8]) {
     if let Ok(reply) = Reply::decode(&bytes) {
         assert_eq!(reply.encode(), bytes, "two answers in one");
     }
+    if let Ok(ask) = transfer::message::Ask::decode(&bytes) {
+        assert_eq!(ask.encode(), bytes, "two requests about a transfer in one");
+    }
+    if let Ok(told) = transfer::message::Told::decode(&bytes) {
+        // A frame can be packed in many ways; what it unpacks to is the same.
+        let again = told.encode().and_then(|again| {
+            transfer::message::Told::decode(&again).map_err(std::io::Error::other)
+        });
+        assert_eq!(
+            again.ok(),
+            Some(told),
+            "two answers about a transfer in one"
+        );
+    }
     if let Ok(identity) = PeerIdentity::decode(&bytes) {
         assert_eq!(identity.encode(), bytes, "two identities in one");
     }
@@ -206,6 +221,7 @@ mod tests {
                 .map(|record| record[1..record.len() - 8].to_vec()),
         );
         seeds.extend(fixture("peers.txt"));
+        seeds.extend(fixture("transfers.txt"));
         seeds.extend(fuzz::table_seeds());
         assert!(seeds.len() > 12, "{} seeds", seeds.len());
         smoke(&seeds, 2000, &TARGETS);

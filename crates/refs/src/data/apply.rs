@@ -285,7 +285,14 @@ impl Applier {
         self.sessions
             .put(&batch.families, &mut batch.writes, stage.session);
         match stage.piece {
-            Piece::Objects(objects) => put_objects(batch, objects, opened),
+            Piece::Objects(objects) => {
+                batch.writes.put_cf(
+                    batch.families.sessions,
+                    sessions::objects_key(stage.session, stage.part),
+                    sessions::objects_list(&objects),
+                );
+                put_objects(batch, objects, opened);
+            }
             Piece::Body(part) => {
                 batch.writes.put_cf(
                     batch.families.sessions,

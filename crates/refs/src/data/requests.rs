@@ -44,9 +44,11 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
-    /// Whether it counts at an operation of this time, when `requests` have ever been remembered.
+    /// Whether it counts at an operation of this time, when `requests` have ever been remembered. One that came
+    /// with a snapshot from a node that was further on does not: its entry is still to be applied here.
     pub(crate) const fn counts(&self, time_ms: i64, requests: u64) -> bool {
-        let recent = self.order.saturating_add(REQUESTS_REMEMBERED_MAX) >= requests;
+        let recent =
+            self.order < requests && self.order.saturating_add(REQUESTS_REMEMBERED_MAX) >= requests;
         recent && time_ms.saturating_sub(self.committed.time_ms) <= REQUEST_REMEMBERED_MS
     }
 
@@ -215,5 +217,6 @@ mod tests {
         assert!(!remembered.counts(1001 + REQUEST_REMEMBERED_MS, 6));
         assert!(remembered.counts(1000, 5 + REQUESTS_REMEMBERED_MAX));
         assert!(!remembered.counts(1000, 6 + REQUESTS_REMEMBERED_MAX));
+        assert!(!remembered.counts(1000, 5), "it is of the future");
     }
 }

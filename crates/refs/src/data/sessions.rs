@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
+use confman_object_store::{Encoded, Kind, ObjectId};
 use rocksdb::WriteBatch;
 
 use super::{Data, Families, corrupt};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, put_target};
 use crate::proposal::SessionId;
-use crate::transaction::BODY_BYTES_MAX;
+use crate::transaction::{BODY_BYTES_MAX, Target};
 
 /// How long a session lives after its last piece, measured in the time of proposals.
 pub const SESSION_MS: i64 = 60 * 60 * 1000;
@@ -153,6 +154,7 @@ impl Sessions {
         batch.delete_cf(families.sessions, id);
         for part in 0..session.parts {
             batch.delete_cf(families.sessions, part_key(id, part));
+            batch.delete_cf(families.sessions, objects_key(id, part));
         }
         Some(session)
     }
@@ -175,6 +177,49 @@ pub(crate) fn part_key(id: SessionId, part: u32) -> [u8; 20] {
     key
 }
 
+/// Bytes of the key that lists the objects of a piece.
+const OBJECTS_KEY_BYTES: usize = 21;
+
+/// Where the objects of a piece are listed: nothing else leads to them before the session ends.
+pub(crate) fn objects_key(id: SessionId, part: u32) -> [u8; OBJECTS_KEY_BYTES] {
+    let mut key = [b'o'; OBJECTS_KEY_BYTES];
+    if let Some(place) = key.first_chunk_mut::<20>() {
+        *place = part_key(id, part);
+    }
+    key
+}
+
+/// The list of the objects of a piece.
+pub(crate) fn objects_list(objects: &[Encoded]) -> Vec<u8> {
+    let mut list = Vec::with_capacity(objects.len() * 33);
+    for object in objects {
+        put_target(
+            &mut list,
+            Some(Target {
+                kind: object.kind,
+                id: object.id,
+            }),
+        );
+    }
+    list
+}
+
+/// The objects that rows of sessions list.
+pub(crate) fn staged_objects(rows: &[(Bytes, Bytes)]) -> io::Result<Vec<(Kind, ObjectId)>> {
+    let mut objects = Vec::new();
+    for (_, list) in rows
+        .iter()
+        .filter(|(key, _)| key.len() == OBJECTS_KEY_BYTES)
+    {
+        let mut cursor = Cursor::new(list, "objects of a session");
+        while cursor.remaining() > 0 {
+            let target = cursor.target().map_err(|error| corrupt(&error))?;
+            objects.extend(target.map(|target| (target.kind, target.id)));
+        }
+    }
+    Ok(objects)
+}
+
 impl Data {
     /// The body that a session staged.
     pub(crate) fn staged_body(&self, id: SessionId, session: &Session) -> io::Result<Bytes> {
@@ -190,6 +235,9 @@ impl Data {
             let (key, value) = item.map_err(io::Error::other)?;
             if !key.starts_with(&id) {
                 break;
+            }
+            if key.len() == OBJECTS_KEY_BYTES {
+                continue;
             }
             body.extend_from_slice(&value);
         }

@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use confman_object_store::{Kind, ReadObjects};
 use imbl::OrdMap;
 use rocksdb::{WriteBatch, WriteOptions};
@@ -14,7 +15,7 @@ use rocksdb::{WriteBatch, WriteOptions};
 use super::applied::Applied;
 use super::operations::{self, Place};
 use super::sessions::{Session, Sessions};
-use super::{APPLIED, Data, INSTALLED, MEMBERSHIP, SNAPSHOT, encode_target, sessions};
+use super::{APPLIED, Data, INSTALLED, MEMBERSHIP, SNAPSHOT, TRANSFERS, encode_target, sessions};
 use crate::name::RefName;
 use crate::operation::Operation;
 use crate::proposal::SessionId;
@@ -30,8 +31,19 @@ pub(crate) struct Handle {
     pub(crate) applied: Applied,
     refs: OrdMap<RefName, Target>,
     sessions: Vec<(SessionId, Session)>,
-    /// Where requests, pieces of sessions and rows are read from.
-    source: Arc<Data>,
+    source: Source,
+}
+
+/// Where the tables of a state are that are not in the handle.
+#[derive(Clone, Debug)]
+enum Source {
+    /// In this database: requests, pieces of sessions and rows.
+    Database(Arc<Data>),
+    /// Requests and rows came with a transfer and are in place; sessions are these.
+    Transfer {
+        sessions: Vec<(Bytes, Bytes)>,
+        born: u64,
+    },
 }
 
 impl Handle {
@@ -49,8 +61,74 @@ impl Handle {
             applied,
             refs,
             sessions,
-            source,
+            source: Source::Database(source),
         }
+    }
+
+    /// A state that came with a transfer: everything but refs and sessions is in place.
+    pub(crate) const fn received(
+        applied: Applied,
+        refs: OrdMap<RefName, Target>,
+        sessions: Vec<(Bytes, Bytes)>,
+        born: u64,
+    ) -> Self {
+        Self {
+            applied,
+            refs,
+            sessions: Vec::new(),
+            source: Source::Transfer { sessions, born },
+        }
+    }
+
+    pub(crate) const fn refs(&self) -> &OrdMap<RefName, Target> {
+        &self.refs
+    }
+
+    /// The database that the rest of the state is in; `None` of one that was received.
+    pub(crate) const fn database(&self) -> Option<&Arc<Data>> {
+        match &self.source {
+            Source::Database(data) => Some(data),
+            Source::Transfer { .. } => None,
+        }
+    }
+
+    /// Rows of the sessions, in order.
+    ///
+    /// # Errors
+    /// A session has ended meanwhile: the state is of no use to who would install it any more.
+    pub(crate) fn session_rows(&self) -> io::Result<Vec<(Bytes, Bytes)>> {
+        let data = match &self.source {
+            Source::Transfer { sessions, .. } => return Ok(sessions.clone()),
+            Source::Database(data) => data,
+        };
+        let families = data.families()?;
+        let mut rows = Vec::new();
+        for (id, session) in &self.sessions {
+            rows.push((
+                Bytes::copy_from_slice(id),
+                Bytes::copy_from_slice(&sessions::encode(session)),
+            ));
+            for part in 0..session.parts {
+                let body = sessions::part_key(*id, part).to_vec();
+                let objects = sessions::objects_key(*id, part).to_vec();
+                let before = rows.len();
+                for key in [body, objects] {
+                    if let Some(value) = data
+                        .db
+                        .get_cf(families.sessions, &key)
+                        .map_err(io::Error::other)?
+                    {
+                        rows.push((key.into(), value.into()));
+                    }
+                }
+                if rows.len() == before {
+                    return Err(io::Error::other(
+                        "a session of the snapshot has ended meanwhile",
+                    ));
+                }
+            }
+        }
+        Ok(rows)
     }
 
     pub(crate) fn meta(&self, membership: &StoredMembership) -> SnapshotMeta {
@@ -171,31 +249,20 @@ impl Handle {
             let (key, _) = item.map_err(io::Error::other)?;
             batch.delete_cf(families.sessions, key);
         }
-        let source = self.source.families()?;
-        for (id, session) in &self.sessions {
-            batch.put_cf(families.sessions, id, sessions::encode(session));
-            for part in 0..session.parts {
-                let key = sessions::part_key(*id, part);
-                if let Some(value) = self
-                    .source
-                    .db
-                    .get_cf(source.sessions, key)
-                    .map_err(io::Error::other)?
-                {
-                    batch.put_cf(families.sessions, key, value);
-                }
-            }
+        for (key, value) in self.session_rows()? {
+            batch.put_cf(families.sessions, key, value);
         }
+        let database = match &self.source {
+            Source::Database(database) => database,
+            Source::Transfer { born, .. } => return data.put_complete(batch, *born),
+        };
+        let source = database.families()?;
         for (from, to) in [
             (source.requests, families.requests),
             (source.rows, families.rows),
         ] {
             let mut copied = WriteBatch::default();
-            for item in self
-                .source
-                .db
-                .iterator_cf(from, rocksdb::IteratorMode::Start)
-            {
+            for item in database.db.iterator_cf(from, rocksdb::IteratorMode::Start) {
                 let (key, value) = item.map_err(io::Error::other)?;
                 copied.put_cf(to, key, value);
                 if copied.size_in_bytes() >= BATCH_BYTES_MAX {
@@ -213,7 +280,47 @@ impl Handle {
     }
 }
 
+/// Most transfers that are known to be complete; each is of use as long as objects are there that came with it.
+const TRANSFERS_MAX: usize = 65_536;
+
 impl Data {
+    /// Births of objects whose transfers were completed.
+    pub(crate) fn complete_transfers(&self) -> io::Result<Vec<u64>> {
+        let Some(bytes) = self.meta(TRANSFERS)? else {
+            return Ok(Vec::new());
+        };
+        let list = record::decode_sealed("transfers", TRANSFERS, &bytes)
+            .map_err(|error| super::corrupt(&error))?;
+        let numbers = list.chunks_exact(8);
+        Ok(numbers
+            .filter_map(|number| <[u8; 8]>::try_from(number).ok())
+            .map(u64::from_le_bytes)
+            .collect())
+    }
+
+    /// Adds a transfer to those that are complete.
+    fn put_complete(&self, batch: &mut WriteBatch, born: u64) -> io::Result<()> {
+        let mut complete = self.complete_transfers()?;
+        if complete.contains(&born) {
+            return Ok(());
+        }
+        complete.push(born);
+        // One that falls out is looked into again, and that is all.
+        let from = complete.len().saturating_sub(TRANSFERS_MAX);
+        let list: Vec<u8> = complete
+            .iter()
+            .skip(from)
+            .flat_map(|born| born.to_le_bytes())
+            .collect();
+        let families = self.families()?;
+        batch.put_cf(
+            families.meta,
+            TRANSFERS,
+            record::encode_sealed(TRANSFERS, &list),
+        );
+        Ok(())
+    }
+
     /// Whether a snapshot was ever made here.
     pub(crate) fn has_snapshot(&self) -> io::Result<bool> {
         self.meta(SNAPSHOT).map(|record| record.is_some())

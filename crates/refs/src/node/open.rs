@@ -29,6 +29,8 @@ use crate::raft::machine::Machine;
 use crate::raft::peers::Peers;
 use crate::raft::record::NodeIdentity;
 use crate::raft::{Payload, Raft};
+use crate::transfer::receiving::Receiving;
+use crate::transfer::sending::Offered;
 use crate::view::View;
 
 /// Memory for decoded pages where a directory is only looked at.
@@ -70,6 +72,7 @@ pub(super) fn open(options: &NodeOptions) -> Result<Node, OpenError> {
         data,
         view,
         peers: options.peers.clone(),
+        offered: Arc::default(),
     };
     opening.start(writer, applier)
 }
@@ -82,6 +85,7 @@ struct Opening {
     data: Arc<Data>,
     view: Arc<ArcSwap<View>>,
     peers: Option<PeerOptions>,
+    offered: Arc<Offered>,
 }
 
 /// Opens the data that belongs to a log, for who only looks.
@@ -280,10 +284,23 @@ impl Opening {
             }
         };
         self.tend(&runtime, &link);
+        let receiving = Receiving {
+            node_id: identity.node_id,
+            data: Arc::clone(&self.data),
+            applier,
+            raft: raft.clone(),
+            transport: self
+                .peers
+                .as_ref()
+                .map(|peers| Arc::clone(&peers.transport)),
+            under_way: Mutex::default(),
+        };
         let answerer = Answerer {
             raft: raft.clone(),
             failure: Arc::clone(&self.failure),
             link: link.clone(),
+            offered: Arc::clone(&self.offered),
+            receiving: Arc::new(receiving),
         };
         Ok(Node {
             directory: self.directory,
@@ -437,6 +454,7 @@ impl Opening {
                 .peers
                 .as_ref()
                 .map(|peers| Arc::clone(&peers.transport)),
+            offered: Arc::clone(&self.offered),
         };
         let address = self
             .peers

@@ -11,12 +11,17 @@ use crate::cluster::message::Ask;
 use crate::failure::Failure;
 use crate::node::link::Link;
 use crate::raft::Raft;
+use crate::transfer;
+use crate::transfer::receiving::Receiving;
+use crate::transfer::sending::Offered;
 
 /// What answering takes.
 pub(crate) struct Answerer {
     pub(crate) raft: Raft,
     pub(crate) failure: Arc<Failure>,
     pub(crate) link: Link,
+    pub(crate) offered: Arc<Offered>,
+    pub(crate) receiving: Arc<Receiving>,
 }
 
 impl Answerer {
@@ -37,7 +42,7 @@ impl Answerer {
             Request::Append(append) => Some(append.vote.leader_id.node_id),
             Request::Vote(vote) | Request::PreVote(vote) => Some(vote.vote.leader_id.node_id),
             Request::Transfer(transfer) => Some(transfer.from_leader().leader_id.node_id),
-            Request::Member(_) => None,
+            Request::Bulk(_) | Request::Member(_) => None,
         };
         if speaks_as.is_some_and(|node| node != from.node_id) {
             let reason = format!(
@@ -75,6 +80,10 @@ impl Answerer {
                 Ok(outcome) => Reply::Transfer(transfer_outcome(outcome)),
                 Err(error) => stopping(&error),
             },
+            Request::Bulk(ask) => match transfer::message::Ask::decode(&ask) {
+                Ok(ask) => self.transfer(from, ask).await,
+                Err(error) => Reply::refused(RefusedBecause::Malformed, error.to_string()),
+            },
             Request::Member(ask) => match Ask::decode(&ask) {
                 Ok(ask) if from.is_stranger() && !matches!(ask, Ask::Join(_)) => Reply::refused(
                     RefusedBecause::Forbidden,
@@ -87,6 +96,34 @@ impl Answerer {
                 Ok(ask) => Reply::Member(self.link.answer(ask).await.encode()),
                 Err(error) => Reply::refused(RefusedBecause::Malformed, error.to_string()),
             },
+        }
+    }
+}
+
+impl Answerer {
+    /// Answers about the transfer of a state.
+    async fn transfer(&self, from: &PeerIdentity, ask: transfer::message::Ask) -> Reply {
+        let told = match ask {
+            transfer::message::Ask::Offer(offer)
+                if offer.vote.leader_id.node_id != from.node_id =>
+            {
+                let reason = format!("node {} offers as another one", from.node_id);
+                return Reply::refused(RefusedBecause::Forbidden, reason);
+            }
+            transfer::message::Ask::Offer(offer) => {
+                let taken = self.receiving.offered(from.node_id, offer).await;
+                transfer::message::Told::Offer(taken).encode()
+            }
+            ask => {
+                let (offered, data) = (Arc::clone(&self.offered), Arc::clone(&self.receiving.data));
+                tokio::task::spawn_blocking(move || offered.answer(&data, &ask)?.encode())
+                    .await
+                    .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            }
+        };
+        match told {
+            Ok(told) => Reply::Bulk(told),
+            Err(error) => Reply::refused(RefusedBecause::Busy, error.to_string()),
         }
     }
 }

@@ -19,6 +19,7 @@ const APPEND: u8 = 2;
 const VOTE: u8 = 3;
 const PRE_VOTE: u8 = 4;
 const TRANSFER: u8 = 5;
+const BULK: u8 = 6;
 const MEMBER: u8 = 10;
 
 const REFUSED: u8 = 0;
@@ -33,6 +34,8 @@ pub(crate) enum Request {
     Vote(VoteRequest<Types>),
     PreVote(VoteRequest<Types>),
     Transfer(TransferLeaderRequest<Types>),
+    /// About the transfer of a state ([`crate::transfer::message::Ask`]).
+    Bulk(Bytes),
     /// What members ask one another beside that, and strangers who want to be members
     /// ([`crate::cluster::message::Ask`]).
     Member(Bytes),
@@ -49,6 +52,7 @@ pub(crate) enum Reply {
     Append(AppendEntriesResponse<Types>),
     Vote(VoteResponse<Types>),
     Transfer(TransferOutcome),
+    Bulk(Bytes),
     Member(Bytes),
 }
 
@@ -126,6 +130,10 @@ impl Request {
                 out.extend_from_slice(&transfer.to_node_id().to_le_bytes());
                 record::put_log_id(&mut out, transfer.last_log_id().copied());
             }
+            Self::Bulk(ask) => {
+                out.push(BULK);
+                put_bytes(&mut out, ask);
+            }
             Self::Member(ask) => {
                 out.push(MEMBER);
                 put_bytes(&mut out, ask);
@@ -150,6 +158,7 @@ impl Request {
                 cursor.u64()?,
                 record::read_log_id(&mut cursor)?,
             )),
+            BULK => Self::Bulk(bytes_of(&mut cursor)?),
             MEMBER => Self::Member(bytes_of(&mut cursor)?),
             other => return Err(unknown(&cursor, other)),
         };
@@ -187,6 +196,10 @@ impl Reply {
                 out.push(TRANSFER);
                 put_transfer_outcome(&mut out, outcome);
             }
+            Self::Bulk(told) => {
+                out.push(BULK);
+                put_bytes(&mut out, told);
+            }
             Self::Member(told) => {
                 out.push(MEMBER);
                 put_bytes(&mut out, told);
@@ -209,6 +222,7 @@ impl Reply {
                 last_log_id: record::read_log_id(&mut cursor)?,
             }),
             TRANSFER => Self::Transfer(transfer_outcome(&mut cursor)?),
+            BULK => Self::Bulk(bytes_of(&mut cursor)?),
             MEMBER => Self::Member(bytes_of(&mut cursor)?),
             other => return Err(unknown(&cursor, other)),
         };
@@ -235,28 +249,28 @@ fn unknown(cursor: &Cursor<'_>, kind: u8) -> DecodeError {
     cursor.wrong(format!("{kind} is not a kind of message known here"))
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_length(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
-fn bytes_of(cursor: &mut Cursor<'_>) -> Result<Bytes, DecodeError> {
+pub(crate) fn bytes_of(cursor: &mut Cursor<'_>) -> Result<Bytes, DecodeError> {
     let length = cursor.count(1)?;
     cursor.shared(length)
 }
 
-fn text(cursor: &mut Cursor<'_>) -> Result<String, DecodeError> {
+pub(crate) fn text(cursor: &mut Cursor<'_>) -> Result<String, DecodeError> {
     let length = cursor.count(1)?;
     cursor.text(length).map(str::to_owned)
 }
 
-fn put_vote(out: &mut Vec<u8>, vote: &Vote) {
+pub(crate) fn put_vote(out: &mut Vec<u8>, vote: &Vote) {
     out.extend_from_slice(&vote.leader_id.term.to_le_bytes());
     out.extend_from_slice(&vote.leader_id.node_id.to_le_bytes());
     out.push(u8::from(vote.committed));
 }
 
-fn vote(cursor: &mut Cursor<'_>) -> Result<Vote, DecodeError> {
+pub(crate) fn vote(cursor: &mut Cursor<'_>) -> Result<Vote, DecodeError> {
     Ok(Vote {
         leader_id: openraft::impls::leader_id_adv::LeaderId {
             term: cursor.u64()?,

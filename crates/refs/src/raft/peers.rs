@@ -19,10 +19,16 @@ use super::{Types, Vote};
 use crate::data::snapshot::Handle;
 use crate::peer::message::{RefusedBecause, Reply, Request, TransferOutcome};
 use crate::peer::{CallError, Lane, PeerAddress, Transport};
+use crate::transfer::message::{Ask, Taken, Told};
+use crate::transfer::sending::Offered;
 
 /// How long log entries may be on their way. Longer than a heartbeat, because they may be megabytes, and
 /// never so long that they hold up the purging of the log.
 const APPEND_WITHIN: Duration = Duration::from_secs(5);
+/// How long an offer of a state waits for an answer; the other side answers sooner, done or not.
+const OFFER_WITHIN: Duration = Duration::from_secs(10);
+/// After how long without progress a transfer is given up.
+const IDLE_MAX: Duration = Duration::from_secs(120);
 /// What a transport may take beyond the time it was given before it is given up.
 const GRACE: Duration = Duration::from_millis(100);
 /// First pause before a peer that could not be reached is tried again; it doubles.
@@ -36,6 +42,8 @@ pub(crate) struct Peers {
     pub(crate) node_id: u64,
     /// `None` for a node that is alone.
     pub(crate) transport: Option<Arc<dyn Transport>>,
+    /// States that others are fetching.
+    pub(crate) offered: Arc<Offered>,
 }
 
 /// The way to one other node in one lane.
@@ -46,6 +54,7 @@ pub(crate) struct Peer {
     address: PeerAddress,
     lane: Lane,
     transport: Option<Arc<dyn Transport>>,
+    offered: Arc<Offered>,
 }
 
 impl Peers {
@@ -59,6 +68,7 @@ impl Peers {
             },
             lane,
             transport: self.transport.clone(),
+            offered: Arc::clone(&self.offered),
         }
     }
 }
@@ -138,6 +148,11 @@ impl Peer {
 
     fn refused(&self, code: RefusedBecause, reason: &str) -> Unreachable<Types> {
         self.unreachable(&format!("it refused ({code:?}): {reason}"))
+    }
+
+    /// The peer is given time, whatever it was.
+    fn interrupted(&self, error: &RPCError<Types>) -> StreamingError<Types> {
+        self.unreachable(&error.to_string()).into()
     }
 
     /// An answer to another question than the one asked.
@@ -228,14 +243,52 @@ impl RaftNetworkV2<Types> for Peer {
 
     async fn full_snapshot(
         &mut self,
-        _: Vote,
-        _: openraft::alias::SnapshotOf<Types, Handle>,
-        _: impl Future<Output = ReplicationClosed> + Send + 'static,
+        vote: Vote,
+        snapshot: openraft::alias::SnapshotOf<Types, Handle>,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        Err(self
-            .unreachable("this version does not send snapshots")
-            .into())
+        let offer = self
+            .offered
+            .offer(self.node_id, vote, &snapshot.meta, snapshot.snapshot);
+        let ask = Request::Bulk(Ask::Offer(offer).encode()).encode();
+        let mut cancel = std::pin::pin!(cancel);
+        let mut progress = None;
+        let mut moved = tokio::time::Instant::now();
+        // What has come is kept by the other side: to offer the same again goes on where it was.
+        loop {
+            let answer = self.call(
+                Lane::Bulk,
+                RPCTypes::InstallSnapshot,
+                ask.clone(),
+                OFFER_WITHIN,
+            );
+            let reply = tokio::select! {
+                closed = &mut cancel => return Err(closed.into()),
+                reply = answer => reply.map_err(|error| self.interrupted(&error))?,
+            };
+            let Reply::Bulk(told) = reply else {
+                return Err(self.unreachable("it answered something else").into());
+            };
+            match Told::decode(&told) {
+                Ok(Told::Offer(Taken::Installed(vote) | Taken::Outvoted(vote))) => {
+                    return Ok(SnapshotResponse::new(vote));
+                }
+                Ok(Told::Offer(Taken::Fetching(now))) if progress != Some(now) => {
+                    progress = Some(now);
+                    moved = tokio::time::Instant::now();
+                }
+                Ok(Told::Offer(Taken::Fetching(_))) if moved.elapsed() < IDLE_MAX => {}
+                Ok(Told::Offer(Taken::Fetching(_))) => {
+                    return Err(self.unreachable("its transfer does not move").into());
+                }
+                Ok(Told::Offer(Taken::Failed(reason))) => {
+                    return Err(self.unreachable(&reason).into());
+                }
+                Ok(_) => return Err(self.unreachable("it answered something else").into()),
+                Err(error) => return Err(self.unreachable(&error.to_string()).into()),
+            }
+        }
     }
 
     fn backoff(&self) -> Option<Backoff> {

@@ -7,6 +7,8 @@ use openraft::ChangeMembers;
 use openraft::impls::BasicNode;
 
 use crate::node::Node;
+use crate::proposal;
+use crate::transaction::{Committed, TransactError, Transaction};
 
 /// How long a change may take.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -46,6 +48,58 @@ pub fn promote(leader: &Node, node_id: u64) -> Result<(), String> {
             .map(drop)
             .map_err(|error| error.to_string())
     })
+}
+
+/// Makes a snapshot and purges from the log all that it covers.
+///
+/// # Errors
+/// What raft says.
+pub fn snapshot_and_purge(node: &Node) -> Result<(), String> {
+    let raft = node.raft.clone();
+    let applied = node.view().index();
+    node.on_raft(WITHIN, async move {
+        let failed = |error: &dyn std::fmt::Display| error.to_string();
+        raft.trigger().snapshot().await.map_err(|e| failed(&e))?;
+        raft.wait(Some(WITHIN))
+            .metrics(
+                |metrics| metrics.snapshot.is_some_and(|last| last.index >= applied),
+                "a snapshot covers all",
+            )
+            .await
+            .map_err(|e| failed(&e))?;
+        raft.trigger()
+            .purge_log(applied)
+            .await
+            .map_err(|e| failed(&e))?;
+        raft.wait(Some(WITHIN))
+            .metrics(
+                |metrics| metrics.purged.is_some_and(|last| last.index >= applied),
+                "the log is purged",
+            )
+            .await
+            .map(drop)
+            .map_err(|e| failed(&e))
+    })
+}
+
+/// Stages all of a transaction but its end, which it returns.
+///
+/// # Errors
+/// A piece was not taken.
+pub fn stage(node: &Node, transaction: &Transaction) -> Result<bytes::Bytes, TransactError> {
+    let entries = proposal::staged(transaction, [7; 16]);
+    for piece in entries.pieces {
+        node.stage(piece)?;
+    }
+    Ok(entries.last)
+}
+
+/// Ends a transaction that was staged.
+///
+/// # Errors
+/// See [`TransactError`].
+pub fn finish(node: &Node, last: bytes::Bytes) -> Result<Committed, TransactError> {
+    node.propose(last)?.wait()
 }
 
 /// Hands leadership to another voter. Only at the leader.

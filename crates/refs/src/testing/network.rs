@@ -29,6 +29,7 @@ struct Links {
     failing: BTreeMap<Lane, u64>,
     carried: BTreeMap<Lane, u64>,
     calls: BTreeMap<Arc<str>, u64>,
+    lost: BTreeMap<Lane, u64>,
 }
 
 impl fmt::Debug for MemoryNetwork {
@@ -108,6 +109,12 @@ impl MemoryNetwork {
         self.lock().carried.get(&lane).copied().unwrap_or_default()
     }
 
+    /// Calls of a lane that were lost because of [`Self::fail_after`].
+    #[must_use]
+    pub fn lost(&self, lane: Lane) -> u64 {
+        self.lock().lost.get(&lane).copied().unwrap_or_default()
+    }
+
     /// Calls that an address has made, whatever became of them.
     #[must_use]
     pub fn calls_of(&self, address: &str) -> u64 {
@@ -129,7 +136,10 @@ impl MemoryNetwork {
         if let Some(left) = links.failing.get_mut(&lane) {
             match left.checked_sub(1) {
                 Some(fewer) => *left = fewer,
-                None => return Route::Nowhere,
+                None => {
+                    *links.lost.entry(lane).or_default() += 1;
+                    return Route::Nowhere;
+                }
             }
         }
         if links.hanging.contains(&link) {

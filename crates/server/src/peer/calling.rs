@@ -63,12 +63,14 @@ struct Failed {
     until: Instant,
 }
 
+type Ways = Arc<Mutex<HashMap<(PeerAddress, Lane), Arc<Way>>>>;
+
 /// Calls over mutual TLS.
 #[derive(Debug)]
 pub(super) struct TlsTransport {
     shared: Arc<Shared>,
     runtime: tokio::runtime::Handle,
-    ways: Arc<Mutex<HashMap<(PeerAddress, Lane), Arc<Way>>>>,
+    ways: Ways,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
