@@ -36,6 +36,7 @@ use crate::view::View;
 
 use link::Link;
 
+mod agree;
 mod close;
 pub(crate) mod link;
 pub(crate) mod members;
@@ -196,7 +197,7 @@ pub struct DatabaseStatus {
 pub struct Node {
     directory: Directory,
     identity: PeerIdentity,
-    answerer: Arc<Answerer>,
+    pub(crate) answerer: Arc<Answerer>,
     link: Link,
     data: Arc<Data>,
     view: Arc<ArcSwap<View>>,

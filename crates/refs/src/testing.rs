@@ -5,7 +5,9 @@ pub mod history;
 mod membership;
 mod network;
 
-pub use membership::{add_learner, finish, hand_over, promote, snapshot_and_purge, stage};
+pub use membership::{
+    add_learner, finish, hand_over, lead_astray, promote, snapshot_and_purge, stage,
+};
 pub use network::MemoryNetwork;
 
 use std::collections::BTreeMap;

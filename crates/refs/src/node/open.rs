@@ -13,8 +13,8 @@ use openraft::raft::ClientWriteResponse;
 use openraft::{ChangeMembers, Config, ReadPolicy, SnapshotPolicy};
 
 use super::link::{About, Link};
-use super::tend;
 use super::{Node, NodeOptions, OpenError, Running, WAITING_BYTES_MAX, random_id};
+use super::{agree, tend};
 use crate::budget::Budget;
 use crate::data::Data;
 use crate::data::apply::Applier;
@@ -283,7 +283,6 @@ impl Opening {
                 return Err(error);
             }
         };
-        self.tend(&runtime, &link);
         let receiving = Receiving {
             node_id: identity.node_id,
             data: Arc::clone(&self.data),
@@ -295,12 +294,14 @@ impl Opening {
                 .map(|peers| Arc::clone(&peers.transport)),
             under_way: Mutex::default(),
         };
+        let receiving = Arc::new(receiving);
+        self.tend(&runtime, &link, &receiving);
         let answerer = Answerer {
             raft: raft.clone(),
             failure: Arc::clone(&self.failure),
             link: link.clone(),
             offered: Arc::clone(&self.offered),
-            receiving: Arc::new(receiving),
+            receiving,
         };
         Ok(Node {
             directory: self.directory,
@@ -386,8 +387,18 @@ impl Opening {
     }
 
     /// Begins what a node with peers does by itself.
-    fn tend(&self, runtime: &tokio::runtime::Runtime, link: &Link) {
+    fn tend(&self, runtime: &tokio::runtime::Runtime, link: &Link, receiving: &Arc<Receiving>) {
         let Some(peers) = &self.peers else { return };
+        let (path, failure) = (self.directory.path().to_owned(), Arc::clone(&self.failure));
+        let differs = move |difference: String| {
+            let reason = format!("the node differs from its cluster: {difference}");
+            tracing::error!("ALARM: {reason}");
+            if let Err(error) = Directory::note_removed(&path, &reason) {
+                tracing::error!("that could not be noted in {}: {error}", path.display());
+            }
+            failure.set(reason);
+        };
+        runtime.spawn(agree::run(link.clone(), Arc::clone(receiving), differs));
         let (path, failure) = (self.directory.path().to_owned(), Arc::clone(&self.failure));
         let node_id = link.node_id;
         let removed = move || {

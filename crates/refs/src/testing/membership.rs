@@ -82,6 +82,20 @@ pub fn snapshot_and_purge(node: &Node) -> Result<(), String> {
     })
 }
 
+/// Makes a node that applies what was never agreed on: its next operation will be another one than that of the
+/// others.
+///
+/// # Errors
+/// It could not be done.
+pub fn lead_astray(node: &Node) -> Result<(), String> {
+    node.answerer
+        .receiving
+        .applier
+        .lock()
+        .map(|mut applier| applier.applied.time_ms += 1_000_000)
+        .map_err(|error| error.to_string())
+}
+
 /// Stages all of a transaction but its end, which it returns.
 ///
 /// # Errors

@@ -150,6 +150,23 @@ impl Receiving {
         begun
     }
 
+    /// Asks a peer.
+    pub(crate) async fn ask(&self, peer: &PeerAddress, lane: Lane, ask: &Ask) -> io::Result<Told> {
+        let Some(transport) = &self.transport else {
+            return Err(io::Error::other("this node has no address for peers"));
+        };
+        let request = Request::Bulk(ask.encode()).encode();
+        let answer = transport
+            .call(peer, lane, request, ANSWER_WITHIN)
+            .await
+            .map_err(io::Error::other)?;
+        match Reply::decode(&answer).map_err(io::Error::other)? {
+            Reply::Bulk(told) => Told::decode(&told).map_err(io::Error::other),
+            Reply::Refused { reason, .. } => Err(io::Error::other(reason)),
+            _ => Err(io::Error::other("it answered something else")),
+        }
+    }
+
     /// Runs on a thread that may block.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
@@ -289,19 +306,7 @@ impl Fetching {
 
     /// Asks one peer.
     async fn ask(&self, peer: &PeerAddress, ask: &Ask) -> io::Result<Told> {
-        let Some(transport) = &self.receiving.transport else {
-            return Err(io::Error::other("this node has no address for peers"));
-        };
-        let request = Request::Bulk(ask.encode()).encode();
-        let answer = transport
-            .call(peer, Lane::Bulk, request, ANSWER_WITHIN)
-            .await
-            .map_err(io::Error::other)?;
-        let told = match Reply::decode(&answer).map_err(io::Error::other)? {
-            Reply::Bulk(told) => Told::decode(&told).map_err(io::Error::other)?,
-            Reply::Refused { reason, .. } => return Err(io::Error::other(reason)),
-            _ => return Err(io::Error::other("it answered something else")),
-        };
+        let told = self.receiving.ask(peer, Lane::Bulk, ask).await?;
         if told == Told::Gone {
             return Err(io::Error::other(
                 "the state that was offered is not kept there any more",
