@@ -27,6 +27,8 @@ use crate::peer::{PROTOCOL_MAX, Transport, Tuning};
 use crate::raft::Raft;
 use crate::raft::machine::Machine;
 use crate::raft::peers::Peers;
+use crate::transfer::receiving::Receiving;
+use crate::transfer::sending::Offered;
 use crate::verify;
 use crate::view::View;
 
@@ -264,15 +266,18 @@ async fn open(
         for_applied.applied(node, view.index(), view.operation());
         passes.advance(view.index());
     };
-    let machine = Machine::new(Arc::new(Mutex::new(applier)), Arc::new(on_applied));
+    let applier = Arc::new(Mutex::new(applier));
+    let machine = Machine::new(Arc::clone(&applier), Arc::new(on_applied));
     let log = SimulatedLog::open(disk);
     let config = config(world.bug)
         .validate()
         .map_err(|error| error.to_string())?;
     let transport: Arc<dyn Transport> = Arc::new(SimulatedTransport { node, world });
+    let offered = Arc::<Offered>::default();
     let peers = Peers {
         node_id: node,
         transport: Some(Arc::clone(&transport)),
+        offered: Arc::clone(&offered),
     };
     let raft = Raft::new(node, Arc::new(config), peers, log, machine)
         .await
@@ -295,10 +300,20 @@ async fn open(
         reads: Arc::default(),
         leader_within: tuning.election_max,
     };
+    let receiving = Receiving {
+        node_id: node,
+        data: Arc::clone(&data),
+        applier,
+        raft: raft.clone(),
+        transport: link.transport.clone(),
+        under_way: Mutex::default(),
+    };
     let answerer = Answerer {
         raft: raft.clone(),
         failure,
         link,
+        offered,
+        receiving: Arc::new(receiving),
     };
     Ok((raft, Arc::new(answerer), view, Arc::downgrade(&data)))
 }
