@@ -133,6 +133,13 @@ impl MemoryNetwork {
         if links.cut.contains(&link) {
             return Route::Nowhere;
         }
+        if links.hanging.contains(&link) {
+            return Route::Nobody;
+        }
+        let Some(node) = links.nodes.get(to).and_then(Weak::upgrade) else {
+            return Route::Nowhere;
+        };
+        // What is not there does not count.
         if let Some(left) = links.failing.get_mut(&lane) {
             match left.checked_sub(1) {
                 Some(fewer) => *left = fewer,
@@ -142,12 +149,6 @@ impl MemoryNetwork {
                 }
             }
         }
-        if links.hanging.contains(&link) {
-            return Route::Nobody;
-        }
-        let Some(node) = links.nodes.get(to).and_then(Weak::upgrade) else {
-            return Route::Nowhere;
-        };
         let caller = links.nodes.get(from).and_then(Weak::upgrade);
         Route::There {
             node,
