@@ -343,7 +343,9 @@ fn a_full_disk_refuses_writes_keeps_what_was_acknowledged_and_says_so() {
     }
     let (status, code) = refused.expect("the disk is full at some time");
     assert!(!kept.is_empty());
-    assert!(status == 503 || status == 0, "{status} {code}");
+    // The write that the disk broke under may be in the log: then nobody can say what became of it.
+    let unknown = (status, code.as_str()) == (504, "unknown-outcome");
+    assert!(unknown || status == 503 || status == 0, "{status} {code}");
     let (ready, _) = answers(&server, "GET", "/readyz", Vec::new(), None);
     assert!(ready == 503 || ready == 0, "{ready}");
 

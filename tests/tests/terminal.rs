@@ -9,6 +9,8 @@
 )]
 #![cfg(unix)]
 
+use std::process::Command;
+
 use confman_tests::{Person, Server, Terminal};
 
 fn started() -> (Server, Person) {
@@ -183,28 +185,38 @@ fn values_of_others_cannot_steer_the_terminal() {
     }
 }
 
+/// Sends a signal to the server.
+fn signal(server: &Server, name: &str) {
+    let pid = server.pid().to_string();
+    let sent = Command::new("kill").args([name, &pid]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "{name}");
+}
+
 #[test]
 fn progress_is_shown_to_people_and_leaves_nothing_behind() {
-    let (_server, admin) = started();
-    let entries: Vec<String> = (0..3000).map(|at| format!("\"k{at}\": {at}")).collect();
-    admin.write("values.json", format!("{{{}}}", entries.join(",")));
-    let terminal = Terminal::open(&admin, 100, 30);
-    // What a terminal was sent, also what was wiped again.
-    let sent = |log: &str| std::fs::read_to_string(admin.path(log)).unwrap_or_default();
-    let record = |log: &str, command: &str| {
-        let seen = terminal.runs(&format!("script -qec '{command}' {log} > /dev/null"));
-        assert!(seen.contains("ended 0"), "{seen}");
-        sent(log)
-    };
-    let shown = record("shown", "confman import /team values.json --publish");
-    assert!(shown.contains("importing 3000 keys"), "{shown}");
-    let quiet = record(
-        "quiet",
-        "confman import /team values.json --prune --publish --quiet",
-    );
-    assert!(!quiet.contains("importing"), "{quiet}");
-    let piped = admin.runs(&["import", "/team", "values.json", "--publish"]);
-    assert!(!piped.stderr.contains("importing"), "{}", piped.stderr);
+    let (server, admin) = started();
+    for namespace in ["/team/shown", "/team/quiet", "/team/piped"] {
+        admin.does(&["ns", "create", namespace]);
+    }
+    let history = "commit refs/heads/main\ncommitter A <a@example.com> 0 +0000\ndata 1\nx\n\
+                   M 100644 inline a\ndata 1\nx\n\n";
+    admin.write("history", history);
+    let [quiet, piped, shown] = [80, 90, 100].map(|columns| Terminal::open(&admin, columns, 30));
+    // A server that takes its time, so that there is something to show; who says nothing began before.
+    signal(&server, "-STOP");
+    quiet.types("clear; confman import /team/quiet --git history --quiet; echo ended''-1 $?");
+    piped.types("clear; confman import /team/piped --git history 2> told; echo ended''-1 $?");
+    shown.types("clear; confman import /team/shown --git history; echo ended''-1 $?");
+    shown.sees("importing into /team/shown");
+    let told = std::fs::read_to_string(admin.path("told")).unwrap();
+    let seen = quiet.screen();
+    signal(&server, "-CONT");
+    assert!(!seen.contains("importing"), "{seen}");
+    assert!(!told.contains("importing"), "{told}");
+    for terminal in [&quiet, &piped, &shown] {
+        let seen = terminal.sees("ended-1 0");
+        assert!(!seen.contains("importing into"), "{seen}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::world::Bug;
 /// Seeds that are tried where `CONFMAN_SIMULATE_SEEDS` says nothing.
 const SEEDS: u64 = 24;
 /// Seeds in which a mistake that was put in must be found.
-const FOUND_WITHIN: u64 = 60;
+const FOUND_WITHIN: u64 = 200;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

@@ -355,6 +355,7 @@ fn what_was_left_behind_by_something_under_way_does_not_come_back_with_a_new_nam
         .create_namespace(NamespaceDocument::new(ns("/a")))
         .unwrap();
     assert_eq!(test.repo.node().view().get(name.as_str()), None);
+    test.clock.advance(MINUTE_MS);
     test.admin
         .delete_namespace(&ns("/a"), false, ExpectedHead::Any)
         .unwrap();
