@@ -268,7 +268,9 @@ impl Transport {
         } else {
             None
         };
-        let until = tokio::time::Instant::now() + self.time_for(request);
+        // However long one attempt may take, a store that is away is told of soon.
+        let until =
+            tokio::time::Instant::now() + self.options.timeout.saturating_add(request.patience);
         let mut attempt = 0;
         loop {
             let (place, _) = self.endpoints.current();
@@ -296,7 +298,7 @@ impl Transport {
         }
     }
 
-    /// How long a request may take, all attempts together.
+    /// How long a request may take that is answered at all.
     fn time_for(&self, request: &Request) -> Duration {
         self.options
             .timeout
