@@ -36,6 +36,13 @@ pub(crate) fn status(cluster: &Cluster) -> Text {
         ),
     };
     text.end_line();
+    if cluster.leader.is_some() && cluster.quorum && nobody_to_spare(cluster) {
+        text.push(
+            Role::Warning,
+            "no voter can be spared: without one more, nothing can be written",
+        )
+        .end_line();
+    }
     text.faint(&format!(
         "term {}, index {}, protocol {}; as node {} sees it",
         cluster.term, cluster.index, cluster.protocol, cluster.node
@@ -43,6 +50,18 @@ pub(crate) fn status(cluster: &Cluster) -> Text {
     .end_line();
     text.append(members(cluster));
     text
+}
+
+/// Whether the voters that answer are just a majority, in a cluster of more than one node.
+fn nobody_to_spare(cluster: &Cluster) -> bool {
+    let voters = cluster
+        .members
+        .iter()
+        .filter(|member| member.role == "voter");
+    let (all, reachable) = voters.fold((0, 0), |(all, reachable), voter| {
+        (all + 1, reachable + usize::from(voter.reachable))
+    });
+    cluster.members.len() > 1 && reachable <= all / 2 + 1
 }
 
 /// One member a line.
@@ -198,10 +217,30 @@ mod tests {
         assert_snapshot!(status(&cluster).to_plain(), @r"
         cluster abababababababababababababababab
         node 1 leads, 1 of 3 nodes do not answer
+        no voter can be spared: without one more, nothing can be written
         term 3, index 20, protocol 1; as node 1 sees it
         1  leader   10.0.0.1:7421  at 20 0123456789ab              0.1.0
         7  voter    10.0.0.7:7421  does not answer
         9  replica  10.0.0.9:7421  at 15 0123456789ab, 5 behind    0.1.0
         ");
+    }
+
+    #[test]
+    fn a_cluster_says_when_it_cannot_lose_a_voter() {
+        let line = |members| {
+            let text = status(&cluster(members)).to_plain();
+            text.lines().nth(2).unwrap_or_default().to_owned()
+        };
+        let voter = |id| member(id, "voter", Some(20));
+        let warns = |members| line(members).starts_with("no voter can be spared");
+        // The second that joins makes it no safer, nor does a learner.
+        assert!(warns(vec![voter(1), voter(7)]));
+        assert!(warns(vec![
+            voter(1),
+            voter(7),
+            member(9, "learner", Some(20))
+        ]));
+        assert!(!warns(vec![voter(1), voter(7), voter(9)]));
+        assert!(!warns(vec![voter(1)]));
     }
 }
