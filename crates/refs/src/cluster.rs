@@ -22,7 +22,7 @@ pub(crate) use plan::{Standing, Step, plan, successor};
 /// A learner that is at most so many entries behind can become a voter.
 pub const PROMOTE_LAG_MAX: u64 = 64;
 /// For so long a learner must not have been further behind before it asks to become a voter.
-pub const PROMOTE_AFTER: Duration = Duration::from_secs(2);
+pub const PROMOTE_AFTER: Duration = Duration::from_millis(500);
 /// A member that has not answered its leader for so long counts as not reachable.
 pub const REACHABLE_WITHIN: Duration = Duration::from_secs(3);
 /// How long handing over leadership may take.

@@ -287,11 +287,12 @@ pub struct PeerOptions {
 }
 
 /// Time between two heartbeats of a leader.
-pub const HEARTBEAT: Duration = Duration::from_millis(300);
-/// Shortest time without a leader after which a node stands for election.
-pub const ELECTION_MIN: Duration = Duration::from_millis(1500);
-/// Longest time without a leader after which a node stands for election.
-pub const ELECTION_MAX: Duration = Duration::from_millis(3000);
+pub const HEARTBEAT: Duration = Duration::from_millis(250);
+/// Shortest time after which a node stands for election, once its last leader has been silent for [`ELECTION_MAX`]:
+/// so long it votes for nobody else.
+pub const ELECTION_MIN: Duration = Duration::from_millis(1000);
+/// Longest time after which it does: a leader that dies is replaced within twice as long.
+pub const ELECTION_MAX: Duration = Duration::from_millis(2000);
 /// Entries after which a snapshot is made. It costs a sync.
 pub const SNAPSHOT_ENTRIES: u64 = 4000;
 /// Entries that a snapshot covers and that are kept all the same, for peers that are a little behind.

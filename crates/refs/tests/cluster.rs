@@ -142,6 +142,20 @@ fn one_way_cut_of_the_leader_does_not_stop_the_cluster() {
     cluster.assert_equal();
 }
 
+/// It has a term in which it was elected, and nobody who follows it: it must not call itself ready for ever.
+#[test]
+fn leader_that_is_cut_off_says_that_nobody_leads() {
+    let mut cluster = Cluster::of(3, tuning());
+    cluster.set("a", "one");
+    let leader = cluster.leader();
+    let id = leader.status().node_id;
+    assert_eq!(leader.status().leader, Some(id));
+    cluster.network.isolate(&address(id));
+    eventually("it knows no leader", || leader.status().leader.is_none());
+    cluster.network.heal();
+    eventually("it knows one again", || leader.status().leader.is_some());
+}
+
 #[test]
 fn five_nodes_commit_with_three_and_not_with_two() {
     let mut cluster = Cluster::of(5, tuning());

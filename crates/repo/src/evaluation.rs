@@ -141,7 +141,11 @@ impl Intent<'_> {
                 rows: Vec::new(),
                 detail: serde_json::Map::new(),
             };
-            let mut outcome = evaluate(&mut evaluation)?;
+            let mut outcome = match evaluate(&mut evaluation) {
+                Ok(outcome) => outcome,
+                // The same request may have been done by another node just now, and there is nothing left to do.
+                Err(error) => return self.done_before(request)?.ok_or(error),
+            };
             outcome.objects = evaluation.stage.len() as u64;
             let transaction = self.transaction(evaluation, request, &outcome)?;
             let heads = transaction

@@ -180,6 +180,10 @@ async fn answer(
     if resource.is_public() {
         return open(app, &resource);
     }
+    if !app.repo().node().has_begun() {
+        // Nobody is unknown and nothing is absent because this node has not heard of it.
+        return Err(ApiError::new(Code::Unavailable, system::NOT_BEGUN));
+    }
     let (parts, body) = request.into_parts();
     let (actor, token) = caller(app, &resource, &parts.headers).await?;
     if let Some(index) = preference::min_index(&parts.headers)? {

@@ -111,9 +111,23 @@ impl Link {
     /// until it has another one, which a node that is cut off never gets.
     pub(crate) fn leader(&self, metrics: &Metrics) -> Option<u64> {
         let leader = metrics.current_leader?;
+        if leader == self.node_id {
+            return self.is_followed(metrics).then_some(leader);
+        }
         let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let lately = heard.is_some_and(|heard| heard.elapsed() <= self.leader_within * 2);
-        (leader == self.node_id || lately).then_some(leader)
+        lately.then_some(leader)
+    }
+
+    /// As the leader: whether a majority has answered within an election's time. Who is cut off from it leads
+    /// nobody, and learns that only when it hears of another leader.
+    fn is_followed(&self, metrics: &Metrics) -> bool {
+        let alone = metrics
+            .membership_config
+            .voter_ids()
+            .all(|voter| voter == self.node_id);
+        let acked = metrics.last_quorum_acked.map(|acked| acked.into_inner());
+        alone || acked.is_some_and(|acked| acked.elapsed() <= self.leader_within)
     }
 
     /// Whether another node leads, as far as this one knows.

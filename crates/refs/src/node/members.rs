@@ -13,8 +13,9 @@ use crate::cluster::{
 };
 use crate::peer::{Begin, PROTOCOL_MAX, PROTOCOL_MIN, PeerAddress, Transport};
 
-/// How long one member may take to let a node in.
-const JOIN_WITHIN: Duration = Duration::from_secs(90);
+/// How long one member may take to let a node in. Its answer may be lost: then the next one is asked, and the
+/// request, which is the same one, has the same answer.
+const JOIN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a node waits before it asks the seeds again.
 const JOIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -133,6 +134,13 @@ impl Node {
     #[must_use]
     pub fn leads(&self) -> bool {
         self.link.leads()
+    }
+
+    /// Whether this node has what was agreed on before it was let in, which its id is the index of. Until it has,
+    /// it must not say of anything that it is not there.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.view().index() >= self.identity.node_id
     }
 
     /// How many entries that are agreed on this node has not applied yet, as far as it knows.

@@ -17,6 +17,9 @@ pub const API_VERSION: u32 = 1;
 /// A node that is further behind is not ready.
 pub const READY_LAG_MAX: u64 = 1000;
 
+/// What a node says that has joined and has not got yet what was there.
+pub(crate) const NOT_BEGUN: &str = "it has joined and has not got yet what was there before";
+
 /// The process answers.
 pub(crate) fn health() -> Reply {
     Reply::body(Body::from("ok\n"), "text/plain; charset=utf-8")
@@ -30,8 +33,7 @@ pub(crate) fn readiness(app: &App) -> Result<Reply, ApiError> {
     let problem = match (&status.failed, status.leader) {
         (Some(reason), _) => Some(format!("the store takes no more writes: {reason}")),
         (None, None) => Some("no leader is known".to_owned()),
-        // A node that has joined and got nothing yet must not say that there is nothing.
-        (None, Some(_)) if status.operation.is_none() => Some("it has got nothing yet".to_owned()),
+        (None, Some(_)) if !node.has_begun() => Some(NOT_BEGUN.to_owned()),
         (None, Some(_)) if lag > READY_LAG_MAX => Some(format!("it is {lag} entries behind")),
         (None, Some(_)) => None,
     };
