@@ -39,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "confman-layout",
             "confman-model",
             "confman-object-store",
+            "confman-policy",
         ],
     ),
     (

@@ -9,11 +9,13 @@ use crate::working_copy::fuzz;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("entries_file", fuzz_entries_file),
     ("copy_state", fuzz_copy_state),
     ("copy_journal", fuzz_copy_journal),
     ("copy_index", fuzz_copy_index),
+    ("copy_known", fuzz_copy_known),
+    ("copy_inherited", fuzz_copy_inherited),
     ("git_stream", fuzz_git_stream),
     ("git_sidecar", fuzz_git_sidecar),
 ];
@@ -48,6 +50,22 @@ pub fn fuzz_copy_journal(bytes: &[u8]) {
 /// It does.
 pub fn fuzz_copy_index(bytes: &[u8]) {
     fuzz::fuzz_index(bytes);
+}
+
+/// What is known of a working copy's texts has one form.
+///
+/// # Panics
+/// It has two.
+pub fn fuzz_copy_known(bytes: &[u8]) {
+    fuzz::fuzz_known(bytes);
+}
+
+/// What was fetched of the namespaces above has one form.
+///
+/// # Panics
+/// It has two.
+pub fn fuzz_copy_inherited(bytes: &[u8]) {
+    fuzz::fuzz_inherited(bytes);
 }
 
 /// A `git fast-export` stream is read to its end, or refused with a place in it.
@@ -104,8 +122,13 @@ mod tests {
     const JOURNAL: &str = r#"{"format": 1, "steps": [
         {"path": "entries.json", "from": "0", "was": {"size": 120, "modified": 1700000000000000000}},
         {"path": "files/motd.txt"}]}"#;
-    const INDEX: &str = r#"{"format": 1, "files": {"files/a": {"stamp": {"size": 100, "modified": 17},
-        "type": "string", "blob": "574bd804f8dc0e15a553682f1cfee2d58b477280b49db82f9e60bd9f45137f0e"}}}"#;
+    const INDEX: &str = r#"{"format": 2, "files": {"files/a": {"stamp": {"size": 100, "modified": 17},
+        "type": "string", "value": "100:574bd804f8dc0e15a553682f1cfee2d58b477280b49db82f9e60bd9f45137f0e"}}}"#;
+    const KNOWN: &str = r#"{"format": 1, "text": "00", "tree": null, "stamp": {"size": 9, "modified": 17}, "plain": true,
+        "remark": null, "changes": [["a", "M"]], "files": [["b", "files/b.txt", "string", null, "=6162"]]}"#;
+    const INHERITED: &str = r#"{"format": 1, "chain": [{"namespace": "/a", "isReadable": true, "published": "00"}],
+        "environment": "prod", "enforcement": "warn", "attached": [{"namespace": "/a", "schema": "/schemas/a/b"}],
+        "schemas": {"/schemas/a/b": "{}", "/schemas/a/c": null}}"#;
     const SIDECAR: &str = r#"{"format": 1, "files": {"port": {"type": "number", "tags": ["a"]},
         "@/1": {"key": "a", "type": "string"}, "gone": {"unset": true}}}"#;
 
@@ -113,7 +136,7 @@ mod tests {
     fn no_reader_breaks_its_law_on_changed_files() {
         let stream = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../fixtures/git/small.fast-export");
-        let texts = [ENTRIES, STATE, JOURNAL, INDEX, SIDECAR];
+        let texts = [ENTRIES, STATE, JOURNAL, INDEX, KNOWN, INHERITED, SIDECAR];
         let mut seeds: Vec<Vec<u8>> = texts.map(|text| text.as_bytes().to_vec()).to_vec();
         seeds.push(std::fs::read(stream).unwrap());
         smoke(&seeds, 3000, &TARGETS);

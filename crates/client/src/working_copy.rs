@@ -14,7 +14,10 @@ use confman_api::sync::Pushed;
 use confman_model::{DraftName, Key, Namespace, Revision};
 use confman_object_store::{Commit, ObjectId, Person};
 
+mod changes;
+mod checking;
 mod cloning;
+mod comments;
 mod entries;
 mod error;
 #[cfg(any(test, feature = "testing"))]
@@ -22,7 +25,10 @@ pub(crate) mod fuzz;
 mod history;
 mod ignored;
 mod index;
+mod inherited;
 mod journal;
+mod known;
+mod lines;
 mod local;
 mod mirror;
 mod place;
@@ -34,6 +40,7 @@ mod scan;
 mod snapshot;
 mod state;
 
+pub use checking::{Overrides, SchemaReport};
 pub(crate) use entries::lenient_limits;
 pub use entries::{BINARY_INLINE_BYTES_MAX, JSON_INLINE_BYTES_MAX, STRING_INLINE_BYTES_MAX};
 pub use error::{FileProblem, WorkingCopyError};
@@ -120,6 +127,8 @@ pub struct NamespaceStatus {
     pub unused: Vec<PathBuf>,
     /// Whether `namespace.json` was edited, which changes nothing.
     pub document_edited: bool,
+    /// The first comment or comma too many that is read over.
+    pub remark: Option<FileProblem>,
 }
 
 /// The whole of a working copy against its base.

@@ -86,8 +86,12 @@ impl ShownChange {
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         let here = need()?;
-        here.say_remarks(cx);
         let status = here.copy.status()?;
+        for namespace in &status.namespaces {
+            if let Some(remark) = &namespace.remark {
+                cx.ui.warn(&remark.to_string());
+            }
+        }
         let shown = shown(here.copy.server_url(), here.copy.draft().as_str(), status);
         Ok(Report::one(shown, render))
     }

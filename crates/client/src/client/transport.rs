@@ -31,6 +31,8 @@ pub const ENDPOINTS_MAX: usize = 16;
 const CONNECT_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(2);
 /// How long one of several endpoints may take to answer a small request, before the next one is asked.
 const ANSWER_TIMEOUT_OF_SEVERAL: Duration = Duration::from_secs(10);
+/// What names a proxy of requests that are not over TLS.
+const PROXY_VARIABLES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 /// Bytes of randomness in an idempotency key.
 const IDEMPOTENCY_KEY_BYTES: usize = 16;
 
@@ -90,6 +92,13 @@ impl Endpoints {
             urls,
             last_good: AtomicUsize::new(0),
         })
+    }
+
+    /// Whether a connection may be one over TLS: to a server, or to a proxy on the way.
+    fn need_certificates(&self) -> bool {
+        let is_secure = |url: &String| !url.starts_with("http://");
+        let may_be_proxied = |name: &&str| std::env::var_os(name).is_some();
+        self.urls.iter().any(is_secure) || PROXY_VARIABLES.iter().any(may_be_proxied)
     }
 
     fn are_several(&self) -> bool {
@@ -218,7 +227,12 @@ impl Transport {
             false => options.timeout,
         };
         let token = token.map(bearer).transpose()?;
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if !endpoints.need_certificates() {
+            // Reading those of the system takes longer than a request, and none of them would be used.
+            http = http.tls_certs_only([]);
+        }
+        let http = http
             .user_agent(options.user_agent.clone())
             .connect_timeout(connect_timeout)
             .redirect(reqwest::redirect::Policy::none())

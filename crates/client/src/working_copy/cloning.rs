@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use confman_model::document::NamespaceDocument;
 use confman_model::{Key, Namespace};
 use confman_object_store::tree;
 
-use super::entries::EntriesFile;
+use super::changes::in_file;
+use super::entries::{EntriesFile, fits_line};
 use super::error::WorkingCopyError;
-use super::journal::Lock;
+use super::index::Index;
+use super::inherited::Inherited;
+use super::journal::{Lock, Stamp};
+use super::known::Known;
+use super::lines::{find, read_line};
 use super::mirror::Mirror;
 use super::place::{DOCUMENT_FILE, directory};
 use super::remote::{self, Wanted};
@@ -71,10 +77,19 @@ impl WorkingCopy {
         };
         let mirror = Mirror::open(&private)?;
         let mut files = FreshDirectory::new(&made);
+        let mut known = Vec::new();
+        let mut documents = Vec::new();
         for path in remote::namespaces(client, namespace, options.recursive).await? {
-            let fetched = clone_one(client, &mirror, &state, &path, &mut files, report).await?;
+            let document = client.namespace(&path).await?;
+            let (fetched, of_it) =
+                clone_one(client, &mirror, &state, &document, &mut files, report).await?;
+            known.push((state.directory(&path), of_it));
             state.namespaces.push(fetched);
+            documents.push(document);
         }
+        let inherited = Inherited::fetch(client, &mirror, namespace, &documents, None).await?;
+        files.put(Inherited::path(), inherited.to_text().as_bytes())?;
+        remember_files(&made, &known);
         files.put(
             Path::new(PRIVATE_DIRECTORY).join(ENTRIES_SCHEMA_FILE),
             ENTRIES_SCHEMA.as_bytes(),
@@ -95,17 +110,17 @@ async fn clone_one(
     client: &Client,
     mirror: &Mirror,
     state: &State,
-    path: &Namespace,
+    document: &NamespaceDocument,
     files: &mut FreshDirectory,
     report: Report<'_>,
-) -> Result<NamespaceState, WorkingCopyError> {
+) -> Result<(NamespaceState, Known), WorkingCopyError> {
+    let path = &document.path;
     let wanted = Wanted {
         namespace: path,
         draft: &state.draft,
         have: Vec::new(),
         full_history: state.full_history,
     };
-    let document = client.namespace(path).await?;
     let heads = remote::fetch(client, mirror, &wanted, report).await?;
     let base = heads.draft.or(heads.published);
     let line = match (heads.draft, heads.published) {
@@ -115,8 +130,14 @@ async fn clone_one(
     };
     let place = directory(&state.root, path);
     let mut updates: BTreeMap<Key, Update> = BTreeMap::new();
+    let mut known = Known {
+        plain: true,
+        ..Known::default()
+    };
+    let mut in_files = BTreeMap::new();
     if let Some(base) = base {
         let root = mirror.objects().commit(&base)?.tree;
+        known.tree = Some(root);
         let total = tree::count(mirror.objects(), &root)?;
         let mut leaves = Vec::new();
         tree::walk(mirror.objects(), &root, b"", None, &mut |key, leaf| {
@@ -125,6 +146,9 @@ async fn clone_one(
         })?;
         for (at, (key, leaf)) in leaves.into_iter().enumerate() {
             let (key, entry) = received_entry(mirror.objects(), &key, &leaf)?;
+            if entry.value().is_some_and(|value| !fits_line(value)) {
+                in_files.insert(key.clone(), leaf);
+            }
             updates.insert(key, Update::Entry(entry));
             let entries = u64::try_from(at).unwrap_or(u64::MAX).saturating_add(1);
             if entries.is_multiple_of(REPORT_EVERY) || entries == total {
@@ -133,17 +157,41 @@ async fn clone_one(
         }
     }
     let file = without_entries(&place);
-    rewrite(&PathBuf::new(), &place, &file, &updates, files)?;
+    let text = rewrite(&PathBuf::new(), &place, &file, &updates, files)?;
+    for (key, leaf) in in_files {
+        let line = find(&text, &key).and_then(|range| read_line(&text, range));
+        if let Some((_, line)) = line {
+            known
+                .files
+                .extend(in_file(&line, &leaf).map(|file| (key, file)));
+        }
+    }
+    known.save(files.root(), &place, &text);
     let document = document.to_text();
     files.put(place.join(DOCUMENT_FILE), document.as_bytes())?;
     files.put(document_copy(&place), document.as_bytes())?;
-    Ok(NamespaceState {
+    let state = NamespaceState {
         path: path.clone(),
         base,
         on_draft: heads.draft.is_some(),
         line,
         published: heads.published,
-    })
+    };
+    Ok((state, known))
+}
+
+/// Remembers the values in files, so that the first command does not read them all again.
+fn remember_files(made: &Path, namespaces: &[(PathBuf, Known)]) {
+    let mut index = Index::load(made);
+    for (directory, known) in namespaces {
+        for file in known.files.values() {
+            let path = directory.join(&file.path);
+            if let Ok(Some(stamp)) = Stamp::of(&made.join(&path)) {
+                index.remember(path, file.entry_type, stamp, &file.value);
+            }
+        }
+    }
+    index.save(made);
 }
 
 /// The entries file of a namespace before it has entries. Its `$schema` leads to `.confman/`.

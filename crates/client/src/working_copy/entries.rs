@@ -10,6 +10,7 @@ use std::path::Path;
 
 use confman_model::{Details, Entry, EntryType, EntryValue, Key, Value, ValueLimits, json};
 
+use super::comments::{Comments, Placed, Subject};
 use super::error::FileProblem;
 use super::place::{file_path_problem, type_of_file};
 use super::scan::{self, Member, ScanError};
@@ -98,6 +99,8 @@ pub(super) struct EntriesFile {
     pub(super) lines: BTreeMap<Key, Line>,
     /// Where there are comments, and commas after a last member or item.
     pub(super) extras: Vec<Range<usize>>,
+    /// The comments between entries.
+    pub(super) comments: Comments,
 }
 
 /// A piece of the file as JSON.
@@ -174,11 +177,18 @@ impl EntriesFile {
         let mut problems = Problems::new(path, &text);
         let mut schema = None;
         let mut lines = BTreeMap::new();
+        let extras = scan::extras(&text);
+        let mut placed = Vec::new();
         match scan::members(&text, 0..text.len()) {
             Err(error) => problems.scan(error),
             Ok(members) => {
                 for member in members {
                     if member.name == SCHEMA_MEMBER {
+                        placed.push(Placed {
+                            subject: Subject::Schema,
+                            name: member.name_offset,
+                            value: member.value.clone(),
+                        });
                         schema = text.get(member.value).map(ToOwned::to_owned);
                         continue;
                     }
@@ -192,6 +202,14 @@ impl EntriesFile {
                     let Some(written) = read_written(&text, &member, &mut problems) else {
                         continue;
                     };
+                    // Only where somebody wrote comments does it matter where things stand.
+                    if !extras.is_empty() {
+                        placed.push(Placed {
+                            subject: Subject::Entry(key.clone()),
+                            name: member.name_offset,
+                            value: member.value.clone(),
+                        });
+                    }
                     if lines
                         .insert(
                             key,
@@ -212,10 +230,15 @@ impl EntriesFile {
         }
         check_files(&lines, &mut problems);
         if problems.found.is_empty() {
+            let comments = match extras.is_empty() {
+                true => Comments::default(),
+                false => Comments::read(&text, &extras, &placed),
+            };
             Ok(Self {
                 schema,
                 lines,
-                extras: scan::extras(&text),
+                extras,
+                comments,
                 text,
             })
         } else {
@@ -263,7 +286,7 @@ impl EntriesFile {
         let what = match self.text_at(first) {
             "," => "a comma after the last member is read over",
             _ => {
-                "comments are no part of the configuration: they are not pushed, and those between entries go where a command rewrites the file"
+                "comments are no part of the configuration: they stay in this file and are not pushed"
             }
         };
         remarks.push(first.start, what);
@@ -289,6 +312,18 @@ fn check_files(lines: &BTreeMap<Key, Line>, problems: &mut Problems<'_>) {
             );
         }
     }
+}
+
+/// What stands under the key of a member, where nothing is wrong with it.
+pub(super) fn read_member(text: &str, member: Member) -> Option<(Key, Line)> {
+    let mut problems = Problems::new(Path::new(""), text);
+    let key = member.name.parse().ok()?;
+    let written = read_written(text, &member, &mut problems)?;
+    let at = member.value;
+    problems
+        .found
+        .is_empty()
+        .then_some((key, Line { at, written }))
 }
 
 fn read_written(text: &str, member: &Member, problems: &mut Problems<'_>) -> Option<Written> {
@@ -556,27 +591,53 @@ pub(super) fn render_conflict(
 pub(super) fn render_file<'l>(
     schema: Option<&str>,
     lines: impl IntoIterator<Item = (&'l Key, &'l str)>,
+    comments: &Comments,
 ) -> String {
-    let mut text = String::from("{");
-    let mut separator = "\n";
-    if let Some(schema) = schema {
-        text.push_str(separator);
-        text.push_str("  \"$schema\": ");
-        text.push_str(schema);
-        separator = ",\n";
-    }
-    for (key, line) in lines {
-        text.push_str(separator);
-        text.push_str("  ");
-        text.push_str(&json::quote(key.as_str()));
-        text.push_str(": ");
-        text.push_str(line);
-        separator = ",\n";
-    }
-    if separator != "\n" {
+    let schema = schema.map(|schema| (Subject::Schema, SCHEMA_MEMBER, schema));
+    let entries = lines.into_iter();
+    let entries = entries.map(|(key, line)| (Subject::Entry(key.clone()), key.as_str(), line));
+    let mut members = schema.into_iter().chain(entries).peekable();
+    let is_empty = members.peek().is_none() && comments.above(&Subject::End).is_empty();
+    let mut text = String::new();
+    for comment in comments.above(&Subject::File) {
+        text.push_str(comment);
         text.push('\n');
     }
+    text.push_str(if is_empty { "{" } else { "{\n" });
+    let above = |text: &mut String, subject: &Subject| {
+        for comment in comments.above(subject) {
+            text.push_str("  ");
+            text.push_str(comment);
+            text.push('\n');
+        }
+    };
+    while let Some((subject, name, line)) = members.next() {
+        above(&mut text, &subject);
+        text.push_str("  ");
+        text.push_str(&json::quote(name));
+        text.push_str(": ");
+        text.push_str(line);
+        if members.peek().is_some() {
+            text.push(',');
+        }
+        for comment in comments.beside(&subject) {
+            text.push(' ');
+            text.push_str(comment);
+            // What ends with its line must.
+            if comment.starts_with("//") {
+                text.push('\n');
+            }
+        }
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+    }
+    above(&mut text, &Subject::End);
     text.push_str("}\n");
+    for comment in comments.beside(&Subject::End) {
+        text.push_str(comment);
+        text.push('\n');
+    }
     text
 }
 
@@ -645,6 +706,7 @@ mod tests {
         let text = render_file(
             None,
             rendered.iter().map(|(key, line)| (key, line.as_str())),
+            &Comments::default(),
         );
         insta::assert_snapshot!(text, @r#"
         {
@@ -656,6 +718,6 @@ mod tests {
           "f": {"unset": true}
         }
         "#);
-        assert_eq!(render_file(None, []), "{}\n");
+        assert_eq!(render_file(None, [], &Comments::default()), "{}\n");
     }
 }

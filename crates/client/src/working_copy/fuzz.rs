@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::entries::{EntriesFile, Source, render_file};
 pub(crate) use super::index::fuzz_index;
+pub(crate) use super::inherited::fuzz_inherited;
 pub(crate) use super::journal::fuzz_journal;
+pub(crate) use super::known::fuzz_known;
 use super::state::State;
 
 /// A file of entries is read or refused with places, and its lines put together again are the same entries.
@@ -32,6 +34,7 @@ pub(crate) fn fuzz_entries(bytes: &[u8]) {
         file.lines
             .iter()
             .map(|(key, line)| (key, file.text_at(&line.at))),
+        &file.comments,
     );
     let read = EntriesFile::parse(path, again).unwrap_or_default();
     assert_eq!(
@@ -39,6 +42,7 @@ pub(crate) fn fuzz_entries(bytes: &[u8]) {
         forms(&file),
         "its lines mean something else elsewhere"
     );
+    assert_eq!(read.comments, file.comments, "a comment is lost or moves");
 }
 
 /// The entries of a file, with values as they are written.

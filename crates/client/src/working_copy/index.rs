@@ -9,8 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use confman_model::EntryType;
-use confman_object_store::ObjectId;
-use confman_object_store::tree::{Leaf, LeafValue};
+use confman_object_store::tree::{INLINE_BYTES_MAX, Leaf, LeafValue};
 use serde::{Deserialize, Serialize};
 
 use super::PRIVATE_DIRECTORY;
@@ -20,7 +19,9 @@ use super::state::read_private;
 /// Name of the file in `.confman/`.
 const INDEX_FILE: &str = "index.json";
 /// Version of the file.
-const INDEX_FORMAT: u32 = 1;
+const INDEX_FORMAT: u32 = 2;
+/// What a value is written after that is in its leaf.
+const INLINE_MARK: char = '=';
 
 /// A file with a value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ struct Known {
     stamp: Stamp,
     #[serde(rename = "type")]
     entry_type: EntryType,
-    blob: String,
+    value: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,10 +73,12 @@ impl Index {
             .files
             .get(path)
             .filter(|known| known.stamp == *stamp && known.entry_type == entry_type)?;
-        let id: ObjectId = known.blob.parse().ok()?;
-        let size = u32::try_from(stamp.size).ok()?;
-        let value = LeafValue::Blob { id, size };
-        Some(Leaf {
+        let value = value_from(&known.value)?;
+        let bytes = match &value {
+            LeafValue::Inline(bytes) => u64::try_from(bytes.len()).ok()?,
+            LeafValue::Blob { size, .. } => u64::from(*size),
+        };
+        (bytes == stamp.size).then(|| Leaf {
             entry_type: entry_type.number(),
             flags: 0,
             value,
@@ -83,24 +86,26 @@ impl Index {
         })
     }
 
-    /// Remembers the value in a file, if it is large enough to matter and surely was not changed since.
+    /// Whether a file that is as this says surely was not changed since.
+    pub(super) fn is_settled(&self, stamp: &Stamp) -> bool {
+        self.began.is_some_and(|began| stamp.modified < began)
+    }
+
+    /// Remembers the value in a file, if it surely was not changed since.
     pub(super) fn remember(
         &mut self,
         path: PathBuf,
         entry_type: EntryType,
         stamp: Stamp,
-        leaf: &Leaf,
+        value: &LeafValue,
     ) {
-        let LeafValue::Blob { id, .. } = &leaf.value else {
-            return;
-        };
-        if self.began.is_some_and(|began| stamp.modified < began) {
+        if self.is_settled(&stamp) {
             self.files.insert(
                 path,
                 Known {
                     stamp,
                     entry_type,
-                    blob: id.to_string(),
+                    value: value_text(value),
                 },
             );
             self.changed = true;
@@ -120,6 +125,29 @@ impl Index {
             let _ = replace(&root.join(PRIVATE_DIRECTORY).join(INDEX_FILE), &text);
         }
     }
+}
+
+/// A leaf's value as text: its bytes in hex after a mark, or the size and the id of its blob.
+pub(super) fn value_text(value: &LeafValue) -> String {
+    match value {
+        LeafValue::Inline(bytes) => {
+            format!("{INLINE_MARK}{}", data_encoding::HEXLOWER.encode(bytes))
+        }
+        LeafValue::Blob { id, size } => format!("{size}:{id}"),
+    }
+}
+
+/// The value that a text says.
+pub(super) fn value_from(text: &str) -> Option<LeafValue> {
+    if let Some(hex) = text.strip_prefix(INLINE_MARK) {
+        let bytes = data_encoding::HEXLOWER.decode(hex.as_bytes()).ok()?;
+        return (bytes.len() <= INLINE_BYTES_MAX).then(|| LeafValue::Inline(bytes.into()));
+    }
+    let (size, id) = text.split_once(':')?;
+    let (size, id) = (size.parse().ok()?, id.parse().ok()?);
+    let value = LeafValue::Blob { id, size };
+    let is_long = usize::try_from(size).is_ok_and(|size| size > INLINE_BYTES_MAX);
+    (is_long && value_text(&value) == text).then_some(value)
 }
 
 /// What the text of the file remembers; `None` where it is not one.
@@ -142,10 +170,11 @@ pub(crate) fn fuzz_index(bytes: &[u8]) {
     };
     for (path, known) in &index.files {
         if let Some(leaf) = index.leaf(path, known.entry_type, &known.stamp) {
-            let LeafValue::Blob { size, .. } = leaf.value else {
-                continue;
+            let bytes = match &leaf.value {
+                LeafValue::Inline(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+                LeafValue::Blob { size, .. } => u64::from(*size),
             };
-            assert_eq!(u64::from(size), known.stamp.size, "a value of another size");
+            assert_eq!(bytes, known.stamp.size, "a value of another size");
         }
     }
 }

@@ -9,12 +9,14 @@ use confman_model::{Details, Entry, EntryDiff, EntryType, EntryValue, Key, Names
 use confman_object_store::tree::{self, Leaf, TreeKey};
 use confman_object_store::{Kind, ObjectId};
 
+use super::changes::{FileChanges, Need};
 use super::cloning::without_entries;
 use super::entries::{Form, Written};
 use super::error::{FileProblem, WorkingCopyError};
 use super::ignored::Ignored;
 use super::index::Index;
-use super::journal::{self, Lock, Plan, list_files};
+use super::journal::{self, Lock, Plan, Stamp, list_files};
+use super::known::Known;
 use super::place::{DOCUMENT_FILE, ENTRIES_FILE, FILES_DIRECTORY, inside};
 use super::rewrite::{Update, rewrite};
 use super::snapshot::Snapshot;
@@ -56,13 +58,13 @@ impl WorkingCopy {
         index: &mut Index,
     ) -> Result<NamespaceStatus, WorkingCopyError> {
         let directory = self.state.directory(&namespace.path);
-        let snapshot = Snapshot::read(&self.root, &directory, index)?;
-        let changes = self.changes(namespace, &snapshot)?;
+        let changes = self.file_changes(namespace, index, Need::Keys)?;
         Ok(NamespaceStatus {
             placed: self.state.placed(namespace),
-            changes,
-            unused: self.unused_files(&directory, &snapshot)?,
+            unused: self.unused_files(&directory, &changes.used)?,
+            changes: changes.keys.into_iter().collect(),
             document_edited: self.document_edited(&directory)?,
+            remark: changes.remark,
         })
     }
 
@@ -98,12 +100,9 @@ impl WorkingCopy {
     pub(super) fn unused_files(
         &self,
         directory: &Path,
-        snapshot: &Snapshot,
+        used: &[String],
     ) -> Result<Vec<PathBuf>, WorkingCopyError> {
-        let used: HashSet<PathBuf> = snapshot
-            .used_files()
-            .map(|path| directory.join(path))
-            .collect();
+        let used: HashSet<PathBuf> = used.iter().map(|path| directory.join(path)).collect();
         let mut found = Vec::new();
         let files = directory.join(FILES_DIRECTORY);
         list_files(&inside(&self.root, &files)?, &files, &mut found)?;
@@ -124,8 +123,13 @@ impl WorkingCopy {
         let mut remarks = Vec::new();
         for namespace in &self.state.namespaces {
             let directory = self.state.directory(&namespace.path);
-            let file = Snapshot::read_entries(&self.root, &directory)?;
-            remarks.extend(file.remark(&directory.join(ENTRIES_FILE)));
+            match self.remark_known(&directory)? {
+                Some(remark) => remarks.extend(remark),
+                None => {
+                    let file = Snapshot::read_entries(&self.root, &directory)?;
+                    remarks.extend(file.remark(&directory.join(ENTRIES_FILE)));
+                }
+            }
         }
         Ok(remarks)
     }
@@ -182,20 +186,26 @@ impl WorkingCopy {
     ) -> Result<Vec<EntryDiff>, WorkingCopyError> {
         let from = self.side(namespace, from)?;
         let to = self.side(namespace, to)?;
-        let mut names: BTreeSet<&TreeKey> = from.leaves.keys().chain(to.leaves.keys()).collect();
+        let mut names: BTreeSet<Key> = self
+            .keys_between(from.commit, to.commit)?
+            .into_iter()
+            .collect();
+        for side in [&from, &to] {
+            let keys = side.files.iter().flat_map(|files| files.keys.keys());
+            names.extend(keys.cloned());
+        }
         if !keys.is_empty() {
-            let wanted: HashSet<&[u8]> = keys.iter().map(|key| key.as_str().as_bytes()).collect();
-            names.retain(|key| wanted.contains(key.as_bytes()));
+            names.retain(|key| keys.contains(key));
         }
         let mut diffs = Vec::new();
-        for name in names {
-            if from.leaves.get(name) == to.leaves.get(name) {
+        for key in names {
+            let name = layout_key(&key)?;
+            if self.side_leaf(&from, &name, &key)? == self.side_leaf(&to, &name, &key)? {
                 continue;
             }
-            let key = known_key(name)?;
             let (old, new) = (
-                self.side_entry(&from, name, &key)?,
-                self.side_entry(&to, name, &key)?,
+                self.side_entry(&from, &name, &key)?,
+                self.side_entry(&to, &name, &key)?,
             );
             diffs.extend(EntryDiff::between(&key, old.as_ref(), new.as_ref()));
         }
@@ -207,18 +217,11 @@ impl WorkingCopy {
         let commit = match side {
             Side::Files => {
                 let mut index = Index::load(&self.root);
-                let snapshot =
-                    Snapshot::read(&self.root, &self.state.directory(namespace), &mut index)?;
-                let mut leaves = snapshot.leaves.clone();
-                // What a key in conflict had before the pull is what the files say of it.
-                for key in &snapshot.conflicts {
-                    if let Some(leaf) = ours_leaf(&snapshot, key)? {
-                        leaves.insert(layout_key(key)?, leaf);
-                    }
-                }
+                let files = self.file_changes(state, &mut index, Need::Entries)?;
+                index.save(&self.root);
                 return Ok(SideContents {
-                    leaves,
-                    snapshot: Some(snapshot),
+                    commit: state.base,
+                    files: Some(files),
                 });
             }
             Side::Base => state.base,
@@ -235,9 +238,26 @@ impl WorkingCopy {
             }
         }
         Ok(SideContents {
-            leaves: self.leaves_of(commit)?,
-            snapshot: None,
+            commit,
+            files: None,
         })
+    }
+
+    /// What a key leads to on a side. What a key in conflict had before the pull is what the files say of it.
+    fn side_leaf(
+        &self,
+        side: &SideContents,
+        name: &TreeKey,
+        key: &Key,
+    ) -> Result<Option<Leaf>, WorkingCopyError> {
+        match &side.files {
+            Some(files) => match files.keys.get(key) {
+                Some(KeyState::Conflict) => ours_leaf(&files.snapshot, key),
+                Some(_) => Ok(files.snapshot.leaves.get(name).cloned()),
+                None => self.leaf_at(side.commit, name),
+            },
+            None => self.leaf_at(side.commit, name),
+        }
     }
 
     fn side_entry(
@@ -246,20 +266,35 @@ impl WorkingCopy {
         name: &TreeKey,
         key: &Key,
     ) -> Result<Option<Entry>, WorkingCopyError> {
-        match (side.leaves.get(name), &side.snapshot) {
-            (None, _) => Ok(None),
-            (Some(leaf), None) => self.stored_entry(leaf).map(Some),
-            (Some(_), Some(snapshot)) => {
-                match snapshot.file.lines.get(key).map(|line| &line.written) {
-                    Some(Written::Conflict(sides)) => sides
-                        .ours
-                        .as_ref()
-                        .map(|form| read(snapshot, key, form))
-                        .transpose(),
-                    _ => snapshot.entry(key),
+        if let Some(files) = &side.files
+            && let Some(state) = files.keys.get(key)
+        {
+            let snapshot = &files.snapshot;
+            let written = snapshot.file.lines.get(key).map(|line| &line.written);
+            return match (state, written) {
+                (KeyState::Conflict, Some(Written::Conflict(sides))) => {
+                    let ours = sides.ours.as_ref();
+                    ours.map(|form| read(snapshot, key, form)).transpose()
                 }
-            }
+                _ => snapshot.entry(key),
+            };
         }
+        let leaf = self.leaf_at(side.commit, name)?;
+        leaf.map(|leaf| self.stored_entry(&leaf)).transpose()
+    }
+
+    /// What is read over in the files of a namespace, where that is known and they did not change since.
+    fn remark_known(
+        &self,
+        directory: &Path,
+    ) -> Result<Option<Option<FileProblem>>, WorkingCopyError> {
+        let Some((known, _)) = Known::load(&self.root, directory) else {
+            return Ok(None);
+        };
+        let file = directory.join(ENTRIES_FILE);
+        let stamp = Stamp::of(&inside(&self.root, &file)?)?;
+        let is_same = stamp.is_some() && stamp == known.stamp;
+        Ok(is_same.then(|| known.remark(&file)))
     }
 
     /// The entry of a leaf of the mirror.
@@ -283,6 +318,11 @@ impl WorkingCopy {
     ) -> Result<Vec<Key>, WorkingCopyError> {
         let lock = Lock::take(&self.root)?;
         let side = self.side(namespace, from)?;
+        if side.files.is_some() {
+            // They are what they are.
+            return Ok(Vec::new());
+        }
+        let stored = self.leaves_of(side.commit)?;
         let directory = self.state.directory(namespace);
         let mut index = Index::load(&self.root);
         let snapshot = match Snapshot::read_but(&self.root, &directory, &mut index, keys) {
@@ -290,13 +330,9 @@ impl WorkingCopy {
             read => read?,
         };
         let wanted: BTreeSet<Key> = if keys.is_empty() {
-            let stored = side
-                .leaves
-                .keys()
-                .map(known_key)
-                .collect::<Result<Vec<_>, _>>()?;
-            stored
-                .into_iter()
+            let keys = stored.keys().map(known_key);
+            let keys = keys.collect::<Result<Vec<_>, _>>()?;
+            keys.into_iter()
                 .chain(snapshot.file.lines.keys().cloned())
                 .collect()
         } else {
@@ -305,7 +341,7 @@ impl WorkingCopy {
         let mut updates = BTreeMap::new();
         for key in wanted {
             let name = layout_key(&key)?;
-            let (before, now) = (side.leaves.get(&name), snapshot.leaves.get(&name));
+            let (before, now) = (stored.get(&name), snapshot.leaves.get(&name));
             if before.is_none() && !snapshot.file.lines.contains_key(&key) {
                 return Err(WorkingCopyError::NoSuchKey {
                     namespace: namespace.clone(),
@@ -478,9 +514,10 @@ impl WorkingCopy {
 
 /// One side of a comparison.
 struct SideContents {
-    leaves: Leaves,
-    /// Where the entries are read from, if not from the mirror.
-    snapshot: Option<Snapshot>,
+    /// The commit, or the one that the files came from.
+    commit: Option<ObjectId>,
+    /// The files, if this is what they say.
+    files: Option<FileChanges>,
 }
 
 fn read(snapshot: &Snapshot, key: &Key, form: &Form) -> Result<Entry, WorkingCopyError> {

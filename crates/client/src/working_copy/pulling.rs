@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use confman_model::document::NamespaceDocument;
 use confman_model::{Key, MergeOutcome, Namespace, ValueLimits, merge};
 use confman_object_store::ObjectId;
 use confman_object_store::tree::{Leaf, TreeKey};
@@ -11,6 +12,7 @@ use super::cloning::{document_copy, without_entries};
 use super::entries::EntriesFile;
 use super::error::WorkingCopyError;
 use super::index::Index;
+use super::inherited::Inherited;
 use super::journal::{Lock, Plan};
 use super::local::{Leaves, known_key};
 use super::place::{DOCUMENT_FILE, ENTRIES_FILE, inside};
@@ -26,7 +28,7 @@ struct Prepared {
     directory: PathBuf,
     file: EntriesFile,
     updates: BTreeMap<Key, Update>,
-    document: String,
+    document: NamespaceDocument,
     after: NamespaceState,
     pulled: PulledNamespace,
 }
@@ -60,7 +62,15 @@ impl WorkingCopy {
         for namespace in &before {
             prepared.push(self.prepare(client, namespace, report).await?);
         }
+        let documents: Vec<_> = prepared.iter().map(|one| one.document.clone()).collect();
+        let before = Inherited::load(&self.root)?;
+        let root = &self.state.root;
+        let inherited =
+            Inherited::fetch(client, &self.mirror, root, &documents, before.as_ref()).await?;
         let mut plan = Plan::new(&self.root, &lock)?;
+        if before.as_ref() != Some(&inherited) {
+            plan.put(Inherited::path(), inherited.to_text().as_bytes())?;
+        }
         let mut state = self.state.clone();
         state.namespaces.clear();
         let mut pulled = Pulled {
@@ -89,11 +99,12 @@ impl WorkingCopy {
     /// Shows the document again, unless it is as it was.
     fn put_document(&self, one: &Prepared, plan: &mut Plan<'_>) -> Result<(), WorkingCopyError> {
         let copy = document_copy(&one.directory);
+        let document = one.document.to_text();
         for path in [one.directory.join(DOCUMENT_FILE), copy] {
             let same = std::fs::read(inside(&self.root, &path)?)
-                .is_ok_and(|text| text == one.document.as_bytes());
+                .is_ok_and(|text| text == document.as_bytes());
             if !same {
-                plan.put(path, one.document.as_bytes())?;
+                plan.put(path, document.as_bytes())?;
             }
         }
         Ok(())
@@ -139,7 +150,7 @@ impl WorkingCopy {
             have,
             full_history: self.state.full_history,
         };
-        let document = client.namespace(&namespace.path).await?.to_text();
+        let document = client.namespace(&namespace.path).await?;
         let heads = remote::fetch(client, &self.mirror, &wanted, report).await?;
         let (updates, after, draft_gone) = self.merged(namespace, snapshot.as_ref(), heads)?;
         let keys_where = |conflict: bool| -> Vec<Key> {

@@ -8,12 +8,13 @@ use confman_object_store::pack::pack_of;
 use confman_object_store::tree::{self, Edited, Leaf, TreeKey};
 use confman_object_store::{Commit, Encoded, Object, ObjectId};
 
+use super::changes::Need;
 use super::error::{FileProblem, WorkingCopyError};
 use super::index::Index;
 use super::journal::{Lock, Plan};
+use super::known::Known;
 use super::local::layout_key;
 use super::remote;
-use super::snapshot::Snapshot;
 use super::state::NamespaceState;
 use super::{KeyState, PushOptions, PushedAll, PushedNamespace, WorkingCopy};
 use crate::client::{Client, ClientError, chain};
@@ -28,6 +29,8 @@ pub(super) struct Committed {
     pub(super) objects: Vec<Object>,
     /// Values that are larger than servers take where nobody told them otherwise.
     pub(super) large: Vec<FileProblem>,
+    /// What is to be remembered once it is the base, with the text that it is of.
+    known: (Known, String),
 }
 
 impl WorkingCopy {
@@ -106,6 +109,9 @@ impl WorkingCopy {
                     namespace.on_draft = true;
                 }
             }
+            let (known, text) = commit.known;
+            let directory = state.directory(&commit.namespace.path);
+            known.save(&self.root, &directory, &text);
             namespaces.push(PushedNamespace {
                 namespace: commit.namespace.path,
                 draft: self.state.draft.clone(),
@@ -139,11 +145,9 @@ impl WorkingCopy {
         options: &PushOptions,
     ) -> Result<Option<Committed>, WorkingCopyError> {
         let mut index = Index::load(&self.root);
-        let snapshot = Snapshot::read(
-            &self.root,
-            &self.state.directory(&namespace.path),
-            &mut index,
-        )?;
+        let files = self.file_changes(namespace, &mut index, Need::Entries)?;
+        index.save(&self.root);
+        let snapshot = files.snapshot;
         if !snapshot.conflicts.is_empty() {
             let keys = snapshot.conflicts;
             return Err(WorkingCopyError::Conflicts {
@@ -151,7 +155,7 @@ impl WorkingCopy {
                 keys,
             });
         }
-        let changes = self.changes(namespace, &snapshot)?;
+        let changes: Vec<(Key, KeyState)> = files.keys.into_iter().collect();
         if changes.is_empty() {
             return Ok(None);
         }
@@ -208,6 +212,13 @@ impl WorkingCopy {
             changes,
             objects,
             large,
+            known: (
+                Known {
+                    tree: Some(root),
+                    ..files.known
+                },
+                snapshot.file.text,
+            ),
         }))
     }
 }

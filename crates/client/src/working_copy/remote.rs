@@ -5,6 +5,7 @@ use confman_model::{DraftName, Namespace};
 use confman_object_store::{Kind, ObjectId};
 
 use super::error::WorkingCopyError;
+use super::inherited::unless_hidden;
 use super::mirror::Mirror;
 use super::{Progress, Report};
 use crate::client::{Client, ClientError};
@@ -80,6 +81,37 @@ pub(super) async fn fetch(
         }
     }
     Ok(heads)
+}
+
+/// The published head of a namespace with its tree, where it may be read: `None` where it may not,
+/// `Some(None)` where nothing is published.
+pub(super) async fn published(
+    client: &Client,
+    mirror: &Mirror,
+    namespace: &Namespace,
+    known: Option<ObjectId>,
+) -> Result<Option<Option<ObjectId>>, WorkingCopyError> {
+    let known = match known {
+        Some(known) => mirror.commit_if_fetched(&known)?.map(|_| known.to_string()),
+        None => None,
+    };
+    let want = "published";
+    let write = FetchWrite {
+        want: vec![want.to_owned()],
+        have: known.into_iter().collect(),
+        depth: Some(1),
+        all_trees: false,
+    };
+    let Some(mut pack) = unless_hidden(client.fetch(namespace, &write).await)? else {
+        return Ok(None);
+    };
+    let refs = std::mem::take(&mut pack.head.refs);
+    mirror.receive(pack.reader()?, &|_| {})?;
+    let head = refs.into_iter().find(|fetched| fetched.want == want);
+    match head.and_then(|fetched| fetched.commit) {
+        Some(commit) => accepted_head(mirror, namespace, want, &commit).map(|id| Some(Some(id))),
+        None => Ok(Some(None)),
+    }
 }
 
 /// A head that the server named, if it is whole and belongs where it is said to.

@@ -48,6 +48,11 @@ impl FreshDirectory {
             made: HashSet::new(),
         }
     }
+
+    /// Where it is.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
 }
 
 impl FileSink for FreshDirectory {
@@ -108,14 +113,15 @@ pub(super) fn received_entry(
     Ok((key, check_entry(objects, leaf, &limits).map_err(wrong)?))
 }
 
-/// Writes `updates` into the files of the namespace in `directory`, whose `entries.json` is `file`.
+/// Writes `updates` into the files of the namespace in `directory`, whose `entries.json` is `file`. Returns
+/// what that is from now on.
 pub(super) fn rewrite(
     root: &Path,
     directory: &Path,
     file: &EntriesFile,
     updates: &BTreeMap<Key, Update>,
     sink: &mut dyn FileSink,
-) -> Result<(), WorkingCopyError> {
+) -> Result<String, WorkingCopyError> {
     let mut rewriting = Rewriting::new(root, directory, file, updates, sink);
     let mut rendered: BTreeMap<&Key, String> = BTreeMap::new();
     for (key, update) in updates {
@@ -131,8 +137,16 @@ pub(super) fn rewrite(
         .map(|(key, line)| (key, file.text_at(&line.at)))
         .collect();
     lines.extend(rendered.iter().map(|(key, line)| (*key, line.as_str())));
-    let text = render_file(file.schema.as_deref(), lines);
-    sink.put(directory.join(ENTRIES_FILE), text.as_bytes())
+    // Ours of a conflict keeps its text.
+    let anew = updates
+        .iter()
+        .filter(|(_, update)| !matches!(update, Update::Conflict { .. }))
+        .filter_map(|(key, _)| file.lines.get_key_value(key));
+    let kept = lines.keys().copied().collect();
+    let comments = file.comments.carried(file, anew, &kept);
+    let text = render_file(file.schema.as_deref(), lines, &comments);
+    sink.put(directory.join(ENTRIES_FILE), text.as_bytes())?;
+    Ok(text)
 }
 
 struct Rewriting<'r> {

@@ -89,6 +89,30 @@ pub(super) fn members(text: &str, range: Range<usize>) -> Result<Vec<Member>, Sc
     Ok(members)
 }
 
+/// The member that `range` of the text holds, with nothing but white space around it.
+pub(super) fn member(text: &str, range: Range<usize>) -> Option<Member> {
+    let mut scanner = Scanner {
+        text: text.get(..range.end)?,
+        at: range.start,
+    };
+    scanner.skip_space().ok()?;
+    let name_offset = scanner.at;
+    if scanner.peek() != Some(b'"') {
+        return None;
+    }
+    let name = unquote(text.get(scanner.string().ok()?)?)?;
+    scanner.skip_space().ok()?;
+    scanner.expect(b':', "`:` after the name").ok()?;
+    scanner.skip_space().ok()?;
+    let value = scanner.value().ok()?;
+    scanner.skip_space().ok()?;
+    (scanner.at == scanner.text.len()).then_some(Member {
+        name,
+        name_offset,
+        value,
+    })
+}
+
 /// Comments, and commas after a last member or item: what people write and JSON does not have.
 pub(super) fn extras(text: &str) -> Vec<Range<usize>> {
     let mut scanner = Scanner { text, at: 0 };
@@ -98,7 +122,7 @@ pub(super) fn extras(text: &str) -> Vec<Range<usize>> {
         let start = scanner.at;
         match byte {
             b' ' | b'\t' | b'\n' | b'\r' => scanner.at += 1,
-            b'/' if scanner.skip_space().is_ok() && scanner.at > start => {
+            b'/' if scanner.comment().is_ok_and(|is_one| is_one) => {
                 let comment = text.get(start..scanner.at).unwrap_or_default();
                 found.push(start..start + comment.trim_end().len());
             }
@@ -161,18 +185,29 @@ impl Scanner<'_> {
         loop {
             match self.peek() {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
-                Some(b'/') if self.rest().starts_with("//") => {
-                    self.at = self
-                        .rest()
-                        .find('\n')
-                        .map_or(self.text.len(), |end| self.at + end);
-                }
-                Some(b'/') if self.rest().starts_with("/*") => match self.rest().find("*/") {
-                    Some(end) => self.at += end + 2,
-                    None => return self.fail("the comment has no end `*/`"),
-                },
+                Some(b'/') if self.comment()? => {}
                 _ => return Ok(()),
             }
+        }
+    }
+
+    /// Skips a comment, if one begins here.
+    fn comment(&mut self) -> Result<bool, ScanError> {
+        let rest = self.rest();
+        if rest.starts_with("//") {
+            self.at = rest.find('\n').map_or(self.text.len(), |end| self.at + end);
+            return Ok(true);
+        }
+        if !rest.starts_with("/*") {
+            return Ok(false);
+        }
+        // The star that begins it does not end it.
+        match rest.get(2..).and_then(|rest| rest.find("*/")) {
+            Some(end) => {
+                self.at += end + 4;
+                Ok(true)
+            }
+            None => self.fail("the comment has no end `*/`"),
         }
     }
 
@@ -336,6 +371,7 @@ mod tests {
         };
         insta::assert_snapshot!(found("// é\n{\"a, }\": [1, /* two\n */ 2,\n], \"b\": {} /**/ ,\n}\n"), @"// é|/* two\n */|,|/**/|,");
         insta::assert_snapshot!(found("{\"a\": \"// no\", \"b\": 1}"), @"");
+        insta::assert_snapshot!(found("{/*/ one */ // two\n// three\n}"), @"/*/ one */|// two|// three");
     }
 
     proptest! {

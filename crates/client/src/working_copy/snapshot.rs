@@ -139,7 +139,7 @@ impl Snapshot {
     }
 
     /// The leaf of an entry, from the index where its file is unchanged.
-    fn leaf(
+    pub(super) fn leaf(
         &self,
         key: &Key,
         form: &Form,
@@ -166,9 +166,30 @@ impl Snapshot {
         let (leaf, _) =
             write_entry(&entry).map_err(|error| WorkingCopyError::Request(error.to_string()))?;
         if let (Some((path, entry_type)), Some(stamp)) = (indexed, stamp) {
-            index.remember(path, entry_type, stamp, &leaf);
+            index.remember(path, entry_type, stamp, &leaf.value);
         }
         Ok(Ok(leaf))
+    }
+
+    /// The leaf of the value in a file, with nothing said about it; `None` where there is no such value.
+    pub(super) fn file_leaf(
+        &self,
+        key: &Key,
+        file: &str,
+        entry_type: EntryType,
+        index: &mut Index,
+    ) -> Result<Option<Leaf>, WorkingCopyError> {
+        let path = self.directory.join(file);
+        let stamp = Stamp::of(&inside(&self.root, &path)?)?;
+        let Ok(Some(value)) = self.read_file(key, file, entry_type)? else {
+            return Ok(None);
+        };
+        let (leaf, _) = write_entry(&Entry::of(value))
+            .map_err(|error| WorkingCopyError::Request(error.to_string()))?;
+        if let Some(stamp) = stamp {
+            index.remember(path, entry_type, stamp, &leaf.value);
+        }
+        Ok(Some(leaf))
     }
 
     /// The entry of a key; `None` where there is none, or a conflict.

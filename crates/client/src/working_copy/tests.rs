@@ -224,9 +224,99 @@ proptest! {
     }
 }
 
+/// What is told from what is known, and what reading everything tells.
+fn told_and_read(copy: &WorkingCopy) -> [Vec<(Key, KeyState)>; 2] {
+    let told = copy.status().unwrap().namespaces.remove(0).changes;
+    let snapshot = Snapshot::read(&copy.root, Path::new(""), &mut Index::default()).unwrap();
+    let read = copy.changes(&copy.state.namespaces[0], &snapshot).unwrap();
+    [told, read]
+}
+
+#[test]
+fn what_was_edited_is_told_from_what_is_known() {
+    let long = "long ".repeat(100);
+    let (place, copy) = cloned(&Entries::from([
+        (key("a"), value(EntryType::Number, "1")),
+        (key("b"), value(EntryType::String, long.as_str())),
+        (key("c"), value(EntryType::String, "c")),
+    ]));
+    let [told, read] = told_and_read(&copy);
+    assert_eq!((told.len(), read.len()), (0, 0));
+    let (known, hash) = known::Known::load(place.path(), Path::new("")).unwrap();
+    assert!(known.plain);
+    let entries = place.path().join(ENTRIES_FILE);
+    let text = fs::read_to_string(&entries).unwrap();
+    assert!(
+        known::Known::text(place.path(), Path::new(""), &hash).is_some_and(|known| known == text)
+    );
+    fs::write(&entries, text.replace("\"value\": 1", "\"value\": 2")).unwrap();
+    fs::write(place.path().join("files/b.txt"), long.replace('l', "L")).unwrap();
+    let [told, read] = told_and_read(&copy);
+    assert_eq!(told, read);
+    assert_eq!(told.len(), 2);
+    // Only what was edited was read again for its meaning.
+    let changes = copy
+        .file_changes(
+            &copy.state.namespaces[0],
+            &mut Index::default(),
+            changes::Need::Entries,
+        )
+        .unwrap();
+    assert_eq!(changes.snapshot.file.lines.len(), 2);
+    // Back to what it was, and a file that is gone.
+    fs::write(&entries, &text).unwrap();
+    fs::remove_file(place.path().join("files/b.txt")).unwrap();
+    assert!(matches!(
+        copy.status(),
+        Err(WorkingCopyError::Invalid { .. })
+    ));
+    fs::write(place.path().join("files/b.txt"), &long).unwrap();
+    let [told, read] = told_and_read(&copy);
+    assert_eq!((told.len(), read.len()), (0, 0));
+}
+
+proptest! {
+    #[test]
+    fn what_is_known_tells_what_reading_everything_tells(
+        before in any_entries(), first in any_entries(), second in any_entries(), edit in proptest::option::of((0_usize..400, "[ ,\n}/*x\"]{1,2}")),
+    ) {
+        let (place, copy) = cloned(&before);
+        let [told, read] = told_and_read(&copy);
+        prop_assert_eq!(told, read);
+        for after in [&first, &second] {
+            let _ = fs::remove_dir_all(place.path().join(FILES_DIRECTORY));
+            write_all(place.path(), after);
+            let [told, read] = told_and_read(&copy);
+            prop_assert_eq!(told, read);
+        }
+        if let Some((at, noise)) = edit {
+            let entries = place.path().join(ENTRIES_FILE);
+            let mut text = fs::read_to_string(&entries).unwrap();
+            let mut at = at % (text.len() + 1);
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            text.insert_str(at, &noise);
+            fs::write(&entries, text).unwrap();
+            let whole = Snapshot::read(place.path(), Path::new(""), &mut Index::default());
+            match whole {
+                Err(_) => prop_assert!(copy.status().is_err()),
+                Ok(_) => {
+                    let [told, read] = told_and_read(&copy);
+                    prop_assert_eq!(told, read);
+                }
+            }
+        }
+        let naive = copy.diff(&namespace(), &Side::Base, &Side::Files, &[]).map(|diffs| diffs.len()).ok();
+        let told = copy.status().map(|status| status.namespaces[0].changes.len()).ok();
+        prop_assert_eq!(naive, told);
+    }
+}
+
 impl WorkingCopy {
     fn unused(&self, snapshot: &Snapshot) -> Vec<PathBuf> {
-        self.unused_files(Path::new(""), snapshot).unwrap()
+        let used: Vec<String> = snapshot.used_files().map(str::to_owned).collect();
+        self.unused_files(Path::new(""), &used).unwrap()
     }
 }
 
