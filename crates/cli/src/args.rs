@@ -1,8 +1,10 @@
 //! The command line as types: flags for every command, and which commands there are.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands;
 use crate::place::Place;
@@ -121,8 +123,9 @@ impl GlobalArgs {
     }
 }
 
-/// Every command.
+/// Every command. The arguments of one are made when it is the one that was called.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     // The working copy.
     Clone(commands::clone::Args),
@@ -187,6 +190,31 @@ pub(crate) enum Command {
     HelpMarkdown(commands::help_markdown::Args),
 }
 
+/// The command line with all of its commands.
+pub(crate) fn whole() -> clap::Command {
+    let mut whole = Cli::command();
+    whole.build();
+    whole
+}
+
+impl Cli {
+    /// Reads the words of a command line.
+    pub(crate) fn read(
+        words: impl IntoIterator<Item = OsString> + Clone,
+    ) -> Result<Self, clap::Error> {
+        let read = |command: clap::Command| {
+            let matches = command.try_get_matches_from(words.clone())?;
+            Self::from_arg_matches(&matches)
+        };
+        match read(Self::command()) {
+            Ok(cli) => Ok(cli),
+            Err(error) if error.kind() == ErrorKind::DisplayVersion => Err(error),
+            // What is said about it may speak of any command.
+            Err(_) => read(whole()),
+        }
+    }
+}
+
 impl Command {
     /// What the command is about, of those that are about one place.
     pub(crate) fn place(&self) -> Option<Place> {
@@ -219,14 +247,12 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::error::ErrorKind;
-
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, ErrorKind> {
         let words = shlex::split(line).unwrap();
-        Cli::try_parse_from(std::iter::once("confman".to_owned()).chain(words))
-            .map_err(|error| error.kind())
+        let words = std::iter::once("confman".to_owned()).chain(words);
+        Cli::read(words.map(OsString::from).collect::<Vec<_>>()).map_err(|error| error.kind())
     }
 
     #[test]

@@ -47,8 +47,6 @@ mod working_directory;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
-
 use args::Cli;
 use context::Context;
 use error::CliError;
@@ -61,8 +59,8 @@ fn main() -> ExitCode {
     if let Some(code) = supervisor::become_child(|| args::GlobalArgs::default().ui()) {
         return code;
     }
-    clap_complete::CompleteEnv::with_factory(|| completion::completing(Cli::command())).complete();
-    let cli = match Cli::try_parse() {
+    clap_complete::CompleteEnv::with_factory(|| completion::completing(args::whole())).complete();
+    let cli = match Cli::read(std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

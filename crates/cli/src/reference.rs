@@ -151,16 +151,14 @@ fn spelled(argument: &Arg) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
-    use crate::args::Cli;
+    use crate::args;
 
     /// `docs/cli.md` is what this makes; `UPDATE=1` writes it.
     #[cfg(feature = "server")]
     #[test]
     fn the_reference_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
-        let made = super::markdown(&mut Cli::command());
+        let made = super::markdown(&mut args::whole());
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(path, &made).unwrap();
         }
@@ -173,12 +171,12 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        args::whole().debug_assert();
     }
 
     #[test]
     fn every_command_shows_examples_first() {
-        for command in Cli::command()
+        for command in args::whole()
             .get_subcommands()
             .filter(|command| super::is_shown(command))
         {

@@ -8,6 +8,7 @@ pub(crate) mod draft;
 pub(crate) mod entry;
 pub(crate) mod explain;
 pub(crate) mod fsck;
+pub(crate) mod hint;
 pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod impact;

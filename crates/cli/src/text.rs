@@ -112,7 +112,12 @@ impl Text {
 
     /// Adds all of `other`.
     pub(crate) fn append(&mut self, other: Self) -> &mut Self {
-        self.spans.extend(other.spans);
+        let mut spans = other.spans.into_iter();
+        match (self.spans.last_mut(), spans.next()) {
+            (Some((last, span)), Some((role, text))) if *last == role => span.push_str(&text),
+            (_, first) => self.spans.extend(first),
+        }
+        self.spans.extend(spans);
         self
     }
 

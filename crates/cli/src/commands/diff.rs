@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use confman_api::commit::{ComparedSide, Comparison};
 use confman_client::client::CompareQuery;
 use confman_client::working_copy::Side;
@@ -5,12 +8,13 @@ use confman_model::json::{Pointer, quote};
 use confman_model::{Entry, EntryDiff, Key, Namespace, Revision, Value};
 
 use crate::comparison;
-use crate::context::Context;
+use crate::context::{Connection, Context};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::place::Place;
 use crate::render;
 use crate::render::diff::{Detail, Secrets, View};
+use crate::render::hint::{Surroundings, hints};
 use crate::report::Report;
 use crate::working_directory::{Here, find, namespace_or_here};
 
@@ -29,8 +33,9 @@ const SIDES_WIDTH_MIN: usize = 80;
 ///   confman diff /staging /production --patch             # what to change, as a JSON Patch
 ///
 /// The old side comes first. Reordered members of JSON and `1.0` for `1` are the same,
-/// written differently. Values whose names say that they are secrets are masked, but for
-/// --json and --patch. Changes nothing; with --exit-code a difference ends with 1.
+/// written differently. Below a key stands what its change overrides further up and where it
+/// has no effect. Values whose names say that they are secrets are masked, but for --json
+/// and --patch. Changes nothing; with --exit-code a difference ends with 1.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -71,6 +76,14 @@ pub(crate) struct Args {
     exit_code: bool,
 }
 
+/// Most keys about whose chains a server is asked.
+const HINTS_ASKED_MAX: usize = 16;
+/// How long one such answer may take.
+const HINT_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// A comparison, its differences by meaning, and what stands around them.
+type Differences = (Comparison, Vec<EntryDiff>, BTreeMap<Key, Surroundings>);
+
 /// What to compare.
 #[derive(Debug, PartialEq, Eq)]
 enum Compared {
@@ -96,7 +109,7 @@ impl Args {
             secrets: Secrets::revealed(self.reveal),
         };
         let here = find()?;
-        let (document, diffs) = match compared(self.from, self.to, here.is_some())? {
+        let (document, diffs, around) = match compared(self.from, self.to, here.is_some())? {
             Compared::Local { from, to } => {
                 let here =
                     here.ok_or_else(|| CliError::bug("a local diff without a working copy"))?;
@@ -111,11 +124,12 @@ impl Args {
         if self.patch {
             return Ok(Report::bytes(patch(&diffs)).exiting(exit));
         }
-        Ok(
-            Report::one(document, move |_| render::diff::diffs(&diffs, view))
-                .paged()
-                .exiting(exit),
-        )
+        let hints = hints(&diffs, &around);
+        Ok(Report::one(document, move |_| {
+            render::diff::with_hints(&diffs, view, &hints)
+        })
+        .paged()
+        .exiting(exit))
     }
 }
 
@@ -217,7 +231,7 @@ fn local(
     from: &Side,
     to: &Side,
     key: Option<&Key>,
-) -> Result<(Comparison, Vec<EntryDiff>), CliError> {
+) -> Result<Differences, CliError> {
     let keys: Vec<Key> = key.cloned().into_iter().collect();
     match here.copy.diff(&here.namespace, from, to, &keys) {
         Ok(diffs) => {
@@ -230,7 +244,17 @@ fn local(
                     .collect::<Result<_, _>>()?,
                 next: None,
             };
-            Ok((document, diffs))
+            let keys: Vec<Key> = diffs.iter().map(|diff| diff.key.clone()).collect();
+            // Without it a difference is one all the same.
+            let around = here
+                .copy
+                .overrides(&here.namespace, &keys)
+                .unwrap_or_default();
+            let around = around.into_iter();
+            let around = around
+                .map(|(key, overrides)| (key, overrides.into()))
+                .collect();
+            Ok((document, diffs, around))
         }
         // What the mirror lacks the server may have, as long as no files are compared.
         Err(confman_client::WorkingCopyError::NotFetched { .. })
@@ -297,12 +321,13 @@ fn remote(
     from: &Place,
     to: &Place,
     key: Option<&Key>,
-) -> Result<(Comparison, Vec<EntryDiff>), CliError> {
+) -> Result<Differences, CliError> {
     let namespace = |place: &Place| -> Result<Namespace, CliError> {
         namespace_or_here(place.namespace.as_ref())
     };
     let (from_namespace, to_namespace) = (namespace(from)?, namespace(to)?);
     let connection = cx.connect()?;
+    let is_one = from_namespace == to_namespace;
     let query = CompareQuery {
         from: from.revision.clone().unwrap_or_default(),
         to: to.revision.clone().unwrap_or_default(),
@@ -313,7 +338,26 @@ fn remote(
         compared.changes.retain(|change| change.key == key.as_str());
     }
     let diffs = comparison::diffs(&compared)?;
-    Ok((compared, diffs))
+    let around = match is_one && diffs.len() <= HINTS_ASKED_MAX && !cx.ui.json {
+        true => explained(&connection, &to_namespace, &diffs),
+        false => BTreeMap::new(),
+    };
+    Ok((compared, diffs, around))
+}
+
+/// What the server says of the chains of keys that differ. Without it a difference is one all the same.
+fn explained(
+    connection: &Connection,
+    namespace: &Namespace,
+    diffs: &[EntryDiff],
+) -> BTreeMap<Key, Surroundings> {
+    let of = |diff: &EntryDiff| {
+        let client = &connection.client;
+        let found = connection.within(HINT_TIME_MAX, client.explain(namespace, &diff.key, None))?;
+        Some((diff.key.clone(), Surroundings::explained(&found).ok()?))
+    };
+    // The first that is not answered in time is the last that is asked for.
+    diffs.iter().map_while(of).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
-use clap::CommandFactory as _;
-
-use crate::args::Cli;
+use crate::args;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::reference;
@@ -13,7 +11,7 @@ pub(crate) struct Args {}
 impl Args {
     pub(crate) fn run(self, _cx: &Context) -> Result<Report, CliError> {
         Ok(Report::bytes(
-            reference::markdown(&mut Cli::command()).into_bytes(),
+            reference::markdown(&mut args::whole()).into_bytes(),
         ))
     }
 }

@@ -11,8 +11,9 @@ use crate::working_directory::namespace_or_here;
 ///   confman history /teams/payments:stripe/api-version
 ///   confman history /teams/payments:limits -n 5 --json
 ///
-/// A removal is a version too. Changes nothing; `confman rollback --key KEY --to COMMIT`
-/// brings an old version back.
+/// A removal is a version too. What looks like a secret by its name is masked; `confman get
+/// --at` prints it. Changes nothing; `confman rollback --key KEY --to COMMIT` brings an old
+/// version back.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -36,6 +37,7 @@ impl Args {
         let namespace = namespace_or_here(self.place.namespace.as_ref())?;
         let connection = cx.connect()?;
         let limit = self.limit;
+        let of = key.to_string();
         let versions = pages(limit, move |cursor: Option<&str>| {
             let page = connection.wait(connection.client.history(
                 &namespace,
@@ -45,10 +47,13 @@ impl Args {
             ))?;
             Ok((page.versions, page.next))
         });
-        Ok(
-            Report::stream(versions.map(|version| Ok(output(version?, render::history::version))))
-                .paged(),
-        )
+        let items = versions.map(move |version| {
+            let of = of.clone();
+            Ok(output(version?, move |version| {
+                render::history::version(&of, version)
+            }))
+        });
+        Ok(Report::stream(items).paged())
     }
 }
 

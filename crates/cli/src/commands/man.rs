@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use serde::Serialize;
 
-use crate::args::Cli;
+use crate::args;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::report::Report;
@@ -36,8 +36,7 @@ struct Written {
 
 impl Args {
     pub(crate) fn run(self, _cx: &Context) -> Result<Report, CliError> {
-        let mut cli = Cli::command();
-        cli.build();
+        let cli = args::whole();
         if let Some(directory) = self.dir {
             let failed = |error: std::io::Error| {
                 CliError::io(format!("cannot write to `{}`", directory.display()), &error)
@@ -99,8 +98,7 @@ mod tests {
     #[test]
     fn every_command_has_a_page_that_shows_its_examples() {
         let directory = tempfile::tempdir().unwrap();
-        let mut cli = Cli::command();
-        cli.build();
+        let cli = args::whole();
         let mut pages = Vec::new();
         write_pages(directory.path(), &cli, &mut pages).unwrap();
         assert!(pages.contains(&"confman.1".to_owned()), "{pages:?}");

@@ -249,6 +249,7 @@ fn render(shown: &Shown) -> Text {
         let value = match side {
             None => "no entry".to_owned(),
             Some(entry) => preview(
+                &shown.key,
                 entry.entry_type.as_deref(),
                 entry.value.as_deref(),
                 entry.size,

@@ -1,3 +1,5 @@
+mod files;
+
 use clap::Subcommand;
 use confman_api::schema::SchemaCheck;
 use confman_client::PutSchema;
@@ -20,6 +22,7 @@ const SCHEMA_BYTES_MAX: usize = 256 * 1024;
 /// Examples:
 ///   confman schema infer /teams/payments > base.json               # a proposal to begin with
 ///   confman schema check /schemas/teams/payments/base base.json    # what it would break
+///   confman schema check                                           # the files of a working copy, offline
 ///   confman schema set /schemas/teams/payments/base base.json -m "first rules"
 ///   confman schema diff /schemas/teams/payments/base base.json     # does it narrow or widen?
 ///   confman schema show /schemas/teams/payments/base
@@ -62,13 +65,17 @@ enum SchemaCommand {
         #[arg(long)]
         force: bool,
     },
-    /// Say what is wrong with a schema and what it would break; writes nothing
+    /// Say what is wrong with a schema and what it would break, or in a working copy with its files
+    ///
+    /// Without arguments, the files of the working copy are checked against the schemas that came
+    /// with the last clone or pull, together with what they inherit; no server is asked. Where what
+    /// is known does not tell, that is said, and the exit code is 1.
     Check {
-        /// The schema that it would become
-        #[arg(value_parser = name::<SchemaPath>)]
-        path: SchemaPath,
+        /// The schema that the file would become; the files of the working copy if left out
+        #[arg(value_parser = name::<SchemaPath>, requires = "file")]
+        path: Option<SchemaPath>,
         /// File with the document; `-` for stdin
-        file: Input,
+        file: Option<Input>,
     },
     /// Say, place by place, whether a file narrows or widens a schema
     Diff {
@@ -103,6 +110,9 @@ enum SchemaCommand {
 
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
+        if let SchemaCommand::Check { path: None, .. } = &self.command {
+            return files::check(cx);
+        }
         let connection = cx.connect()?;
         match self.command {
             SchemaCommand::List { prefix } => {
@@ -132,6 +142,9 @@ impl Args {
                 Ok(Report::one(done, render::schema::written))
             }
             SchemaCommand::Check { path, file } => {
+                let (Some(path), Some(file)) = (path, file) else {
+                    return files::check(cx);
+                };
                 let document = read(&file)?;
                 let found = connection.wait(connection.client.check_schema(&path, &document))?;
                 Ok(checked(found, render::schema::check))

@@ -1,22 +1,25 @@
 //! Differences by meaning: per key, per JSON path, per word of a text.
 
-use confman_model::diff::{DetailsDiff, JsonChange, Side, TextHunk, TextLine};
-use confman_model::{DiffKind, Entry, EntryDiff, EntryType, Json, Value, ValueDiff};
-use similar::{ChangeTag, TextDiff};
+mod beside;
+mod semantic;
+mod unified;
+mod words;
 
+use confman_model::diff::{DetailsDiff, Side};
+use confman_model::{DiffKind, Entry, EntryDiff, ValueDiff};
+
+use crate::render::hint::Hints;
 use crate::render::mask::masked;
 use crate::render::value::{entry_preview, value_preview};
-use crate::text::{Role, Text, count, escape};
+use crate::text::{Role, Text, count};
 
-/// Lines of an added or removed value that a diff shows before it says how many more there are.
-const WHOLE_VALUE_LINES_MAX: usize = 20;
+use beside::side_by_side;
+use semantic::semantic;
+use unified::as_text;
+use words::changed_lines;
+
 /// Unchanged lines around changed ones under `--text`.
 const CONTEXT_LINES: usize = 3;
-/// Longest line in which single words are compared.
-const WORDS_LINE_BYTES_MAX: usize = 2000;
-
-/// Columns that are no side's: before the left one and between the two.
-const SIDES_GAP: usize = 5;
 
 /// How much of a difference to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,6 +80,11 @@ impl From<Detail> for View {
 
 /// Shows differences.
 pub(crate) fn diffs(diffs: &[EntryDiff], view: View) -> Text {
+    with_hints(diffs, view, &Hints::new())
+}
+
+/// Shows differences with what there is to say about each.
+pub(crate) fn with_hints(diffs: &[EntryDiff], view: View, hints: &Hints) -> Text {
     let masked = match view.secrets {
         Secrets::Masked => Some(masked(diffs)),
         Secrets::Shown => None,
@@ -87,6 +95,7 @@ pub(crate) fn diffs(diffs: &[EntryDiff], view: View) -> Text {
         Detail::SideBySide { width } => {
             for diff in diffs {
                 text.append(side_by_side(diff, width));
+                text.append(hint_lines(diff, hints));
             }
         }
         Detail::NameOnly => {
@@ -100,6 +109,7 @@ pub(crate) fn diffs(diffs: &[EntryDiff], view: View) -> Text {
         Detail::Semantic => {
             for diff in diffs {
                 text.append(semantic(diff));
+                text.append(hint_lines(diff, hints));
             }
         }
         Detail::Text => {
@@ -107,6 +117,14 @@ pub(crate) fn diffs(diffs: &[EntryDiff], view: View) -> Text {
                 text.append(as_text(diff));
             }
         }
+    }
+    text
+}
+
+fn hint_lines(diff: &EntryDiff, hints: &Hints) -> Text {
+    let mut text = Text::new();
+    for hint in hints.get(&diff.key).into_iter().flatten() {
+        text.plain("  ").faint(hint).end_line();
     }
     text
 }
@@ -196,35 +214,6 @@ fn size_of_change(diff: &EntryDiff) -> String {
     }
 }
 
-/// One key, by meaning.
-fn semantic(diff: &EntryDiff) -> Text {
-    let mut text = headline(diff);
-    match (diff.kind, &diff.value) {
-        (DiffKind::Added, _) => {
-            text.append(whole(Role::Added, "+", diff.new.as_ref()));
-        }
-        (DiffKind::Removed, _) => {
-            text.append(whole(Role::Removed, "-", diff.old.as_ref()));
-        }
-        (_, ValueDiff::Json(changes)) => {
-            for change in changes {
-                text.append(json_change(change));
-            }
-        }
-        (_, ValueDiff::Text(hunks)) => {
-            for hunk in hunks {
-                text.append(text_hunk(hunk));
-            }
-        }
-        (_, ValueDiff::Replaced) => {
-            text.append(replaced(diff.old.as_ref(), diff.new.as_ref()));
-        }
-        (_, ValueDiff::FormatOnly | ValueDiff::Same) => {}
-    }
-    text.append(details(&diff.details));
-    text
-}
-
 /// `limits  changed (number → json)`.
 fn headline(diff: &EntryDiff) -> Text {
     let mut text = Text::new();
@@ -252,166 +241,6 @@ fn headline(diff: &EntryDiff) -> Text {
             }
         }
     };
-    text.end_line();
-    text
-}
-
-/// A value that came or went as a whole.
-fn whole(role: Role, sign: &str, entry: Option<&Entry>) -> Text {
-    let mut text = Text::new();
-    let Some(entry) = entry else { return text };
-    let lines = lines_of(entry);
-    for line in lines.iter().take(WHOLE_VALUE_LINES_MAX) {
-        text.plain("  ")
-            .push(role, &format!("{sign} {line}"))
-            .end_line();
-    }
-    if let Some(more) = lines
-        .len()
-        .checked_sub(WHOLE_VALUE_LINES_MAX)
-        .filter(|more| *more > 0)
-    {
-        text.plain("  ")
-            .faint(&format!("… {} more", count(more, "line")))
-            .end_line();
-    }
-    text
-}
-
-/// A value in lines: text as it is, everything else in one.
-fn lines_of(entry: &Entry) -> Vec<String> {
-    match entry.value() {
-        None => vec!["(unset)".to_owned()],
-        Some(value) if matches!(value.entry_type(), EntryType::String | EntryType::Json) => {
-            let text = value.as_str().unwrap_or_default();
-            match text.contains('\n') {
-                true => text.lines().map(str::to_owned).collect(),
-                false if value.entry_type() == EntryType::String => vec![value.to_json()],
-                false => vec![text.to_owned()],
-            }
-        }
-        Some(value) => vec![value_preview(value)],
-    }
-}
-
-/// One value in place of another. Two short texts show which of their words differ.
-fn replaced(old: Option<&Entry>, new: Option<&Entry>) -> Text {
-    let one_line = |entry: Option<&Entry>| match entry.map(lines_of) {
-        Some(lines) => match <[String; 1]>::try_from(lines) {
-            Ok([line]) => Some(line),
-            Err(_) => None,
-        },
-        None => None,
-    };
-    let same_type = |old: &Value, new: &Value| old.entry_type() == new.entry_type();
-    let comparable = match (old.and_then(Entry::value), new.and_then(Entry::value)) {
-        (Some(old), Some(new)) => same_type(old, new) && old.entry_type() == EntryType::String,
-        _ => false,
-    };
-    let mut text = Text::new();
-    match (one_line(old), one_line(new)) {
-        (Some(old), Some(new)) if comparable => {
-            text.append(changed_lines("  ", &[old], &[new]));
-        }
-        _ => {
-            text.append(whole(Role::Removed, "-", old))
-                .append(whole(Role::Added, "+", new));
-        }
-    }
-    text
-}
-
-/// `  /limits/daily: 100 → 200`.
-fn json_change(change: &JsonChange) -> Text {
-    let mut text = Text::new();
-    let pointer = match change.pointer.is_root() {
-        true => "(all of it)",
-        false => change.pointer.as_str(),
-    };
-    text.plain("  ").plain(pointer).plain(": ");
-    match (&change.old, &change.new) {
-        (Some(old), Some(new)) => text
-            .push(Role::Removed, &old.to_compact())
-            .plain(" → ")
-            .push(Role::Added, &new.to_compact()),
-        (None, Some(new)) => text.push(Role::Added, &format!("+ {}", new.to_compact())),
-        (Some(old), None) => text.push(Role::Removed, &format!("- {}", old.to_compact())),
-        (None, None) => &mut text,
-    };
-    text.end_line();
-    text
-}
-
-/// Changed lines with their neighbours.
-fn text_hunk(hunk: &TextHunk) -> Text {
-    let mut text = Text::new();
-    text.plain("  ")
-        .faint(&format!("@@ -{} +{} @@", hunk.old_start, hunk.new_start))
-        .end_line();
-    let mut lines = hunk.lines.iter().peekable();
-    while let Some(line) = lines.peek() {
-        if line.side == Side::Both {
-            text.plain("    ").plain(without_end(&line.text)).end_line();
-            lines.next();
-            continue;
-        }
-        let mut take = |side| {
-            let mut taken = Vec::new();
-            while let Some(line) = lines.next_if(|line: &&TextLine| line.side == side) {
-                taken.push(without_end(&line.text).to_owned());
-            }
-            taken
-        };
-        let old = take(Side::Old);
-        let new = take(Side::New);
-        text.append(changed_lines("  ", &old, &new));
-    }
-    text
-}
-
-fn without_end(line: &str) -> &str {
-    line.strip_suffix('\n').unwrap_or(line)
-}
-
-/// Removed and added lines. Where as many came as went, each pair shows which of its words differ.
-fn changed_lines(indent: &str, old: &[String], new: &[String]) -> Text {
-    let mut removed = Text::new();
-    let mut added = Text::new();
-    let paired = old.len() == new.len();
-    for (index, line) in old.iter().enumerate() {
-        let other = new.get(index).filter(|_| paired).map_or("", String::as_str);
-        removed.append(changed_line(indent, ChangeTag::Delete, line, other));
-    }
-    for (index, line) in new.iter().enumerate() {
-        let other = old.get(index).filter(|_| paired).map_or("", String::as_str);
-        added.append(changed_line(indent, ChangeTag::Insert, other, line));
-    }
-    removed.append(added);
-    removed
-}
-
-/// One side of a changed line; `side` tells which.
-fn changed_line(indent: &str, side: ChangeTag, old: &str, new: &str) -> Text {
-    let (sign, line_role, word_role, line) = match side {
-        ChangeTag::Delete => ("- ", Role::Removed, Role::RemovedWord, old),
-        ChangeTag::Insert | ChangeTag::Equal => ("+ ", Role::Added, Role::AddedWord, new),
-    };
-    let mut text = Text::new();
-    text.plain(indent).push(line_role, sign);
-    let words_tell =
-        !old.is_empty() && !new.is_empty() && old.len().max(new.len()) <= WORDS_LINE_BYTES_MAX;
-    if !words_tell {
-        text.push(line_role, line).end_line();
-        return text;
-    }
-    let words = TextDiff::from_words(old, new);
-    for change in words.iter_all_changes() {
-        match change.tag() {
-            ChangeTag::Equal => text.push(line_role, change.value()),
-            tag if tag == side => text.push(word_role, change.value()),
-            _ => &mut text,
-        };
-    }
     text.end_line();
     text
 }
@@ -446,125 +275,6 @@ fn details(details: &DetailsDiff) -> Text {
     text
 }
 
-/// One key as text, line by line, in the form of a unified diff.
-fn as_text(diff: &EntryDiff) -> Text {
-    let side = |entry: &Option<Entry>| entry.as_ref().map(text_of).unwrap_or_default();
-    let (old, new) = (side(&diff.old), side(&diff.new));
-    let mut text = Text::new();
-    let name = |entry: &Option<Entry>, letter: &str| match entry {
-        None => "/dev/null".to_owned(),
-        Some(_) => format!("{letter}/{}", diff.key),
-    };
-    text.push(Role::Heading, &format!("--- {}", name(&diff.old, "a")))
-        .end_line();
-    text.push(Role::Heading, &format!("+++ {}", name(&diff.new, "b")))
-        .end_line();
-    let lines = TextDiff::from_lines(&old, &new);
-    for hunk in lines
-        .unified_diff()
-        .context_radius(CONTEXT_LINES)
-        .iter_hunks()
-    {
-        text.faint(&hunk.header().to_string()).end_line();
-        for change in hunk.iter_changes() {
-            let (role, sign) = match change.tag() {
-                ChangeTag::Equal => (Role::Plain, " "),
-                ChangeTag::Delete => (Role::Removed, "-"),
-                ChangeTag::Insert => (Role::Added, "+"),
-            };
-            text.push(role, sign)
-                .push(role, without_end(change.value()))
-                .end_line();
-            if change.missing_newline() {
-                text.faint("\\ no line end at the end of the value")
-                    .end_line();
-            }
-        }
-    }
-    if let Some((old, new)) = diff.details.entry_type {
-        text.plain("  ").faint("type: ");
-        text.push(Role::Removed, old.name())
-            .plain(" → ")
-            .push(Role::Added, new.name())
-            .end_line();
-    }
-    text.append(details(&diff.details));
-    text
-}
-
-/// One key with both its values beside each other.
-fn side_by_side(diff: &EntryDiff, width: usize) -> Text {
-    let side = |entry: &Option<Entry>| entry.as_ref().map(readable_text_of).unwrap_or_default();
-    let (old, new) = (side(&diff.old), side(&diff.new));
-    let lines = TextDiff::from_lines(&old, &new);
-    let room = width.saturating_sub(SIDES_GAP) / 2;
-    let mut text = headline(diff);
-    for group in lines.grouped_ops(CONTEXT_LINES) {
-        for operation in group {
-            let mut left = Vec::new();
-            let mut right = Vec::new();
-            for change in lines.iter_changes(&operation) {
-                let line = without_end(change.value()).to_owned();
-                match change.tag() {
-                    ChangeTag::Equal => {
-                        left.push((Role::Plain, line.clone()));
-                        right.push((Role::Plain, line));
-                    }
-                    ChangeTag::Delete => left.push((Role::Removed, line)),
-                    ChangeTag::Insert => right.push((Role::Added, line)),
-                }
-            }
-            for row in 0..left.len().max(right.len()) {
-                text.append(beside(left.get(row), right.get(row), room));
-            }
-        }
-    }
-    text.append(details(&diff.details));
-    text
-}
-
-/// A line of each side, cut to the room that it has.
-fn beside(left: Option<&(Role, String)>, right: Option<&(Role, String)>, room: usize) -> Text {
-    let cut = |line: &str| {
-        let line = escape(line).replace('\t', "  ");
-        match line.chars().count() > room {
-            true => line
-                .chars()
-                .take(room.saturating_sub(1))
-                .chain(['…'])
-                .collect(),
-            false => line,
-        }
-    };
-    let mut text = Text::new();
-    let (role, line) = match left {
-        Some((role, line)) => (*role, cut(line)),
-        None => (Role::Plain, String::new()),
-    };
-    let space = room.saturating_sub(line.chars().count());
-    text.plain("  ")
-        .push(role, &line)
-        .plain(&" ".repeat(space))
-        .faint(" │ ");
-    if let Some((role, line)) = right {
-        text.push(*role, &cut(line));
-    }
-    text.end_line();
-    text
-}
-
-/// A value as text; JSON on several lines.
-fn readable_text_of(entry: &Entry) -> String {
-    let json = entry
-        .value()
-        .filter(|value| value.entry_type() == EntryType::Json)
-        .and_then(|value| Json::parse(value.bytes()).ok());
-    match json {
-        Some(json) => format!("{}\n", json.to_pretty().trim_end()),
-        None => text_of(entry),
-    }
-}
-
 /// A value as text: as it is; binary by its size.
 fn text_of(entry: &Entry) -> String {
     match entry.value() {
@@ -578,8 +288,9 @@ fn text_of(entry: &Entry) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::semantic::WHOLE_VALUE_LINES_MAX;
     use super::*;
-    use confman_model::{Details, EntryValue, Key, ValueLimits};
+    use confman_model::{Details, EntryType, EntryValue, Key, Value, ValueLimits};
 
     /// `string:text`, `number:1`, `unset`; nothing for no entry.
     fn entry(text: &str) -> Option<Entry> {

@@ -3,7 +3,7 @@
 use confman_api::entry::{ConfigEntry, TreeEntry};
 
 use crate::render::time;
-use crate::render::value::preview;
+use crate::render::value::{preview, revealed};
 use crate::text::{Role, Text};
 
 /// `limits/daily = 100  ← /teams`, for a list of `namespace`.
@@ -33,6 +33,7 @@ pub(crate) fn found(entry: &TreeEntry) -> Text {
 fn key_and_value(entry: &TreeEntry) -> Text {
     let mut text = Text::new();
     let value = preview(
+        &entry.key,
         entry.entry_type.as_deref(),
         entry.value.as_deref(),
         entry.size,
@@ -53,7 +54,8 @@ pub(crate) fn name(entry: &TreeEntry) -> Text {
 pub(crate) fn origin(entry: &TreeEntry) -> Text {
     let mut text = Text::new();
     text.push(Role::Heading, &entry.key).end_line();
-    let value = preview(
+    // Whoever asks for one value wants to see it.
+    let value = revealed(
         entry.entry_type.as_deref(),
         entry.value.as_deref(),
         entry.size,
@@ -101,7 +103,12 @@ pub(crate) fn whole(entry: &ConfigEntry) -> Text {
     match &entry.published {
         None => field(&mut text, "published", "never"),
         Some(published) => {
-            let value = shown(entry_type, published.value.as_deref(), published.unset);
+            let value = shown(
+                &entry.key,
+                entry_type,
+                published.value.as_deref(),
+                published.unset,
+            );
             field(&mut text, "published", &value);
             let mut by = format!(
                 "version {} by {}, {}",
@@ -119,7 +126,7 @@ pub(crate) fn whole(entry: &ConfigEntry) -> Text {
         let removed = draft.value.is_none() && !draft.unset;
         let value = match removed {
             true => "(removed)".to_owned(),
-            false => shown(entry_type, draft.value.as_deref(), draft.unset),
+            false => shown(&entry.key, entry_type, draft.value.as_deref(), draft.unset),
         };
         field(&mut text, "draft", &value);
         let by = format!(
@@ -136,6 +143,7 @@ pub(crate) fn whole(entry: &ConfigEntry) -> Text {
 
 /// A value without its size: binary is measured by its base64.
 fn shown(
+    key: &str,
     entry_type: Option<&str>,
     value: Option<&serde_json::value::RawValue>,
     unset: bool,
@@ -144,7 +152,7 @@ fn shown(
         value.get().trim_matches('"').trim_end_matches('=').len()
     });
     let size = u64::try_from(base64 * 3 / 4).unwrap_or(u64::MAX);
-    preview(entry_type, value, size, unset)
+    preview(key, entry_type, value, size, unset)
 }
 
 fn field(text: &mut Text, name: &str, value: &str) {

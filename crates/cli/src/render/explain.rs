@@ -96,6 +96,7 @@ fn chain_line(link: &ExplainedLink, decided: bool) -> Text {
         None => text.faint("nothing"),
         Some(entry) => {
             let shown = value::preview(
+                &entry.key,
                 entry.entry_type.as_deref(),
                 entry.value.as_deref(),
                 entry.size,

@@ -6,8 +6,8 @@ use crate::render::time;
 use crate::render::value::preview;
 use crate::text::{Role, Text, short};
 
-/// One version in two lines: when, by whom and why; what it was.
-pub(crate) fn version(version: &Version) -> Text {
+/// One version of a key in two lines: when, by whom and why; what it was.
+pub(crate) fn version(key: &str, version: &Version) -> Text {
     let mut text = Text::new();
     text.push(Role::Heading, &format!("version {}", version.version))
         .plain("  ");
@@ -33,6 +33,7 @@ pub(crate) fn version(version: &Version) -> Text {
             let base64 = version.value.as_ref().map_or(0, |value| value.get().len());
             let size = u64::try_from(base64 * 3 / 4).unwrap_or(u64::MAX);
             text.plain(&preview(
+                key,
                 version.entry_type.as_deref(),
                 version.value.as_deref(),
                 size,
@@ -51,12 +52,15 @@ mod tests {
     #[test]
     fn versions_show_values_and_removals() {
         let parse = |json: &str| -> Version { serde_json::from_str(json).unwrap() };
-        let mut text = version(&parse(&format!(
-            r#"{{"version":2,"removed":true,"publishedAt":"2026-11-20T10:00:00Z","publishedBy":"bob",
+        let mut text = version(
+            "k",
+            &parse(&format!(
+                r#"{{"version":2,"removed":true,"publishedAt":"2026-11-20T10:00:00Z","publishedBy":"bob",
                 "commit":"{}","message":"not needed","raftTerm":1,"raftIndex":9}}"#,
-            "ab".repeat(32)
-        )));
-        text.append(version(&parse(&format!(
+                "ab".repeat(32)
+            )),
+        );
+        text.append(version("k", &parse(&format!(
             r#"{{"version":1,"type":"json","value":{{"a": 1}},"publishedAt":"2026-11-19T10:00:00Z","publishedBy":"alice",
                 "publishRequestId":"pr-1","commit":"{}","message":"first","raftTerm":1,"raftIndex":5}}"#,
             "cd".repeat(32)

@@ -63,6 +63,7 @@ fn line(change: &EffectiveChange) -> Text {
 
 fn shown(entry: &TreeEntry) -> String {
     value::preview(
+        &entry.key,
         entry.entry_type.as_deref(),
         entry.value.as_deref(),
         entry.size,

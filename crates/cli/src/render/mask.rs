@@ -1,9 +1,12 @@
-//! Values that look like secrets, which a diff shows only to who asks for them.
+//! Values that look like secrets, which diffs and lists show only to who asks for them.
 //!
 //! A name tells: that of the key, or of a member inside JSON. References to secrets are shown; they are
 //! no secrets.
 
-use confman_model::{Entry, EntryDiff, EntryType, EntryValue, Json, Value, ValueDiff, ValueLimits};
+use confman_model::{
+    Entry, EntryDiff, EntryType, EntryValue, Json, Key, Value, ValueDiff, ValueLimits,
+};
+use serde_json::value::RawValue;
 
 /// Parts of names whose values are not for every eye.
 const SECRET_WORDS: [&str; 9] = [
@@ -19,6 +22,30 @@ const SECRET_WORDS: [&str; 9] = [
 ];
 /// What is shown in the place of a value.
 const MASK: &str = "(masked)";
+
+/// An entry as it may be shown under a key.
+pub(crate) fn masked_entry(key: &Key, entry: &Entry) -> Entry {
+    mask_entry(entry, key.segments().any(tells))
+}
+
+/// A value as it may be shown in a list, by its key and type, as the API writes it; `None` where it may be
+/// shown as it is.
+pub(crate) fn masked_json(key: &str, entry_type: Option<&str>, value: &RawValue) -> Option<String> {
+    let entry_type = entry_type.and_then(|name| name.parse().ok());
+    let is_secret = key.split('/').any(tells);
+    match entry_type {
+        Some(EntryType::Number | EntryType::Boolean | EntryType::SecretRef) => None,
+        Some(EntryType::String | EntryType::Binary | EntryType::Json) if is_secret => {
+            Some(MASK.to_owned())
+        }
+        Some(EntryType::String | EntryType::Binary) => None,
+        // Where no type is told, the JSON tells.
+        Some(EntryType::Json) | None => {
+            let mut json = Json::parse(value.get().as_bytes()).ok()?;
+            mask_json(&mut json, is_secret).then(|| json.to_compact())
+        }
+    }
+}
 
 /// The differences with such values masked.
 pub(crate) fn masked(diffs: &[EntryDiff]) -> Vec<EntryDiff> {
@@ -167,6 +194,38 @@ mod tests {
           + 2
         secret/ref  added (secret-ref)
           + vault://kv/a#b
+        "#);
+    }
+
+    #[test]
+    fn lists_mask_what_a_name_calls_a_secret() {
+        let shown = |key: &str, entry_type: Option<&str>, json: &str| {
+            let value = RawValue::from_string(json.to_owned()).unwrap();
+            masked_json(key, entry_type, &value).unwrap_or_else(|| "as it is".to_owned())
+        };
+        let table = [
+            shown("db/password", Some("string"), r#""canary""#),
+            shown("db/password", None, r#""canary""#),
+            shown("db/password", Some("binary"), r#""Y2FuYXJ5""#),
+            shown("db/password", Some("secret-ref"), r#""vault://a/b#c""#),
+            shown("token/ttl", Some("number"), "60"),
+            shown(
+                "db",
+                Some("json"),
+                r#"{"user": "u", "password": "canary", "port": 1}"#,
+            ),
+            shown("db", Some("json"), r#"{"user": "u"}"#),
+            shown("motd", Some("string"), r#""hello""#),
+        ];
+        insta::assert_snapshot!(table.join("\n"), @r#"
+        (masked)
+        "(masked)"
+        (masked)
+        as it is
+        as it is
+        {"user":"u","password":"(masked)","port":1}
+        as it is
+        as it is
         "#);
     }
 }

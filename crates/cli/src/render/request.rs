@@ -5,6 +5,7 @@ use confman_model::EntryDiff;
 use serde_json::value::RawValue;
 
 use crate::render::diff::View;
+use crate::render::mask::masked_json;
 use crate::render::time;
 use crate::text::{Role, Text, count, short};
 
@@ -168,12 +169,18 @@ fn changes(changes: &[RequestChange], total: usize) -> Text {
             .plain(&change.key);
         text.faint(&format!(" v{}", change.to_version));
         match change.kind.as_str() {
-            "added" => text.plain(&format!("  {}", preview(change.diff.new.as_deref()))),
-            "removed" => text.plain(&format!("  {}", preview(change.diff.old.as_deref()))),
+            "added" => text.plain(&format!(
+                "  {}",
+                preview(&change.key, change.diff.new.as_deref())
+            )),
+            "removed" => text.plain(&format!(
+                "  {}",
+                preview(&change.key, change.diff.old.as_deref())
+            )),
             _ => text.plain(&format!(
                 "  {} → {}",
-                preview(change.diff.old.as_deref()),
-                preview(change.diff.new.as_deref())
+                preview(&change.key, change.diff.old.as_deref()),
+                preview(&change.key, change.diff.new.as_deref())
             )),
         };
         text.end_line();
@@ -186,11 +193,12 @@ fn changes(changes: &[RequestChange], total: usize) -> Text {
     text
 }
 
-fn preview(value: Option<&RawValue>) -> String {
+fn preview(key: &str, value: Option<&RawValue>) -> String {
     let Some(value) = value else {
         return "(unset)".to_owned();
     };
-    let json = value.get();
+    let masked = masked_json(key, None, value);
+    let json = masked.as_deref().unwrap_or(value.get());
     if json.chars().count() <= VALUE_CHARS_MAX {
         return json.to_owned();
     }

@@ -3,13 +3,30 @@
 use confman_model::{Entry, EntryType, Value};
 use serde_json::value::RawValue;
 
+use crate::render::mask::masked_json;
 use crate::text::count;
 
 /// Characters of a value that a list shows.
 const PREVIEW_CHARS: usize = 72;
 
-/// One line for a value in a list: its JSON, shortened; binary by its size.
+/// One line for the value of a key in a list: its JSON, shortened; binary by its size. What looks like a
+/// secret is masked.
 pub(crate) fn preview(
+    key: &str,
+    entry_type: Option<&str>,
+    value: Option<&RawValue>,
+    size: u64,
+    unset: bool,
+) -> String {
+    let masked = value.and_then(|value| masked_json(key, entry_type, value));
+    match masked.filter(|_| !unset) {
+        Some(masked) => shorten(&masked),
+        None => revealed(entry_type, value, size, unset),
+    }
+}
+
+/// As [`preview`], of a value that was asked for.
+pub(crate) fn revealed(
     entry_type: Option<&str>,
     value: Option<&RawValue>,
     size: u64,
@@ -69,18 +86,19 @@ mod tests {
     fn previews_say_what_kind_of_value_it_is() {
         let long = format!("\"{}\"", "x".repeat(100));
         let table = [
-            preview(Some("string"), Some(&raw("\"3\"")), 1, false),
-            preview(Some("number"), Some(&raw("3.00")), 4, false),
+            preview("k", Some("string"), Some(&raw("\"3\"")), 1, false),
+            preview("k", Some("number"), Some(&raw("3.00")), 4, false),
             preview(
+                "k",
                 Some("json"),
                 Some(&raw("{\n  \"a\": 1,\n  \"b\": []\n}")),
                 22,
                 false,
             ),
-            preview(Some("binary"), Some(&raw("\"AAEC\"")), 3, false),
-            preview(Some("string"), None, 5000, false),
-            preview(Some("string"), Some(&raw(&long)), 100, false),
-            preview(None, None, 0, true),
+            preview("k", Some("binary"), Some(&raw("\"AAEC\"")), 3, false),
+            preview("k", Some("string"), None, 5000, false),
+            preview("k", Some("string"), Some(&raw(&long)), 100, false),
+            preview("k", None, None, 0, true),
         ];
         insta::assert_snapshot!(table.join("\n"), @r#"
         "3"
