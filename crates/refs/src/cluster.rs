@@ -255,5 +255,14 @@ impl fmt::Debug for JoinRequest {
     }
 }
 
-/// Decides whether a node is let in, and gives the log index of the entry that says so.
-pub type Admit = dyn Fn(&JoinRequest) -> Result<u64, String> + Send + Sync;
+/// Why a node is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// Asking again does not help.
+    Refused(String),
+    /// It may be let in later, or here or there.
+    Later(String),
+}
+
+/// Decides whether a node is let in, and gives the log index of the entry that says so. Blocks.
+pub type Admit = dyn Fn(&JoinRequest) -> Result<u64, NotAdmitted> + Send + Sync;

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use cluster::{PATIENCE, eventually, tuning};
 use confman_refs::cluster::{
-    ChangeError, Force, JoinOptions, MemberChange, MemberRole, begin, recover,
+    ChangeError, Force, JoinOptions, MemberChange, MemberRole, NotAdmitted, begin, recover,
 };
 use confman_refs::peer::PROTOCOL_MAX;
 use confman_refs::testing::MemoryNetwork;
@@ -93,15 +93,14 @@ impl Members {
         let admitting = Arc::downgrade(&node);
         node.admit_by(Arc::new(move |join| {
             if join.token != TOKEN {
-                return Err("it shows no good token".to_owned());
+                return Err(NotAdmitted::Refused("it shows no good token".to_owned()));
             }
-            let node = admitting.upgrade().ok_or("the node is gone")?;
+            let later = |error: &dyn std::fmt::Display| NotAdmitted::Later(error.to_string());
+            let node = admitting.upgrade().ok_or_else(|| later(&"it is gone"))?;
             let mut transaction = empty(0);
             transaction.request = RequestId(join.request);
             transaction.rows.push(row(9, "join", &join.address, ""));
-            let committed = node
-                .transact(transaction)
-                .map_err(|error| error.to_string())?;
+            let committed = node.transact(transaction).map_err(|error| later(&error))?;
             Ok(committed.index)
         }));
         self.network.connect(&format!("{name}:7421"), &node);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confman_repo::model::PrincipalKind;
-use confman_repo::refs::cluster::{JOIN_WITHIN, JoinOptions, begin};
+use confman_repo::refs::cluster::{JOIN_WITHIN, JoinOptions, NotAdmitted, begin};
 use confman_repo::refs::peer::PROTOCOL_MAX;
 use confman_repo::refs::{Node, NodeOptions, PeerOptions, Transport, Tuning};
-use confman_repo::{Repo, RepoOptions, SystemClock, Token};
+use confman_repo::{Error, Repo, RepoOptions, SystemClock, Token};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -25,6 +25,8 @@ use crate::scheduler;
 
 /// The node that begins a cluster.
 const FIRST_NODE: u64 = 1;
+/// How long a node may take to have what the others have, before it says whether it lets somebody in.
+const ADMIT_WITHIN: Duration = Duration::from_secs(5);
 /// How often the node is asked whether its disk still takes writes.
 const LOOK_AT_DISK: Duration = Duration::from_millis(500);
 
@@ -303,13 +305,24 @@ impl OpenStore {
         );
         let admitting = Arc::downgrade(&repo);
         repo.node().admit_by(Arc::new(move |join| {
-            let repo = admitting.upgrade().ok_or("the node is closing")?;
+            let later = |error: &dyn std::error::Error| NotAdmitted::Later(chain(error));
+            let Some(repo) = admitting.upgrade() else {
+                return Err(NotAdmitted::Later("the node is closing".to_owned()));
+            };
+            // A token that was made elsewhere may not be known here yet.
+            repo.node()
+                .linearize(ADMIT_WITHIN)
+                .map_err(|error| later(&error))?;
             repo.admit(&join.request, &join.token, &join.address)
                 .map_err(|error| match error {
-                    confman_repo::Error::Unauthenticated => {
-                        "its join token is not known, used up, revoked or over".to_owned()
-                    }
-                    error => chain(&error),
+                    Error::Unauthenticated => NotAdmitted::Refused(
+                        "its join token is not known, used up, revoked or over".to_owned(),
+                    ),
+                    Error::Unavailable { .. }
+                    | Error::UnknownOutcome { .. }
+                    | Error::Busy
+                    | Error::Contended { .. } => later(&error),
+                    error => NotAdmitted::Refused(chain(&error)),
                 })
         }));
         Ok(repo)

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use openraft::async_runtime::{Instant as _, WatchReceiver};
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::impls::BasicNode;
@@ -22,7 +23,7 @@ use crate::budget::Budget;
 use crate::cluster::message::{Ask, Told};
 use crate::cluster::rounds::Rounds;
 use crate::cluster::{
-    Admit, ChangeError, Force, HAND_OVER_WITHIN, JoinRequest, MemberChange, MemberReport,
+    ChangeError, Force, HAND_OVER_WITHIN, JoinRequest, MemberChange, MemberReport, NotAdmitted,
     REACHABLE_WITHIN, Standing, Step, plan,
 };
 use crate::failure::Failure;
@@ -57,6 +58,10 @@ pub(crate) struct About {
     pub(crate) replica: bool,
 }
 
+/// Decides whether a node is let in, without blocking.
+pub(crate) type Admitting =
+    dyn Fn(Link, JoinRequest) -> BoxFuture<'static, Result<u64, NotAdmitted>> + Send + Sync;
+
 /// Everything that is needed to work with the other members. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Link {
@@ -70,7 +75,7 @@ pub(crate) struct Link {
     pub(crate) view: Arc<arc_swap::ArcSwap<crate::view::View>>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) about: Arc<About>,
-    pub(crate) admit: Arc<OnceLock<Arc<Admit>>>,
+    pub(crate) admit: Arc<OnceLock<Arc<Admitting>>>,
     /// The version of the protocol that every member is known to understand.
     pub(crate) agreed: Arc<AtomicU16>,
     /// When a leader was heard last.
@@ -659,11 +664,10 @@ impl Link {
             ));
         }
         let address = join.address.clone();
-        let admitted = tokio::task::spawn_blocking(move || admit(&join)).await;
-        let node = match admitted {
-            Ok(Ok(node)) => node,
-            Ok(Err(reason)) => return Told::NotAdmitted(reason),
-            Err(error) => return Told::Unavailable(error.to_string()),
+        let node = match admit(self.clone(), join).await {
+            Ok(node) => node,
+            Err(NotAdmitted::Refused(reason)) => return Told::NotAdmitted(reason),
+            Err(NotAdmitted::Later(reason)) => return Told::Unavailable(reason),
         };
         let until = Instant::now() + CHANGE_WITHIN;
         loop {

@@ -5,11 +5,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::Node;
-use super::link::{CHANGE_WITHIN, call};
+use super::link::{Admitting, CHANGE_WITHIN, call};
 use crate::cluster::message::{Ask, Told};
 use crate::cluster::{
     Admit, ChangeError, ClusterStatus, Force, HAND_OVER_WITHIN, JoinOptions, JoinRequest, Member,
-    MemberChange, MemberRole, MemberState,
+    MemberChange, MemberRole, MemberState, NotAdmitted,
 };
 use crate::peer::{Begin, PROTOCOL_MAX, PROTOCOL_MIN, PeerAddress, Transport};
 
@@ -62,7 +62,7 @@ pub fn join(
     runtime.block_on(join_any(transport, options, address, request, within))
 }
 
-async fn join_any(
+pub(crate) async fn join_any(
     transport: &Arc<dyn Transport>,
     options: &JoinOptions,
     address: &str,
@@ -120,8 +120,16 @@ async fn join_any(
 impl Node {
     /// Lets others in from now on, by this decision.
     pub fn admit_by(&self, admit: Arc<Admit>) {
+        let admitting: Arc<Admitting> = Arc::new(move |_, join| {
+            let admit = Arc::clone(&admit);
+            Box::pin(async move {
+                tokio::task::spawn_blocking(move || admit(&join))
+                    .await
+                    .unwrap_or_else(|error| Err(NotAdmitted::Later(error.to_string())))
+            })
+        });
         // The first one stays.
-        let _ = self.link.admit.set(admit);
+        let _ = self.link.admit.set(admitting);
     }
 
     /// Tells others where clients reach this node.

@@ -10,7 +10,7 @@ use super::message::{RefusedBecause, Reply, Request, TransferOutcome};
 use crate::cluster::message::Ask;
 use crate::failure::Failure;
 use crate::node::link::Link;
-use crate::raft::Raft;
+use crate::raft::{self, Raft};
 use crate::transfer;
 use crate::transfer::receiving::Receiving;
 use crate::transfer::sending::Offered;
@@ -116,9 +116,7 @@ impl Answerer {
             }
             ask => {
                 let (offered, data) = (Arc::clone(&self.offered), Arc::clone(&self.receiving.data));
-                tokio::task::spawn_blocking(move || offered.answer(&data, &ask)?.encode())
-                    .await
-                    .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+                raft::blocking(move || offered.answer(&data, &ask)?.encode()).await
             }
         };
         match told {
@@ -137,9 +135,7 @@ fn stopping(error: &dyn std::fmt::Display) -> Reply {
     Reply::refused(RefusedBecause::Stopping, error.to_string())
 }
 
-fn transfer_outcome(
-    outcome: Result<(), TransferLeaderError<crate::raft::Types>>,
-) -> TransferOutcome {
+fn transfer_outcome(outcome: Result<(), TransferLeaderError<raft::Types>>) -> TransferOutcome {
     match outcome {
         Ok(()) => TransferOutcome::Taken,
         Err(TransferLeaderError::VoteChanged { expected, actual }) => {

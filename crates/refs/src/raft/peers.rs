@@ -264,6 +264,7 @@ impl RaftNetworkV2<Types> for Peer {
                 OFFER_WITHIN,
             );
             let reply = tokio::select! {
+                biased;
                 closed = &mut cancel => return Err(closed.into()),
                 reply = answer => reply.map_err(|error| self.interrupted(&error))?,
             };

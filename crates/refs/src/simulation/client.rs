@@ -73,6 +73,8 @@ pub(crate) struct Client {
     /// How long it waits for an answer, at most.
     patience_ms: u64,
     known: BTreeMap<&'static str, Option<Target>>,
+    /// How far its clock is from what it should be.
+    clock_ms: i64,
 }
 
 /// What one attempt came to.
@@ -81,6 +83,14 @@ enum Attempt<T> {
     /// It was not tried; perhaps this node is the one to ask.
     Elsewhere(Option<u64>),
     Unknown,
+}
+
+/// How far a clock may be from what it should be.
+const CLOCK_MS_MAX: u64 = 3_600_000;
+
+/// How far a clock is from what it should be: it jumps there.
+fn clock() -> i64 {
+    chance(|chance| chance.between(0, 2 * CLOCK_MS_MAX)) as i64 - CLOCK_MS_MAX as i64
 }
 
 /// A value as histories have it.
@@ -105,6 +115,7 @@ impl Client {
             leader: None,
             patience_ms: PATIENCE_MS,
             known: REFS.iter().map(|name| (*name, None)).collect(),
+            clock_ms: clock(),
         }
     }
 
@@ -210,13 +221,16 @@ impl Client {
 
     /// The first `edited` of the refs move, the others are read.
     fn transaction(
-        &self,
+        &mut self,
         names: &[&'static str],
         edited: usize,
     ) -> (Transaction, BTreeMap<String, String>) {
         let mut request = [0; 16];
         request[..8].copy_from_slice(&self.number.to_le_bytes());
         request[8..].copy_from_slice(&self.requests.to_le_bytes());
+        if chance(|chance| chance.percent(5)) {
+            self.clock_ms = clock();
+        }
         let mut transaction = Transaction {
             request: RequestId(request),
             edits: Vec::new(),
@@ -226,7 +240,7 @@ impl Client {
             actor: self.name.clone(),
             action: "test".to_owned(),
             detail: String::new(),
-            time_ms: self.world.now_ms() as i64,
+            time_ms: self.world.now_ms() as i64 + self.clock_ms,
         };
         let mut written = BTreeMap::new();
         for (at, name) in names.iter().enumerate() {

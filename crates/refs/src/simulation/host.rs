@@ -16,28 +16,36 @@ use super::network::{CLUSTER, SimulatedTransport};
 use super::runtime::Life;
 use super::world::{Bug, Running, World};
 use crate::budget::Budget;
+use crate::cluster::NotAdmitted;
 use crate::data::Data;
 use crate::data::apply::Applier;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::node;
-use crate::node::link::{About, Link};
+use crate::node::link::{About, Admitting, Link};
 use crate::peer::answer::Answerer;
-use crate::peer::{PROTOCOL_MAX, Transport, Tuning};
-use crate::raft::Raft;
+use crate::peer::{PROTOCOL_MAX, PROTOCOL_MIN, Transport, Tuning};
+use crate::proposal;
 use crate::raft::machine::Machine;
 use crate::raft::peers::Peers;
+use crate::raft::{Answer, Raft};
+use crate::row::IndexRow;
+use crate::transaction::{RequestId, Transaction};
 use crate::transfer::receiving::Receiving;
 use crate::transfer::sending::Offered;
 use crate::verify;
 use crate::view::View;
 
 /// Entries after which a snapshot is made: few, so that followers fall behind it.
-const SNAPSHOT_ENTRIES: u64 = 60;
+const SNAPSHOT_ENTRIES: u64 = 30;
 /// Entries that a snapshot covers and that are kept all the same.
 const KEPT_ENTRIES: u64 = 8;
 /// How far a follower may be behind before it is sent a snapshot.
-const LAG_ENTRIES: u64 = 200;
+const LAG_ENTRIES: u64 = 100;
+/// How fast the clock of a machine runs at least and at most, in percent of what it should.
+const CLOCK_PERCENT: (u64, u64) = (85, 116);
+/// Whoever shows this is let in.
+pub(crate) const TOKEN: &str = "let me in";
 /// Simulated time in which the tasks of a life that was cut short are gone.
 const GONE_WITHIN: Duration = Duration::from_millis(20);
 
@@ -99,6 +107,8 @@ pub(crate) struct Host {
     pub(crate) disk: Arc<Disk>,
     world: Arc<World>,
     directory: PathBuf,
+    /// How fast its clock runs.
+    clock_percent: u64,
     data: Weak<Data>,
 }
 
@@ -109,6 +119,7 @@ impl Host {
             disk: Disk::new(node, Arc::clone(world)),
             world: Arc::clone(world),
             directory: root.join(node.to_string()),
+            clock_percent: chance(|chance| chance.between(CLOCK_PERCENT.0, CLOCK_PERCENT.1)),
             data: Weak::new(),
         }
     }
@@ -130,6 +141,7 @@ impl Host {
             Arc::clone(&self.world),
             Arc::clone(&self.disk),
             self.directory.clone(),
+            self.clock_percent,
         ));
         match starting.await {
             Ok(Ok((raft, answerer, view, data))) => {
@@ -234,6 +246,7 @@ async fn open(
     world: Arc<World>,
     disk: Arc<Disk>,
     directory: PathBuf,
+    clock_percent: u64,
 ) -> Result<Opened, String> {
     let failure = Arc::new(Failure::default());
     let data = Data::open(&directory, 1 << 20, 1 << 20, Arc::clone(&failure))
@@ -269,7 +282,7 @@ async fn open(
     let applier = Arc::new(Mutex::new(applier));
     let machine = Machine::new(Arc::clone(&applier), Arc::new(on_applied));
     let log = SimulatedLog::open(disk);
-    let config = config(world.bug)
+    let config = config(world.bug, clock_percent)
         .validate()
         .map_err(|error| error.to_string())?;
     let transport: Arc<dyn Transport> = Arc::new(SimulatedTransport { node, world });
@@ -293,13 +306,17 @@ async fn open(
         failure: Arc::clone(&failure),
         view: Arc::clone(&view),
         transport: Some(transport),
-        about: Arc::new(About::default()),
+        about: Arc::new(About {
+            protocol: (PROTOCOL_MIN, PROTOCOL_MAX),
+            ..About::default()
+        }),
         admit: Arc::default(),
         agreed: Arc::new(PROTOCOL_MAX.into()),
         heard: Arc::default(),
         reads: Arc::default(),
         leader_within: tuning.election_max,
     };
+    admit_by_token(&link);
     let receiving = Receiving {
         node_id: node,
         data: Arc::clone(&data),
@@ -318,12 +335,51 @@ async fn open(
     Ok((raft, Arc::new(answerer), view, Arc::downgrade(&data)))
 }
 
-/// The node's own, but for when the log is compacted.
-fn config(bug: Option<Bug>) -> Config {
+/// Lets in who shows the token: by an entry whose index is the new node's number, as a node does.
+fn admit_by_token(link: &Link) {
+    let admitting: Arc<Admitting> = Arc::new(|link, join| {
+        Box::pin(async move {
+            if join.token != TOKEN {
+                return Err(NotAdmitted::Refused("it shows no good token".to_owned()));
+            }
+            let transaction = Transaction {
+                request: RequestId(join.request),
+                edits: Vec::new(),
+                reads: Vec::new(),
+                objects: Vec::new(),
+                rows: vec![IndexRow {
+                    table: 1,
+                    prefix: join.request.to_vec(),
+                    suffix: Vec::new(),
+                    value: Vec::new(),
+                }],
+                actor: "join".to_owned(),
+                action: "join".to_owned(),
+                detail: String::new(),
+                time_ms: 0,
+            };
+            let entry = proposal::encode(&transaction, [0; 16]).last;
+            let until = tokio::time::Instant::now() + link.leader_within * 2;
+            match link.propose(entry, until, None).await {
+                Ok(Answer::Committed(committed)) => Ok(committed.index),
+                other => Err(NotAdmitted::Later(format!("{other:?}"))),
+            }
+        })
+    });
+    drop(link.admit.set(admitting));
+}
+
+/// The node's own, but for when the log is compacted, and as its clock has it.
+fn config(bug: Option<Bug>, clock_percent: u64) -> Config {
+    let by_clock = |time: Duration| time * 100 / u32::try_from(clock_percent).unwrap();
+    let usual = Tuning::default();
     let own = node::config(Some(Tuning {
-        snapshot_entries: SNAPSHOT_ENTRIES * 1000,
+        snapshot_entries: SNAPSHOT_ENTRIES,
         kept_entries: KEPT_ENTRIES,
-        ..Tuning::default()
+        heartbeat: by_clock(usual.heartbeat),
+        election_min: by_clock(usual.election_min),
+        election_max: by_clock(usual.election_max),
+        ..usual
     }));
     let restore = match bug {
         Some(Bug::LeaderRestored) => Some(true),

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::chance::chance;
 use super::world::{Bug, Travel, World};
 use crate::peer::message::{Reply, Request};
-use crate::peer::{CallError, Lane, PeerAddress, PeerIdentity, Transport};
+use crate::peer::{CallError, Lane, PeerAddress, PeerIdentity, STRANGER, Transport};
 
 /// The cluster that every simulated node belongs to.
 pub(crate) const CLUSTER: [u8; 16] = [7; 16];
@@ -41,7 +41,8 @@ impl Transport for SimulatedTransport {
         request: Bytes,
         within: Duration,
     ) -> BoxFuture<'static, Result<Bytes, CallError>> {
-        let Some(to) = peer.node_id else {
+        // Who joins knows addresses alone, which are numbers here.
+        let Some(to) = peer.node_id.or_else(|| peer.address.parse().ok()) else {
             return std::future::ready(Err(CallError::Unreachable("nobody is meant".to_owned())))
                 .boxed();
         };
@@ -115,7 +116,10 @@ impl Message {
         let node = self.world.running(self.to)?;
         self.world
             .note(|| format!("{:?} {} -> {}{again}", self.lane, self.from, self.to));
-        let caller = PeerIdentity::member(CLUSTER, self.from, 1);
+        let caller = match self.from {
+            STRANGER => PeerIdentity::stranger(),
+            from => PeerIdentity::member(CLUSTER, from, 1),
+        };
         let request = self.request.clone();
         let life = Arc::clone(&node.life);
         Some(life.spawn(async move { node.answerer.answer(&caller, &request).await }))

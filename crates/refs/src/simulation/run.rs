@@ -12,9 +12,12 @@ use openraft::impls::BasicNode;
 
 use super::chance::{Seeded, chance};
 use super::client::{CALM, Client, Told};
-use super::host::{End, Host};
-use super::network::CLUSTER;
+use super::host::{End, Host, TOKEN};
+use super::network::{CLUSTER, SimulatedTransport};
 use super::world::{Bug, Running, World};
+use crate::cluster::JoinOptions;
+use crate::node::members::join_any;
+use crate::peer::{Begin, STRANGER, Transport};
 use crate::proposal;
 use crate::raft::{Membership, Payload};
 use crate::testing::history;
@@ -25,8 +28,12 @@ const CLIENTS: u64 = 5;
 const FAULTS: (u64, u64) = (8, 25);
 /// How long the whole cluster may take to serve again after the last fault.
 const SERVES_WITHIN: Duration = Duration::from_secs(30);
+/// What a violation begins with that is one of time alone.
+pub(crate) const SLOW: &str = "not every member serves";
 /// How long a change of members is waited for before the next one may begin.
 const CHANGE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a machine may take to be let in, once everything is mended.
+const JOINED_WITHIN: Duration = Duration::from_secs(120);
 /// How long the members may take to apply the last entries.
 const APPLIED_WITHIN: Duration = Duration::from_secs(10);
 /// How long the cluster may take to grow to its first size.
@@ -106,6 +113,13 @@ fn fast_directory() -> PathBuf {
     }
 }
 
+/// Where a node is, as its membership says.
+fn place(node: u64) -> BasicNode {
+    BasicNode {
+        addr: node.to_string(),
+    }
+}
+
 struct Cluster {
     plan: Plan,
     root: PathBuf,
@@ -114,6 +128,7 @@ struct Cluster {
     hosts: BTreeMap<u64, Host>,
     faults: BTreeMap<&'static str, u64>,
     changing: Option<tokio::task::JoinHandle<()>>,
+    joining: Option<tokio::task::JoinHandle<Result<Begin, String>>>,
     accepted: history::Accepted,
 }
 
@@ -127,6 +142,7 @@ impl Cluster {
             hosts: BTreeMap::new(),
             faults: BTreeMap::new(),
             changing: None,
+            joining: None,
             accepted: history::Accepted::default(),
         }
     }
@@ -146,7 +162,7 @@ impl Cluster {
             self.add_host().await;
         }
         let first = self.world.running(1).unwrap();
-        let members = BTreeMap::from([(1, BasicNode::default())]);
+        let members = BTreeMap::from([(1, place(1))]);
         first.raft.initialize(members).await.unwrap();
         let cluster = proposal::encode_cluster(CLUSTER, 0);
         first
@@ -159,7 +175,7 @@ impl Cluster {
         for node in 2..=size {
             first
                 .raft
-                .add_learner(node, BasicNode::default(), true)
+                .add_learner(node, place(node), true)
                 .await
                 .unwrap();
         }
@@ -224,10 +240,17 @@ impl Cluster {
             75..82 => self.transfer(),
             82..91 => self.change_members().await,
             91..96 => self.restart_behind_a_cut().await,
-            _ => self.mend_links(),
+            _ => self.snapshot(),
         };
         self.world.note(|| format!("fault: {name}"));
         *self.faults.entry(name).or_default() += 1;
+        let joined = self
+            .joining
+            .as_ref()
+            .is_some_and(tokio::task::JoinHandle::is_finished);
+        if joined && chance(|chance| chance.percent(70)) {
+            self.start_joined().await;
+        }
         for node in self.down() {
             if chance(|chance| chance.percent(60))
                 && let Some(host) = self.hosts.get_mut(&node)
@@ -434,41 +457,88 @@ impl Cluster {
         let membership = self.membership();
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
         let learners: Vec<u64> = membership.learner_ids().collect();
-        let (learn, change, name): (Option<u64>, Option<ChangeMembers<u64, BasicNode>>, _) =
+        let (change, name): (ChangeMembers<u64, BasicNode>, _) =
             if let Some(learner) = learners.first() {
                 let promoted = BTreeSet::from([*learner]);
-                (None, Some(ChangeMembers::AddVoterIds(promoted)), "promote")
+                (ChangeMembers::AddVoterIds(promoted), "promote")
             } else if voters.len() > 3 || (voters.len() == 3 && self.hosts.len() > 6) {
                 let all: Vec<u64> = voters.iter().copied().collect();
                 let removed = chance(|chance| chance.pick(&all).copied())
                     .into_iter()
                     .collect();
-                (None, Some(ChangeMembers::RemoveVoters(removed)), "remove")
+                (ChangeMembers::RemoveVoters(removed), "remove")
             } else {
-                (Some(self.add_host().await), None, "add")
+                return self.ask_to_join();
             };
         let world = Arc::clone(&self.world);
         self.changing = Some(tokio::spawn(async move {
             let changed = tokio::time::timeout(
                 CHANGE_WITHIN,
                 leader.life.clone().spawn(async move {
-                    if let Some(node) = learn {
-                        drop(
-                            leader
-                                .raft
-                                .add_learner(node, BasicNode::default(), false)
-                                .await,
-                        );
-                    }
-                    if let Some(change) = change {
-                        drop(leader.raft.change_membership(change, false).await);
-                    }
+                    drop(leader.raft.change_membership(change, false).await);
                 }),
             )
             .await;
             world.note(|| format!("change of members ended: {}", changed.is_ok()));
         }));
         name
+    }
+
+    /// A machine asks to be let in, as a node does that begins, and at times crashes and asks again.
+    fn ask_to_join(&mut self) -> &'static str {
+        if self.joining.is_some() {
+            return "joining under way";
+        }
+        let options = JoinOptions {
+            seeds: self.up().iter().map(u64::to_string).collect(),
+            token: TOKEN.to_owned(),
+            replica: false,
+        };
+        let mut request = [0; 16];
+        super::chance::fill(&mut request);
+        let gives_up = chance(|chance| chance.percent(40).then(|| chance.millis(1, 3000)));
+        let transport: Arc<dyn Transport> = Arc::new(SimulatedTransport {
+            node: STRANGER,
+            world: Arc::clone(&self.world),
+        });
+        self.joining = Some(tokio::spawn(async move {
+            let ask = || join_any(&transport, &options, "joins", request, JOINED_WITHIN);
+            if let Some(gives_up) = gives_up {
+                drop(tokio::time::timeout(gives_up, ask()).await);
+            }
+            ask().await.map_err(|error| error.to_string())
+        }));
+        "join"
+    }
+
+    /// Who was let in is started.
+    async fn start_joined(&mut self) {
+        let Some(joining) = self.joining.take() else {
+            return;
+        };
+        match joining.await {
+            Ok(Ok(Begin::Joined { node_id, .. })) => {
+                let mut host = Host::new(node_id, &self.world, &self.root);
+                host.start().await;
+                if self.hosts.insert(node_id, host).is_some() {
+                    self.world
+                        .violated(format!("the number {node_id} is used twice"));
+                }
+            }
+            other => self.world.violated(format!("nobody is let in: {other:?}")),
+        }
+    }
+
+    /// A node makes a snapshot, and its log begins later.
+    fn snapshot(&self) -> &'static str {
+        let up = self.up();
+        let node = chance(|chance| chance.pick(&up).copied());
+        if let Some(running) = node.and_then(|node| self.world.running(node)) {
+            running.life.clone().spawn(async move {
+                drop(running.raft.trigger().snapshot().await);
+            });
+        }
+        "snapshot"
     }
 
     /// All faults end.
@@ -481,6 +551,7 @@ impl Cluster {
                 host.start().await;
             }
         }
+        self.start_joined().await;
     }
 
     /// Waits until a write is taken and every member has applied it.
@@ -518,7 +589,7 @@ impl Cluster {
                 .map(|running| running.raft.metrics().borrow_watched().to_string())
                 .collect();
             self.world.violated(format!(
-                "not every member serves within {} s: {states:#?}",
+                "{SLOW} within {} s: {states:#?}",
                 SERVES_WITHIN.as_secs()
             ));
         }

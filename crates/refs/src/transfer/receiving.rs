@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use confman_object_store::{Encoded, Kind, Object, ObjectBackend, ObjectId, ReadObjects};
+use futures::FutureExt;
+use futures::future::{AbortHandle, abortable};
 use openraft::async_runtime::WatchReceiver;
 use openraft::storage::Snapshot;
 use rocksdb::{WriteBatch, WriteOptions};
@@ -29,11 +31,12 @@ use crate::data::{Data, MEMBERSHIP};
 use crate::name::RefName;
 use crate::peer::message::{Reply, Request};
 use crate::peer::{Lane, PeerAddress, Transport};
-use crate::raft::{Raft, SnapshotMeta, StoredMembership, record};
+use crate::raft::{self, Raft, SnapshotMeta, StoredMembership, record};
 use crate::transaction::Target;
 
-/// How long one answer of a peer may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long one answer of a peer may take, which has about 4 MiB at most. One that was lost is asked for again after
+/// so long, and nothing moves meanwhile.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// How long an offer waits for its end before it says how far it has come.
 const OFFER_WAITS: Duration = Duration::from_secs(2);
 /// Attempts at one question, each at the next peer that may know.
@@ -63,7 +66,7 @@ pub(crate) struct UnderWay {
     transfer: TransferId,
     progress: Arc<AtomicU64>,
     ended: watch::Receiver<Option<Taken>>,
-    task: tokio::task::AbortHandle,
+    task: AbortHandle,
 }
 
 impl Receiving {
@@ -130,7 +133,7 @@ impl Receiving {
             peers: Vec::new(),
             turn: 0,
         };
-        let task = tokio::spawn(async move {
+        let (task, abort) = abortable(async move {
             let taken = match fetching.run(offer).await {
                 Ok(taken) => taken,
                 Err(error) => {
@@ -140,11 +143,13 @@ impl Receiving {
             };
             sender.send_replace(Some(taken));
         });
+        // Whether it came to its end or was given up, who waits for it learns by its sender.
+        raft::spawn(task.map(drop));
         let begun = UnderWay {
             transfer,
             progress,
             ended,
-            task: task.abort_handle(),
+            task: abort,
         };
         *place = Some(begun.clone());
         begun
@@ -173,9 +178,7 @@ impl Receiving {
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let receiving = Arc::clone(self);
-        tokio::task::spawn_blocking(move || work(&receiving))
-            .await
-            .map_err(io::Error::other)?
+        raft::blocking(move || work(&receiving)).await
     }
 
     /// Writes a batch while nothing is applied: objects have one writer at a time.
