@@ -1,10 +1,13 @@
-//! Reading effective documents again and again: only what changed crosses the network.
+//! What holds in a namespace: effective documents and values. Who reads again and again gets only what
+//! changed.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use confman_model::Namespace;
+use confman_api::entry::{EffectiveDocument, EffectiveEntry};
+use confman_model::{Key, Namespace, Revision};
 use reqwest::{Response, StatusCode, header};
+use serde_json::value::RawValue;
 
 use super::transport::{Request, Transport};
 use super::{Client, ClientError, url};
@@ -23,6 +26,72 @@ pub struct ReceivedDocument {
 }
 
 impl Client {
+    /// The effective values of a namespace with where each comes from.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn effective_document(
+        &self,
+        namespace: &Namespace,
+        revision: Option<&Revision>,
+    ) -> Result<EffectiveDocument, ClientError> {
+        let parameters = [
+            ("origin", Some("true".to_owned())),
+            ("at", revision.map(ToString::to_string)),
+        ];
+        self.get(url::in_namespace(namespace, &["config"]) + &url::query(&parameters))
+            .await
+    }
+
+    /// The effective values of a namespace as one JSON object, byte for byte as the server wrote it.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn effective_values(
+        &self,
+        namespace: &Namespace,
+        revision: Option<&Revision>,
+    ) -> Result<Box<RawValue>, ClientError> {
+        let query = url::query(&[("at", revision.map(ToString::to_string))]);
+        self.get(url::in_namespace(namespace, &["config"]) + &query)
+            .await
+    }
+
+    /// One effective value with where it comes from.
+    ///
+    /// # Errors
+    /// There is none, or as any request.
+    pub async fn effective_entry(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        revision: Option<&Revision>,
+    ) -> Result<EffectiveEntry, ClientError> {
+        let query = url::query(&[("at", revision.map(ToString::to_string))]);
+        self.get(url::in_namespace(namespace, &["config", key.as_str()]) + &query)
+            .await
+    }
+
+    /// One effective value in its author's bytes.
+    ///
+    /// # Errors
+    /// There is none, or as any request.
+    pub async fn effective_bytes(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        revision: Option<&Revision>,
+    ) -> Result<Bytes, ClientError> {
+        let query = url::query(&[("at", revision.map(ToString::to_string))]);
+        let path = url::in_namespace(namespace, &["config", key.as_str()]) + &query;
+        let request = Request {
+            accept: "application/octet-stream",
+            ..Request::get(path)
+        };
+        let response = self.transport.send(&request).await?;
+        self.transport.read(response).await
+    }
+
     /// The effective document of a namespace, unless it still is the one that `etag` names. With
     /// `wait`, the server answers when it changes, or after that time at the latest.
     ///
