@@ -6,13 +6,15 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint bench crash faults simulate fuzz fuzz-smoke clean-example
+.PHONY: help setup build install run test lint bench crash faults simulate fuzz fuzz-smoke clean-example
 
 DATA ?= $(CURDIR)/.cache/example
 LISTEN ?= 127.0.0.1:7420
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 CONFMAN := $(CARGO_TARGET_DIR)/debug/confman
+
+PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -22,6 +24,10 @@ setup: ## Install what compiling RocksDB and the tests need, where it is missing
 
 build: setup ## Build everything
 	cargo build --workspace --all-targets --locked
+
+install: setup ## Build confman and install it with its manual pages into PREFIX=~/.local (root: /usr/local)
+	cargo build --workspace --bin confman --locked
+	@scripts/install "$(CONFMAN)" "$(PREFIX)"
 
 run: build ## Build, start one server, load the example, print where to look
 	@scripts/run-example "$(CONFMAN)" "$(DATA)" "$(LISTEN)"

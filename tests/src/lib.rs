@@ -19,6 +19,20 @@ pub use terminal::Terminal;
 
 use std::path::PathBuf;
 
+/// A new server with these namespaces, and its administrator.
+///
+/// # Panics
+/// It does not start.
+#[must_use]
+pub fn started(namespaces: &[&str]) -> (Server, Person) {
+    let server = Server::start();
+    let admin = Person::admin(&server);
+    for namespace in namespaces {
+        admin.does(&["ns", "create", namespace]);
+    }
+    (server, admin)
+}
+
 /// The built `confman`: `CONFMAN_BIN`, or the one that was built beside this program.
 ///
 /// # Panics

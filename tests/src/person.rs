@@ -128,6 +128,17 @@ impl Person {
         std::fs::write(path, bytes).expect("the file is written");
     }
 
+    /// Edits a file below their home: another text in the place of one that is in it.
+    ///
+    /// # Panics
+    /// There is no such file, or the text is not in it.
+    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
+    pub fn replaces(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(name)).expect("the file is read");
+        assert!(text.contains(from), "{name} has no {from:?}: {text}");
+        self.write(name, text.replace(from, to));
+    }
+
     /// A command of theirs, not started yet; runs in `directory` below their home.
     #[must_use]
     pub fn command(&self, directory: &str, arguments: &[&str]) -> Command {

@@ -14,13 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use confman_tests::{Person, Ran, Server};
-
-fn started() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    (server, admin)
-}
+use confman_tests::{Person, Ran, Server, started};
 
 /// `METHOD PATH BODY` with the administrator's token: the status and the problem's code.
 fn asks(server: &Server, method: &str, path: &str, body: &str) -> (u16, String) {
@@ -73,7 +67,7 @@ fn answers(
 
 #[test]
 fn malformed_paths_are_refused_and_never_repaired() {
-    let (server, admin) = started();
+    let (server, admin) = started(&[]);
     admin.does(&["ns", "create", "/team"]);
     for path in [
         "/v1/ns/Team/-/config",
@@ -104,7 +98,7 @@ fn malformed_paths_are_refused_and_never_repaired() {
 
 #[test]
 fn malformed_bodies_and_values_name_what_is_wrong() {
-    let (server, admin) = started();
+    let (server, admin) = started(&[]);
     admin.does(&["ns", "create", "/team"]);
     let put = |body: &str| asks(&server, "PUT", "/v1/ns/team/-/entries/key?draft=d", body);
     for (body, code) in [
@@ -154,7 +148,7 @@ fn malformed_bodies_and_values_name_what_is_wrong() {
 
 #[test]
 fn without_a_valid_token_there_is_no_way_in() {
-    let (server, _admin) = started();
+    let (server, _admin) = started(&[]);
     for token in [None, Some("cfm_pat_wrong"), Some("")] {
         let (status, code) = answers(&server, "GET", "/v1/namespaces", Vec::new(), token);
         assert_eq!(
@@ -168,7 +162,7 @@ fn without_a_valid_token_there_is_no_way_in() {
 
 #[test]
 fn the_command_line_says_what_is_wrong_by_its_exit_code() {
-    let (server, admin) = started();
+    let (server, admin) = started(&[]);
     admin.does(&["ns", "create", "/team"]);
     let code = |arguments: &[&str]| -> i32 {
         let ran = admin.runs(arguments);
@@ -205,7 +199,7 @@ fn the_command_line_says_what_is_wrong_by_its_exit_code() {
 
 #[test]
 fn a_second_server_on_the_same_data_directory_is_refused() {
-    let (server, admin) = started();
+    let (server, admin) = started(&[]);
     let second = Server::try_start_by(Command::new(confman_tests::confman_bin()), server.data());
     let said = second.unwrap_err();
     assert!(
@@ -217,7 +211,7 @@ fn a_second_server_on_the_same_data_directory_is_refused() {
 
 #[test]
 fn a_data_directory_of_a_newer_format_is_refused_and_left_alone() {
-    let (mut server, _admin) = started();
+    let (mut server, _admin) = started(&[]);
     server.stop();
     let format = server.data().join("FORMAT");
     let before = fs::read_to_string(&format).unwrap();
@@ -245,7 +239,7 @@ fn noise(seed: u64, bytes: usize) -> String {
 
 #[test]
 fn a_flipped_bit_on_disk_is_found_named_and_never_served() {
-    let (mut server, mut admin) = started();
+    let (mut server, mut admin) = started(&[]);
     admin.does(&["ns", "create", "/team"]);
     for number in 0..8 {
         let text = noise(number + 1, 60_000);

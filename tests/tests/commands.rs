@@ -12,15 +12,8 @@
 use std::fs;
 use std::process::Stdio;
 
-use confman_tests::{Person, Ran, Server};
+use confman_tests::{Person, Ran, Server, started};
 use serde_json::json;
-
-fn started() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    admin.does(&["ns", "create", "/team"]);
-    (server, admin)
-}
 
 fn with(person: &Person, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     person.runs_with("", arguments, variables)
@@ -28,7 +21,7 @@ fn with(person: &Person, arguments: &[&str], variables: &[(&str, &str)]) -> Ran 
 
 /// A working copy in which `a`, `b`, `c` and `d` changed on both sides.
 fn in_conflict() -> (Server, Person) {
-    let (server, admin) = started();
+    let (server, admin) = started(&["/team"]);
     for key in ["a", "b", "c", "d"] {
         admin.does(&[
             "set",
@@ -93,7 +86,7 @@ const EDITOR: &str = r#"sh -c 'printf "%s\n" "$SAVES" > "$1"' editor"#;
 
 #[test]
 fn a_value_is_changed_in_an_editor() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     admin.does(&[
         "set",
         "/team:limits",
@@ -149,7 +142,7 @@ fn a_value_is_changed_in_an_editor() {
 
 #[test]
 fn a_draft_that_moves_while_it_is_edited_is_not_overwritten() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     admin.does(&["set", "/team:motd", "one"]);
     let meanwhile = format!(
         "sh -c '\"{}\" set /team:motd two >/dev/null; echo three > \"$1\"' editor",
@@ -178,7 +171,7 @@ fn outcome<'c>(checks: &'c [(String, String)], name: &str) -> &'c str {
 
 #[test]
 fn the_doctor_finds_what_is_wrong() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     admin.does(&["set", "/team:motd", &"long ".repeat(100), "--publish"]);
     admin.does(&["clone", "/team", "copy"]);
     let well = admin.runs_in("copy", &["doctor", "--json"]);
@@ -221,7 +214,7 @@ fn the_doctor_finds_what_is_wrong() {
 
 #[test]
 fn raw_requests_carry_the_token_and_end_as_other_commands_do() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     let whoami = admin.runs(&["api", "get", "/v1/whoami"]);
     assert_eq!(
         whoami.json()["principal"]
@@ -278,7 +271,7 @@ fn raw_requests_carry_the_token_and_end_as_other_commands_do() {
 
 #[test]
 fn manual_pages_are_printed_and_written() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     let page = admin.does(&["man", "ns", "create"]);
     assert!(page.contains("confman\\-ns\\-create"), "{page}");
     let written = admin.does(&["man", "--dir", "man/man1"]);
@@ -302,7 +295,7 @@ fn manual_pages_are_printed_and_written() {
 
 #[test]
 fn a_search_finds_what_its_reader_may_read() {
-    let (server, admin) = started();
+    let (server, admin) = started(&["/team"]);
     for namespace in ["/team/a", "/other"] {
         admin.does(&["ns", "create", namespace]);
     }
@@ -326,7 +319,7 @@ fn a_search_finds_what_its_reader_may_read() {
 
 #[test]
 fn a_filter_shapes_the_json_of_any_command() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     admin.does(&["set", "/team:a", "1.10", "-t", "number", "--publish"]);
     let got = admin.does(&["get", "/team:a", "--jq", ".value, .type"]);
     assert_eq!(got, "1.10\nnumber");
@@ -340,7 +333,7 @@ fn a_filter_shapes_the_json_of_any_command() {
 
 #[test]
 fn what_is_not_found_is_compared_with_what_there_is() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     admin.does(&["set", "/team:limits/daily", "1", "--publish"]);
     let says = |arguments: &[&str], suggestion: &str| {
         let ran = admin.runs(arguments);
@@ -371,7 +364,7 @@ fn what_is_not_found_is_compared_with_what_there_is() {
 
 #[test]
 fn what_people_write_around_json_is_read_over_and_said() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     admin.does(&[
         "set",
         "/team:limits",
@@ -412,7 +405,7 @@ fn what_people_write_around_json_is_read_over_and_said() {
 
 #[test]
 fn files_that_are_to_be_ignored_are_not_listed() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&["/team"]);
     admin.does(&["set", "/team:a", "1", "--publish"]);
     admin.does(&["clone", "/team", "copy"]);
     admin.write("copy/files/notes.txt", "x");
@@ -447,7 +440,7 @@ esac
 #[test]
 fn a_token_is_kept_in_the_keyring_where_one_works_and_in_the_file_otherwise() {
     use std::os::unix::fs::PermissionsExt as _;
-    let (server, admin) = started();
+    let (server, admin) = started(&["/team"]);
     let path = std::env::var("PATH").unwrap();
     let logged_in = |arguments: &[&str], path: &str| {
         let mut child = admin

@@ -13,10 +13,7 @@ use confman_tests::{Person, Server};
 
 /// A server with `/app`, which has a value of every type, and its administrator.
 fn started() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    admin.does(&["ns", "create", "/app"]);
-    admin.does(&["ns", "create", "/copy"]);
+    let (server, admin) = confman_tests::started(&["/app", "/copy"]);
     for (key, value, kind) in [
         ("BINARY", "", "binary"),
         ("FLAG", "true", "boolean"),

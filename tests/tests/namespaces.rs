@@ -11,18 +11,12 @@
 
 use std::io::{BufRead, BufReader};
 
-use confman_tests::{Person, Server};
+use confman_tests::{Person, Server, started};
 use serde_json::json;
-
-fn started() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    (server, admin)
-}
 
 #[test]
 fn roles_and_settings_are_changed_and_explained() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/teams"]);
     admin.does(&["ns", "create", "/teams/payments"]);
     let granted = admin.runs(&[
@@ -97,7 +91,7 @@ fn roles_and_settings_are_changed_and_explained() {
 
 #[test]
 fn an_editor_changes_a_document_and_what_it_cannot_apply_is_kept() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/a"]);
     let edited = |script: &str| {
         let mut command = admin.command("", &["ns", "edit", "/a"]);
@@ -126,7 +120,7 @@ fn an_editor_changes_a_document_and_what_it_cannot_apply_is_kept() {
 
 #[test]
 fn a_key_is_explained_along_its_chain() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/a"]);
     admin.does(&["ns", "create", "/a/b"]);
     admin.does(&[
@@ -174,7 +168,7 @@ fn a_key_is_explained_along_its_chain() {
 
 #[test]
 fn a_namespace_is_deleted_and_restored_at_the_command_line() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/a"]);
     admin.does(&["ns", "create", "/a/b"]);
     admin.does(&["set", "/a/b:x", "1", "--publish", "-m", "one"]);
@@ -209,7 +203,7 @@ fn a_namespace_is_deleted_and_restored_at_the_command_line() {
 
 #[test]
 fn the_audit_log_is_verified_filtered_and_followed() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/a"]);
     for value in 0..70 {
         admin.does(&[

@@ -15,10 +15,7 @@ use confman_tests::{Person, Server};
 
 /// `/team` with a schema that `/team/app` inherits, and values of both.
 fn started() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    admin.does(&["ns", "create", "/team"]);
-    admin.does(&["ns", "create", "/team/app"]);
+    let (server, admin) = confman_tests::started(&["/team", "/team/app"]);
     admin.does(&["set", "/team:currency", "EUR", "--publish"]);
     admin.does(&["set", "/team:limit", "5", "-t", "number", "--publish"]);
     admin.does(&["set", "/team/app:limit", "7", "-t", "number", "--publish"]);

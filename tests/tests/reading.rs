@@ -27,9 +27,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A server with `/app`, which has a key, and its administrator.
 fn started() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    admin.does(&["ns", "create", "/app"]);
+    let (server, admin) = confman_tests::started(&["/app"]);
     set(&admin, "greeting", "hello");
     (server, admin)
 }

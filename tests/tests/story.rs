@@ -10,18 +10,12 @@
     reason = "helpers of tests are not tests to the lint"
 )]
 
-use confman_tests::{Person, Server};
+use confman_tests::{Person, Server, started};
 use serde_json::json;
-
-fn started() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    (server, admin)
-}
 
 #[test]
 fn a_value_is_drafted_published_read_and_rolled_back() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/teams"]);
     admin.does(&[
         "ns",
@@ -129,7 +123,7 @@ fn commit_of(person: &Person, revision: &str) -> serde_json::Value {
 
 #[test]
 fn values_of_all_six_types_come_back_byte_for_byte() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/types"]);
     let json_text = "{\"b\": 1.0,   \"a\": [1e2, \"\\u00e9\"]}";
     let png: &[u8] = b"\x89PNG\r\n\x1a\n\0\xff binary";
@@ -183,7 +177,7 @@ fn trimmed(bytes: &[u8]) -> &[u8] {
 
 #[test]
 fn a_child_inherits_overrides_and_hides() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     for namespace in ["/shop", "/shop/web"] {
         admin.does(&["ns", "create", namespace]);
     }
@@ -200,7 +194,7 @@ fn a_child_inherits_overrides_and_hides() {
 
 #[test]
 fn a_working_copy_is_cloned_edited_pushed_pulled_and_published() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/team"]);
     admin.does(&[
         "set",
@@ -246,7 +240,7 @@ fn a_working_copy_is_cloned_edited_pushed_pulled_and_published() {
 
 #[test]
 fn two_who_change_one_value_get_a_conflict_that_is_valid_json_and_cannot_be_pushed() {
-    let (_server, admin) = started();
+    let (_server, admin) = started(&[]);
     admin.does(&["ns", "create", "/team"]);
     admin.does(&["set", "/team:name", "base", "--publish"]);
     admin.does(&["clone", "/team", "copy"]);

@@ -14,9 +14,7 @@ use std::process::Command;
 use confman_tests::{Person, Server, Terminal};
 
 fn started() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    admin.does(&["ns", "create", "/team"]);
+    let (server, admin) = confman_tests::started(&["/team"]);
     let set = ["set", "/team:limits", "100", "-t", "number", "--publish"];
     admin.does(&set);
     admin.does(&["set", "/team:limits", "200", "--publish", "-m", "more"]);

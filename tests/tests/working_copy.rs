@@ -16,7 +16,6 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,9 +32,7 @@ const HAPPENS: Duration = Duration::from_secs(30);
 
 /// A server with `/team`, which has short and long values, and a clone of it.
 fn cloned() -> (Server, Person) {
-    let server = Server::start();
-    let admin = Person::admin(&server);
-    admin.does(&["ns", "create", "/team"]);
+    let (server, admin) = confman_tests::started(&["/team"]);
     admin.does(&["set", "/team:limit", "1", "-t", "number", "--publish"]);
     admin.does(&["set", "/team:notes", &"one line\n".repeat(50), "--publish"]);
     admin.does(&["clone", "/team", "copy"]);
@@ -49,12 +46,6 @@ fn copy_of(admin: &Person, name: &str) {
         .args([admin.path("copy"), admin.path(name)])
         .status();
     assert!(copied.unwrap().success());
-}
-
-fn replace(path: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(path).unwrap();
-    assert!(text.contains(from), "{text}");
-    fs::write(path, text.replace(from, to)).unwrap();
 }
 
 /// Runs a command that is killed at the `number`th call of this kind; `false` where it was through before.
@@ -103,11 +94,7 @@ fn a_pull_that_is_killed_anywhere_leaves_a_whole_copy_and_is_done_again() {
     let (_server, admin) = cloned();
     admin.does(&["set", "/team:notes", &"new line\n".repeat(50), "--publish"]);
     admin.does(&["set", "/team:more", &"text\n".repeat(20), "--publish"]);
-    replace(
-        &admin.path("copy/entries.json"),
-        "{\"value\": 1}",
-        "{\"value\": 2}",
-    );
+    admin.replaces("copy/entries.json", "{\"value\": 1}", "{\"value\": 2}");
     at_each_step(
         &admin,
         "again",
@@ -151,11 +138,7 @@ fn a_clone_that_is_killed_anywhere_is_whole_or_can_be_made_again() {
 #[test]
 fn a_push_that_is_killed_anywhere_loses_nothing_and_goes_on() {
     let (_server, admin) = cloned();
-    replace(
-        &admin.path("copy/entries.json"),
-        "{\"value\": 1}",
-        "{\"value\": 2}",
-    );
+    admin.replaces("copy/entries.json", "{\"value\": 1}", "{\"value\": 2}");
     let prepare = || {
         copy_of(&admin, "again");
         let _ = admin.runs(&["draft", "delete", "/team", "admin", "--yes"]);
@@ -219,8 +202,36 @@ fn edited_private_files_are_told_and_never_taken_for_the_truth() {
     copy_of(&admin, "again");
     fs::write(admin.path("again/.confman/index.json"), "{").unwrap();
     fine(&admin.runs_in("again", &["status"]), "a damaged cache");
-    let newer = admin.path("again/.confman/state.json");
-    replace(&newer, "\"format\": 1", "\"format\": 99");
+    // So are what texts said before, and what is inherited.
+    admin.replaces("again/entries.json", "{\"value\": 1}", "{\"value\": 2}");
+    let changed = || {
+        let words = ["status", "--jq", ".namespaces[].changes[].key"];
+        admin.does_in("again", &words)
+    };
+    assert_eq!(changed(), "limit");
+    for damage in ["", "{", "{\n}\n", "\u{0}\u{1}"] {
+        for kept in fs::read_dir(admin.path("again/.confman/known")).unwrap() {
+            fs::write(kept.unwrap().path(), damage).unwrap();
+            assert_eq!(changed(), "limit", "{damage:?}");
+        }
+        fs::write(admin.path("again/.confman/inherited.json"), damage).unwrap();
+        fine(&admin.runs_in("again", &["diff"]), damage);
+        let unknown = admin.runs_in("again", &["schema", "check"]);
+        assert_eq!(unknown.code, 1, "{damage:?}: {}", unknown.stderr);
+    }
+    fine(&admin.runs_in("again", &["pull"]), "what is inherited");
+    fine(
+        &admin.runs_in("again", &["schema", "check"]),
+        "is known again",
+    );
+    // A plan that cannot be read is not carried out, nor is what it may say thrown away.
+    fs::write(admin.path("again/.confman/journal.json"), "{\"format\": 1}").unwrap();
+    let ran = admin.runs_in("again", &["status"]);
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    assert!(ran.stderr.contains("journal.json"), "{}", ran.stderr);
+    fs::remove_file(admin.path("again/.confman/journal.json")).unwrap();
+    let newer = "again/.confman/state.json";
+    admin.replaces(newer, "\"format\": 1", "\"format\": 99");
     let ran = admin.runs_in("again", &["status"]);
     assert_eq!(ran.code, 6, "{}", ran.stderr);
     assert!(ran.stderr.contains("newer confman"), "{}", ran.stderr);
@@ -280,6 +291,15 @@ fn a_directory_that_cannot_be_written_is_named_and_nothing_changes() {
     );
 }
 
+/// Whether this system lets tests have mounts of their own.
+fn may_mount() -> bool {
+    let mut unshare = Command::new("unshare");
+    let tried = unshare
+        .args(["--mount", "--map-root-user", "true"])
+        .status();
+    tried.is_ok_and(|status| status.success())
+}
+
 #[test]
 fn a_full_disk_leaves_the_copy_as_it_was() {
     let (_server, admin) = cloned();
@@ -288,10 +308,7 @@ fn a_full_disk_leaves_the_copy_as_it_was() {
         format!("{{\"big\": \"{}\"}}", "x".repeat(900_000)),
     );
     admin.does(&["import", "/team", "big.json", "--publish"]);
-    let may_mount = Command::new("unshare")
-        .args(["--mount", "--map-root-user", "true"])
-        .status();
-    if !may_mount.is_ok_and(|status| status.success()) {
+    if !may_mount() {
         eprintln!("this system does not let tests have mounts of their own");
         return;
     }
@@ -307,6 +324,30 @@ fn a_full_disk_leaves_the_copy_as_it_was() {
     );
     assert!(output.status.success(), "{text}{said}");
     assert!(!text.contains("pulled 0"), "{text}{said}");
+    assert!(said.contains("No space left"), "{text}{said}");
+}
+
+#[test]
+fn a_clone_to_a_full_disk_leaves_nothing_behind() {
+    let (_server, admin) = cloned();
+    let big = "x".repeat(900_000);
+    admin.write("big.json", format!("{{\"big\": \"{big}\"}}"));
+    admin.does(&["import", "/team", "big.json", "--publish"]);
+    if !may_mount() {
+        eprintln!("this system does not let tests have mounts of their own");
+        return;
+    }
+    let script = "mkdir small && mount -t tmpfs -o size=512k none small && cd small && \"$1\" clone /team; \
+                  echo cloned $?; ls -A | wc -l && mount -o remount,size=8m . && \"$1\" clone /team && cd team && \"$1\" status";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]);
+    let output = admin.command_by(unshare, "", &[]).output().unwrap();
+    let (text, said) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{text}{said}");
+    assert!(text.starts_with("cloned 1\n0\n"), "{text}{said}");
     assert!(said.contains("No space left"), "{text}{said}");
 }
 
@@ -329,7 +370,7 @@ fn files_as_editors_and_systems_leave_them_are_read_or_refused_with_their_place(
         "[.namespaces[].changes[].key] | join(\" \")",
     ];
     assert_eq!(admin.does_in("copy", &changes), "");
-    replace(&admin.path("copy/files/notes.txt"), "\n", "\r\n");
+    admin.replaces("copy/files/notes.txt", "\n", "\r\n");
     assert_eq!(admin.does_in("copy", &changes), "notes");
     // Bytes that are no text.
     fs::write(admin.path("copy/files/notes.txt"), b"one\ntwo \xff\n").unwrap();
@@ -362,8 +403,7 @@ fn large_values_and_long_documents_go_both_ways() {
     let document = format!("{{\n{}\n}}", members.join(",\n"));
     admin.write("copy/files/large.txt", "y".repeat(1 << 20));
     admin.write("copy/files/document.json", &document);
-    replace(
-        &admin.path("copy/entries.json"),
+    admin.replaces("copy/entries.json",
         "\"limit\":",
         "\"document\": {\"file\": \"files/document.json\"},\n  \"large\": {\"file\": \"files/large.txt\"},\n  \"limit\":",
     );
@@ -433,11 +473,7 @@ fn rights_that_end_on_the_way_are_told_and_no_edit_is_lost() {
     };
     let ann = Person::with_token(&server, &token(&[]));
     ann.does(&["clone", "/team", "copy"]);
-    replace(
-        &ann.path("copy/entries.json"),
-        "{\"value\": 1}",
-        "{\"value\": 2}",
-    );
+    ann.replaces("copy/entries.json", "{\"value\": 1}", "{\"value\": 2}");
     admin.does(&["ns", "revoke", "/team", "editor", "ann"]);
     admin.does(&["ns", "grant", "/team", "viewer", "ann"]);
     let refused = ann.runs_in("copy", &["push", "-m", "x"]);
@@ -558,16 +594,26 @@ fn servers_that_are_away_or_speak_otherwise_are_told_from_each_other() {
         "offline",
     );
 
-    let newer = answering(r#"{"version":"99.0.0","api":99,"cluster":"x"}"#);
+    let newer = answering(
+        r#"{"version":"99.0.0","api":99,"clusterId":"x","nodeId":1,"role":"leader","commit":"x"}"#,
+    );
     let told = at(&admin, &newer, "", &["doctor"]);
-    assert_ne!(told.code, 0, "{}", told.text());
+    assert_eq!(told.code, 7, "{}{}", told.text(), told.stderr);
     let told = at(&admin, &newer, "copy", &["pull"]);
-    assert_ne!(told.code, 0, "{}", told.text());
-    assert!(!told.stderr.contains("panicked"), "{}", told.stderr);
+    assert_eq!(told.code, 7, "{}", told.stderr);
+    admin.replaces("copy/entries.json", "{\"value\": 1}", "{\"value\": 2}");
     let older = answering(r#"{"members":"of another contract"}"#);
-    let told = at(&admin, &older, "copy", &["push", "-m", "x"]);
-    assert_ne!(told.code, 0, "{}", told.text());
-    assert!(!told.stderr.contains("panicked"), "{}", told.stderr);
+    for words in [
+        &["push", "-m", "x"][..],
+        &["pull"],
+        &["clone", "/team", "other"],
+    ] {
+        let directory = if words[0] == "clone" { "" } else { "copy" };
+        let told = at(&admin, &older, directory, words);
+        assert_eq!(told.code, 7, "{words:?}: {}", told.stderr);
+        assert!(told.stderr.contains("Confman"), "{}", told.stderr);
+    }
+    assert!(!admin.path("other").exists());
     let other = answering("<html>a page</html>");
     let told = at(&admin, &other, "", &["get", "/team:limit"]);
     assert_eq!(told.code, 7, "{}", told.stderr);

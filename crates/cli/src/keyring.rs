@@ -6,15 +6,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::error::CliError;
 use crate::exit::Exit;
 
 /// How long a keyring may take, perhaps because it asks to be unlocked.
 const KEYRING_TIME_MAX: Duration = Duration::from_secs(10);
-/// Pause between two looks at whether the program has ended.
-const LOOK: Duration = Duration::from_millis(2);
 /// By what tokens are found again.
 const SERVICE: &str = "confman";
 /// Most bytes of an answer.
@@ -23,6 +22,8 @@ const ANSWER_BYTES_MAX: u64 = 8 * 1024;
 /// Keeps a token; `false` where there is no keyring that gives it back.
 pub(crate) fn keep(server: &str, token: &str) -> bool {
     let kept = match cfg!(target_os = "macos") {
+        // What `-i` reads has quotes around it.
+        true if server.contains(['"', '\\', '\n']) => None,
         true => {
             // `-i` reads commands, so that the token is in nobody's list of processes.
             let line =
@@ -93,33 +94,58 @@ fn run(program: &str, arguments: &[&str], input: Option<&str>) -> Option<String>
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    let mut stdin = child.stdin.take()?;
-    stdin.write_all(input.unwrap_or_default().as_bytes()).ok()?;
-    drop(stdin);
-    if !ends_well(&mut child) {
-        return None;
+    let said = answer(&mut child, input.unwrap_or_default(), KEYRING_TIME_MAX);
+    if said.is_none() {
+        // It may have ended meanwhile.
+        let _ = child.kill();
     }
-    let mut said = String::new();
-    let stdout = child.stdout.take()?;
-    stdout
-        .take(ANSWER_BYTES_MAX)
-        .read_to_string(&mut said)
-        .ok()?;
-    Some(said)
+    // Whoever has closed what it writes to has no more to do than to end.
+    let status = child.wait().ok()?;
+    said.filter(|_| status.success())
 }
 
-fn ends_well(child: &mut Child) -> bool {
-    let until = Instant::now() + KEYRING_TIME_MAX;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
-            Ok(None) | Err(_) => {
-                // It may have ended meanwhile.
-                let _ = child.kill();
-                let _ = child.wait();
-                return false;
-            }
-        }
+/// All that a program says until it closes its output; nothing where that takes too long.
+fn answer(child: &mut Child, input: &str, within: Duration) -> Option<String> {
+    let mut stdin = child.stdin.take()?;
+    let stdout = child.stdout.take()?;
+    let (say, said) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = stdout.take(ANSWER_BYTES_MAX).read_to_string(&mut text);
+        // Whoever waited may have given up.
+        let _ = say.send(read.ok().map(|_| text));
+    });
+    // A token fits into a pipe. A program that does not read it may answer all the same.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    said.recv_timeout(within).ok().flatten()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn said(script: &str) -> Option<String> {
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = answer(&mut child, "in\n", Duration::from_millis(500));
+        let _ = child.kill();
+        child.wait().unwrap();
+        said
+    }
+
+    #[test]
+    fn a_program_that_does_not_answer_in_time_is_as_none() {
+        assert_eq!(said("cat").as_deref(), Some("in\n"));
+        assert_eq!(said("exec sleep 60"), None);
+        assert_eq!(said("echo token; exec sleep 60"), None);
+        assert_eq!(
+            said("echo token; exec >&-; exec sleep 60").as_deref(),
+            Some("token\n")
+        );
     }
 }
