@@ -60,7 +60,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Intent<'s> {
     /// What, as in `publish`.
     pub action: &'static str,
-    /// The ref that it is mainly about: changes to one ref wait for each other.
+    /// The ref that it is mainly about: changes to one ref wait for each other. One that finds another ref
+    /// moved under it waits for the changes to that one from then on.
     pub about: RefName,
     /// Everything that was asked for; see [`Digest`].
     pub digest: [u8; 32],
@@ -125,10 +126,12 @@ impl Intent<'_> {
         if let Some(done) = self.done_before(request)? {
             return Ok(done);
         }
-        let _turn = repo
-            .lock_of(&self.about)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let turn = |name: &RefName| {
+            let lock = repo.lock_of(name).lock();
+            lock.unwrap_or_else(PoisonError::into_inner)
+        };
+        let mut contended = self.about.clone();
+        let mut turn_held = turn(&contended);
         for _ in 0..EVALUATIONS_MAX {
             let seen = self.session.look()?;
             let now_ms = repo.clock.now_ms().max(seen.view.time_ms());
@@ -158,6 +161,12 @@ impl Intent<'_> {
                     repo.published(heads);
                     return Ok((outcome, committed));
                 }
+                // The turn that was held is given back first: nobody waits for a turn while it holds one.
+                Err(TransactError::Stale { name, .. }) if name != contended => {
+                    drop(turn_held);
+                    turn_held = turn(&name);
+                    contended = name;
+                }
                 Err(TransactError::Stale { .. }) => {}
                 Err(TransactError::RequestReused(_)) => {
                     return self.done_before(request)?.ok_or(Error::RequestReused);
@@ -166,7 +175,7 @@ impl Intent<'_> {
             }
         }
         Err(Error::Contended {
-            name: self.about.to_string(),
+            name: contended.to_string(),
         })
     }
 

@@ -99,10 +99,11 @@ impl Session {
         document: NamespaceDocument,
     ) -> Result<(NamespaceInfo, Committed), Error> {
         let namespace = document.path.clone();
-        let about = names::policy(&namespace)?;
+        let policy = names::policy(&namespace)?;
         let intent = Intent {
             action: "namespace.create",
-            about: about.clone(),
+            // Every namespace that comes to be moves it.
+            about: names::namespaces()?,
             digest: Digest::new("namespace.create")
                 .with(document.to_text())
                 .finish(),
@@ -113,7 +114,7 @@ impl Session {
             let parent = namespace.parent().ok_or_else(|| exists(&namespace))?;
             // Whoever may not know of the parent is told that it is not there.
             evaluation.permit(&parent, Permission::NamespaceWrite)?;
-            if evaluation.get(&about).is_some() {
+            if evaluation.get(&policy).is_some() {
                 return Err(exists(&namespace));
             }
             evaluation.check_count(1)?;

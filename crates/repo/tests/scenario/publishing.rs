@@ -1,5 +1,5 @@
 use confman_repo::draft::ExpectedHead;
-use confman_repo::{Error, Rollback};
+use confman_repo::{Error, NamespaceDocument, Rollback};
 
 use crate::test_repo::{TestRepo, change, key, ns, rev, said};
 
@@ -224,4 +224,24 @@ fn writers_to_one_namespace_at_once_all_succeed() {
         test.show("/a", "published"),
         "k0=4 k1=4 k2=4 k3=4 k4=4 k5=4 k6=4 k7=4"
     );
+}
+
+#[test]
+fn namespaces_made_at_once_do_not_get_in_the_way_of_each_other() {
+    let test = TestRepo::with(&["/a"]);
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let admin = test.admin.clone();
+            scope.spawn(move || {
+                for round in 0..6 {
+                    let path = format!("/a/n{thread}-{round}");
+                    admin
+                        .create_namespace(NamespaceDocument::new(ns(&path)))
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let made = test.admin.namespaces(&ns("/a"), None, 1000).unwrap();
+    assert_eq!(made.namespaces.len(), 1 + 16 * 6);
 }
