@@ -96,7 +96,7 @@ impl SchemaDocument {
             return Err(problems(vec![Problem::whole(what)]));
         }
         Document::parse(text.as_bytes()).map_err(problems)?;
-        let mut json: Value = serde_json::from_str(text)
+        let json: Value = serde_json::from_str(text)
             .map_err(|error| problems(vec![Problem::whole(error.to_string())]))?;
         if !json.is_object() {
             let what = "a schema document is an object";
@@ -110,6 +110,22 @@ impl SchemaDocument {
         if !wrong.is_empty() {
             return Err(problems(wrong));
         }
+        Ok(Self::prepare(text, json))
+    }
+
+    /// Reads a schema again that [`Self::parse`] found sound before it was stored, without checking it
+    /// against the dialect once more.
+    ///
+    /// # Errors
+    /// It is no JSON object after all.
+    pub fn stored(text: &str) -> Result<Self, SchemaError> {
+        match serde_json::from_str(text) {
+            Ok(json @ Value::Object(_)) => Ok(Self::prepare(text, json)),
+            _ => Self::parse(text),
+        }
+    }
+
+    fn prepare(text: &str, mut json: Value) -> Self {
         // A path is absolute whatever `$id` says; the validator gets it as a URI.
         keyword::for_each_mut(&mut json, &mut |schema| {
             for name in ["$ref", "$dynamicRef"] {
@@ -120,10 +136,10 @@ impl SchemaDocument {
                 }
             }
         });
-        Ok(Self {
+        Self {
             text: Arc::from(text),
             prepared: json,
-        })
+        }
     }
 
     /// The text as it was written.

@@ -15,10 +15,12 @@ use super::document::{SchemaDocument, SchemaError, SchemaProblem, located};
 use super::keyword::{self, Applies};
 use super::rules;
 use super::{
-    DIALECT, ENUM_VALUES_MAX, EVALUATIONS_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX,
+    DIALECT, ENUM_VALUES_MAX, EVALUATIONS_MAX, EXTENSION_PREFIX, PATTERN_BYTES_MAX, PATTERNS_MAX,
     SCHEMA_DOCUMENTS_MAX, STORE, SUBSCHEMAS_MAX, uri_of,
 };
 
+/// The keywords by which a schema names itself, or its dialect.
+const NAMING: [&str; 4] = ["$schema", "$id", "$anchor", "$dynamicAnchor"];
 /// Where the dialect's own schemas are.
 const DIALECT_PREFIX: &str = "https://json-schema.org/draft/2020-12/";
 /// Most steps that bounding a schema may take.
@@ -35,6 +37,8 @@ pub(super) struct Node {
     pub document: usize,
     /// Where in it.
     pub pointer: String,
+    /// Whether it has extensions of JSON Schema.
+    pub extended: bool,
     /// Against what its references resolve.
     base: Arc<str>,
     /// Subschemas that apply to the same value: whether always, and how often.
@@ -58,7 +62,9 @@ pub(super) struct Graph {
     root: SchemaPath,
     documents: Vec<(SchemaPath, Arc<SchemaDocument>)>,
     nodes: Vec<Node>,
+    /// The subschemas by their places, of those before `placed`.
     places: HashMap<(usize, String), usize>,
+    placed: usize,
     resources: HashMap<String, usize>,
     anchors: HashMap<(String, String), usize>,
     dynamic: HashMap<String, Vec<usize>>,
@@ -96,6 +102,7 @@ impl Graph {
             documents: Vec::new(),
             nodes: Vec::new(),
             places: HashMap::new(),
+            placed: 0,
             resources: HashMap::new(),
             anchors: HashMap::new(),
             dynamic: HashMap::new(),
@@ -185,10 +192,13 @@ impl Graph {
             return None;
         }
         let index = self.nodes.len();
-        self.places.insert((document, pointer.clone()), index);
+        let extended = schema
+            .as_object()
+            .is_some_and(|object| object.keys().any(|name| name.starts_with(EXTENSION_PREFIX)));
         self.nodes.push(Node {
             document,
             pointer: pointer.clone(),
+            extended,
             base: Arc::clone(base),
             here: Vec::new(),
             dynamic: Vec::new(),
@@ -198,12 +208,15 @@ impl Graph {
         let Some(object) = schema.as_object() else {
             return Some(index);
         };
-        let base = self.names(index, object);
-        self.limits(index, object);
-        let (_, text) = self.documents.get(document)?;
-        let text = Arc::clone(text);
-        for problem in rules::problems(object, &pointer, scope) {
-            self.problem(document, text.text(), &problem.0, problem.1);
+        let base = match NAMING.iter().any(|name| object.contains_key(*name)) {
+            true => self.names(index, object),
+            false => Arc::clone(base),
+        };
+        self.limits(document, &pointer, object);
+        if extended {
+            for (at, what) in rules::problems(object, &pointer, scope) {
+                self.wrong(document, &at, what);
+            }
         }
         let again =
             object.contains_key("unevaluatedProperties") || object.contains_key("unevaluatedItems");
@@ -288,11 +301,7 @@ impl Graph {
     }
 
     /// Checks what one schema may have.
-    fn limits(&mut self, index: usize, object: &Map<String, Value>) {
-        let Some(node) = self.nodes.get(index) else {
-            return;
-        };
-        let (document, pointer) = (node.document, node.pointer.clone());
+    fn limits(&mut self, document: usize, pointer: &str, object: &Map<String, Value>) {
         if let Some(values) = object.get("enum").and_then(Value::as_array)
             && values.len() > ENUM_VALUES_MAX
         {
@@ -471,8 +480,8 @@ impl Graph {
         let node = self.nodes.get(start)?;
         let (document, base) = (node.document, Arc::clone(&node.base));
         let pointer = format!("{}{steps}", node.pointer);
-        if let Some(known) = self.places.get(&(document, pointer.clone())) {
-            return Some(*known);
+        if let Some(known) = self.place(document, &pointer) {
+            return Some(known);
         }
         let (_, found) = self.documents.get(document)?;
         let found = Arc::clone(found);
@@ -481,6 +490,17 @@ impl Graph {
             return None;
         }
         self.walk(document, pointer, schema, &base, rules::Scope::Keys)
+    }
+
+    /// The schema at a place that was walked.
+    fn place(&mut self, document: usize, pointer: &str) -> Option<usize> {
+        let new = self.nodes.get(self.placed..).unwrap_or_default();
+        for (index, node) in (self.placed..).zip(new) {
+            let place = (node.document, node.pointer.clone());
+            self.places.insert(place, index);
+        }
+        self.placed = self.nodes.len();
+        self.places.get(&(document, pointer.to_owned())).copied()
     }
 
     /// How many subschemas may look at one value, at most. Refuses a schema that refers to itself

@@ -308,7 +308,10 @@ fn applied(schema: &Checked, start: usize) -> Vec<usize> {
 fn at_key(schema: &Checked, start: usize) -> Vec<Arc<KeyRule>> {
     let mut rules = Vec::new();
     for index in applied(schema, start) {
-        let (Some(object), Some(node)) = (schema.object(index), schema.nodes.get(index)) else {
+        let Some(node) = schema.nodes.get(index).filter(|node| node.extended) else {
+            continue;
+        };
+        let Some(object) = schema.object(index) else {
             continue;
         };
         let Some((path, _)) = schema.documents.get(node.document) else {

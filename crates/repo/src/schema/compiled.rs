@@ -205,7 +205,7 @@ impl Seen<'_> {
         found: &Found,
     ) -> Result<Arc<SchemaDocument>, Error> {
         let text = self.schema_text(path, found)?;
-        let document = SchemaDocument::parse(&text)
+        let document = SchemaDocument::stored(&text)
             .map_err(|error| Error::bug(format!("commit {} of `{path}`: {error}", found.id)))?;
         Ok(Arc::new(document))
     }
