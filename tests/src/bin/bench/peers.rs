@@ -30,7 +30,9 @@ pub struct Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // A master that is killed outright leaves its workers behind.
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.child.wait();
     }
 }
@@ -132,6 +134,7 @@ pub fn nginx(directory: &Path, body: &[u8]) -> Result<Option<Peer>, Failure> {
         .arg("-p")
         .arg(directory)
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
     let peer = Peer { child, address };
