@@ -288,6 +288,7 @@ fn client(urls: &str, token: &str) -> Client {
         timeout: Duration::from_secs(30),
         retries: 3,
         user_agent: "test".to_owned(),
+        client_id: None,
     };
     Client::new(urls, Some(token), options).unwrap()
 }

@@ -3,6 +3,7 @@
 //! ```toml
 //! servers = ["https://a:7420", "https://b:7420"]
 //! token_file = "/etc/confman/token"
+//! client_id = "host-17"                      # which of the readers this is, for gradual publishes
 //! listen = "127.0.0.1:7430"                  # or "unix:/run/confman/agent.sock"
 //! state = "/var/lib/confman-agent"
 //!
@@ -49,6 +50,8 @@ pub struct Config {
     pub servers: Vec<String>,
     /// The file with the token; it is read again when the token is no longer taken.
     pub token_file: Option<PathBuf>,
+    /// Which of the readers it is, where something is published gradually.
+    pub client_id: Option<String>,
     /// Where to answer.
     #[serde(default, deserialize_with = "optional_text")]
     pub listen: Option<Listen>,

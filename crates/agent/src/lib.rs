@@ -42,6 +42,8 @@ pub struct AgentOptions {
     pub servers: Vec<String>,
     /// Who to be there.
     pub credentials: Credentials,
+    /// Which of the readers to be, where something is published gradually.
+    pub client_id: Option<String>,
     /// Where to answer.
     pub listen: Listen,
     /// The directory in which documents are kept.
@@ -95,8 +97,8 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), AgentError> {
     config::check_namespaces(&options.namespaces, &options.listen)?;
-    let servers =
-        Servers::new(&options.servers, options.credentials).map_err(AgentError::Servers)?;
+    let servers = Servers::known_as(&options.servers, options.credentials, options.client_id)
+        .map_err(AgentError::Servers)?;
     let followed: Vec<Arc<Followed>> = options
         .namespaces
         .into_iter()

@@ -26,6 +26,8 @@ pub const HEADER_INDEX: &str = "confman-index";
 pub const HEADER_MIN_INDEX: &str = "confman-min-index";
 /// The commit that an answer was read from.
 pub const HEADER_COMMIT: &str = "confman-commit";
+/// Who reads, for what is published gradually: an id that the client chooses and keeps.
+pub const HEADER_CLIENT: &str = "confman-client";
 /// An answer leaves out what the caller may not see.
 pub const HEADER_FILTERED: &str = "confman-filtered";
 /// Names a write, so that asking again gives the same answer. 1 to 128 printable ASCII characters.

@@ -10,7 +10,8 @@ pub const HEADER_NAMESPACE: &str = "confman-namespace";
 /// Asks for an evaluation. What the protocol may add later is let pass.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct EvaluationRequest {
-    /// Who asks, and in which circumstances. Values do not depend on it, but for its `namespace`.
+    /// Who asks, and in which circumstances. Values do not depend on it, but for its
+    /// `namespace`, and its `targetingKey` where a namespace is published gradually.
     #[serde(default)]
     pub context: serde_json::Map<String, serde_json::Value>,
 }

@@ -24,7 +24,8 @@ pub struct PublishRequest {
     pub namespace: String,
     /// Keys that it changes there, the first ones.
     pub keys: Vec<String>,
-    /// `pending_review`, `approved`, `rejected`, `scheduled`, `suspended`, `published` or `withdrawn`.
+    /// `pending_review`, `approved`, `rejected`, `scheduled`, `rolling_out`, `suspended`, `published` or
+    /// `withdrawn`.
     pub state: String,
     /// Why it is rejected, suspended or withdrawn.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -62,6 +63,12 @@ pub struct PublishRequest {
     /// Who scheduled it; it happens with the rights of that principal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scheduled_by: Option<String>,
+    /// The steps in which readers get it; absent: all at once.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub stages: Vec<Stage>,
+    /// That a part of the readers has it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rollout: Option<Rollout>,
     /// That it went past review, freeze and guards.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub emergency: Option<Emergency>,
@@ -74,6 +81,36 @@ pub struct PublishRequest {
     /// What is allowed but worth knowing, where this was published just now.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+}
+
+/// A step of a gradual publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stage {
+    /// Percent of the readers that get it, from 1 to 100, more than in the stage before.
+    pub percent: u8,
+    /// How long, as in `10m` or `1h 30m`. Absent in the last stage: until somebody promotes it.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none", default)]
+    pub lasts: Option<String>,
+}
+
+/// That a part of the readers has what a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// The stage that it is in, from 0.
+    pub stage: usize,
+    /// How large the part is, in percent.
+    pub percent: u8,
+    /// Since when it is in this stage, RFC 3339.
+    pub since: String,
+    /// When the next begins, or all readers get it, RFC 3339; absent: when somebody promotes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_at: Option<String>,
+    /// Who began it; it goes on with the rights of that principal.
+    pub begun_by: String,
+    /// RFC 3339.
+    pub begun_at: String,
 }
 
 /// A namespace of a request.
@@ -235,6 +272,9 @@ pub struct RequestCreate {
     pub description: String,
     /// One draft of each namespace.
     pub targets: Vec<TargetWrite>,
+    /// The steps in which readers get it; all at once where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub stages: Vec<Stage>,
 }
 
 /// A draft to be published.
@@ -267,6 +307,9 @@ pub struct RequestEdit {
     /// Other keys to publish, by namespace of the request.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub targets: Vec<KeysWrite>,
+    /// Other steps in which readers get it; unchanged where absent, none where empty.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stages: Option<Vec<Stage>>,
     /// The proposal that the caller has seen; 409 if it is another one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expected_head: Option<String>,
@@ -332,6 +375,23 @@ pub struct ScheduleWrite {
     /// The proposal that the caller has seen; 409 if it is another one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expected_head: Option<String>,
+}
+
+/// Publishes to all readers what a part of them has. `POST /requests/{n}/promote`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PromoteWrite {
+    /// The proposal that the caller has seen; 409 if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expected_head: Option<String>,
+}
+
+/// Takes back from a part of the readers what it has. `POST /requests/{n}/abort`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AbortWrite {
+    /// Why.
+    pub reason: String,
 }
 
 /// Takes a request back. `POST /requests/{n}/withdraw`.

@@ -45,6 +45,7 @@ const AFTER_HELP: &str = "\
 Environment:
   CONFMAN_SERVER, CONFMAN_PROFILE        like --server and --profile, which win
   CONFMAN_TOKEN, CONFMAN_TOKEN_FILE      the token; never given as an argument, where others could see it
+  CONFMAN_CLIENT_ID                      which reader this is, for what is published gradually
   CONFMAN_PAGER, PAGER                   for log, diff and history on a terminal; `cat` for none
   NO_COLOR                               no colour
 

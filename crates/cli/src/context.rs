@@ -86,6 +86,13 @@ impl Context {
     }
 }
 
+/// Which of the readers we are, where something is published gradually.
+pub(crate) fn client_id() -> Option<String> {
+    std::env::var("CONFMAN_CLIENT_ID")
+        .ok()
+        .filter(|id| !id.is_empty())
+}
+
 impl Connection {
     /// Prepares to talk to a server.
     pub(crate) fn new(server: &str, token: Option<&str>) -> Result<Self, CliError> {
@@ -93,6 +100,7 @@ impl Connection {
             timeout: REQUEST_TIMEOUT,
             retries: REQUEST_RETRIES,
             user_agent: concat!("confman/", env!("CARGO_PKG_VERSION")).to_owned(),
+            client_id: client_id(),
         };
         let client = Client::new(server, token, options)?;
         Ok(Self {

@@ -14,7 +14,7 @@ use confman_model::format::FormatError;
 use confman_model::{Key, Namespace, Value};
 use etcetera::BaseStrategy as _;
 
-use crate::context::Context;
+use crate::context::{Context, client_id};
 use crate::error::{CliError, chain};
 use crate::exit::Exit;
 use crate::settings::{Settings, TokenPlace};
@@ -70,7 +70,7 @@ impl ReadArgs {
         let settings = cx.settings()?;
         let mut urls = vec![settings.server()?.to_owned()];
         urls.extend(self.also.iter().cloned());
-        let servers = Servers::new(&urls, credentials(&settings)?)?;
+        let servers = Servers::known_as(&urls, credentials(&settings)?, client_id())?;
         let mirror = self
             .directory()
             .map(|directory| Mirror::in_directory(&directory, &urls, namespace));

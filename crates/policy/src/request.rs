@@ -11,6 +11,7 @@ mod approval;
 mod auto_approve;
 mod guard;
 mod refusal;
+mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,6 +26,10 @@ pub use approval::{Discount, TargetStatus, status};
 pub use auto_approve::{RuleProblem, check_rules};
 pub use guard::{Exceeded, Measure};
 pub use refusal::{Blocker, Refusal};
+pub use rollout::{
+    CLIENT_BYTES_MAX, PERCENT_MAX, STAGE_MS_MAX, STAGE_MS_MIN, STAGES_MAX, Stage, StageProblem,
+    check_stages, is_served,
+};
 
 /// Where a request is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +42,9 @@ pub enum State {
     Rejected,
     /// Publishes itself at its time.
     Scheduled,
-    /// Was due and could not be published.
+    /// Is published to a part of its readers.
+    RollingOut,
+    /// Was due and could not be published, or was taken back from those that it was published to.
     Suspended,
     /// Done.
     Published,
@@ -47,11 +54,12 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PendingReview,
         Self::Approved,
         Self::Rejected,
         Self::Scheduled,
+        Self::RollingOut,
         Self::Suspended,
         Self::Published,
         Self::Withdrawn,
@@ -65,6 +73,7 @@ impl State {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::Scheduled => "scheduled",
+            Self::RollingOut => "rolling_out",
             Self::Suspended => "suspended",
             Self::Published => "published",
             Self::Withdrawn => "withdrawn",
@@ -87,7 +96,7 @@ impl fmt::Display for State {
 /// A text that names no state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{}` is no state; there are pending_review, approved, rejected, scheduled, suspended, published and withdrawn",
+    "`{}` is no state; there are pending_review, approved, rejected, scheduled, rolling_out, suspended, published and withdrawn",
     .0.escape_debug()
 )]
 pub struct StateError(pub String);
@@ -134,6 +143,19 @@ pub struct Schedule {
     pub proposal: String,
 }
 
+/// That a request is published to a part of its readers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    /// Who began it; it goes on with the rights that this principal has then.
+    pub by: String,
+    /// The proposal, as it was when it began.
+    pub proposal: String,
+    /// The stage that it is in, from 0.
+    pub stage: usize,
+    /// Since when it is in it, in milliseconds since 1970.
+    pub since_ms: i64,
+}
+
 /// What the record of a request says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -147,6 +169,10 @@ pub struct Request {
     pub reviews: Vec<Review>,
     /// Where it is scheduled.
     pub schedule: Option<Schedule>,
+    /// The steps in which its readers get it; all at once where there are none.
+    pub stages: Vec<Stage>,
+    /// Where it is published to a part of them.
+    pub rollout: Option<Rollout>,
     /// Who published it as an emergency that nobody has acknowledged yet.
     pub emergency_by: Option<String>,
 }
@@ -186,6 +212,18 @@ pub enum Command {
     },
     /// Publish what is due.
     Due,
+    /// Give what is published to a part of its readers to more of them: to all after the last stage.
+    Advance,
+    /// Publish to all what is published to a part.
+    Promote {
+        /// The proposal that was shown, where it is stated.
+        seen: Option<String>,
+    },
+    /// Take it back from the part that it is published to.
+    Abort {
+        /// Why.
+        reason: String,
+    },
     /// Note that what was due could not be published.
     Suspend,
     /// Take the request back.
@@ -206,6 +244,9 @@ impl Command {
             Self::Schedule { .. } => "schedule",
             Self::Unschedule => "unschedule",
             Self::Publish { .. } | Self::Due => "publish",
+            Self::Advance => "advance",
+            Self::Promote { .. } => "promote",
+            Self::Abort { .. } => "abort",
             Self::Suspend => "suspend",
             Self::Withdraw => "withdraw",
             Self::Acknowledge => "acknowledge",
@@ -289,6 +330,8 @@ pub fn submit(facts: &Facts) -> Result<State, Refusal> {
         edited_by: BTreeSet::new(),
         reviews: Vec::new(),
         schedule: None,
+        stages: Vec::new(),
+        rollout: None,
         emergency_by: None,
     };
     Ok(current_state(&request, facts))
@@ -333,7 +376,14 @@ pub fn decide(request: &Request, command: &Command, facts: &Facts) -> Result<Dec
             command: command.name(),
         }),
     };
-    use State::{Approved, PendingReview, Published, Rejected, Scheduled, Suspended, Withdrawn};
+    use State::{
+        Approved, PendingReview, Published, Rejected, RollingOut, Scheduled, Suspended, Withdrawn,
+    };
+    // What is published in stages goes to a part of its readers first.
+    let first = match request.stages.is_empty() {
+        true => Published,
+        false => RollingOut,
+    };
     match command {
         Command::Comment => next(state),
         Command::Edit => {
@@ -389,7 +439,9 @@ pub fn decide(request: &Request, command: &Command, facts: &Facts) -> Result<Dec
         Command::Publish { seen, emergency } => {
             everywhere(facts, Permission::ConfigPublish)?;
             match emergency {
-                Some(_) => allowed_in(&[PendingReview, Approved, Scheduled, Suspended])?,
+                Some(_) => {
+                    allowed_in(&[PendingReview, Approved, Scheduled, RollingOut, Suspended])?;
+                }
                 None => allowed_in(&[PendingReview, Approved, Scheduled])?,
             }
             let proposal = there(facts)?;
@@ -401,7 +453,7 @@ pub fn decide(request: &Request, command: &Command, facts: &Facts) -> Result<Dec
                 None => passes(request, facts, facts.now_ms)?,
             };
             Ok(Decision {
-                state: Published,
+                state: emergency.as_ref().map_or(first, |_| Published),
                 auto_approved,
             })
         }
@@ -418,12 +470,50 @@ pub fn decide(request: &Request, command: &Command, facts: &Facts) -> Result<Dec
                 }
             }
             Ok(Decision {
+                state: first,
+                auto_approved: passes(request, facts, facts.now_ms)?,
+            })
+        }
+        Command::Advance => {
+            allowed_in(&[RollingOut])?;
+            everywhere(facts, Permission::ConfigPublish)?;
+            let rollout = rolling_out(request, facts)?;
+            if request
+                .next_stage_ms(rollout)
+                .is_none_or(|ms| ms > facts.now_ms)
+            {
+                return Err(Refusal::NotDue);
+            }
+            match rollout.stage + 1 < request.stages.len() {
+                true => next(RollingOut),
+                false => Ok(Decision {
+                    state: Published,
+                    auto_approved: passes(request, facts, facts.now_ms)?,
+                }),
+            }
+        }
+        Command::Promote { seen } => {
+            everywhere(facts, Permission::ConfigPublish)?;
+            allowed_in(&[RollingOut])?;
+            rolling_out(request, facts)?;
+            if let Some(seen) = seen {
+                shown(there(facts)?, seen)?;
+            }
+            Ok(Decision {
                 state: Published,
                 auto_approved: passes(request, facts, facts.now_ms)?,
             })
         }
+        Command::Abort { reason } => {
+            if request.submitted_by != facts.actor {
+                everywhere(facts, Permission::ConfigPublish)?;
+            }
+            allowed_in(&[RollingOut])?;
+            stated(reason, "taking it back")?;
+            next(Suspended)
+        }
         Command::Suspend => {
-            allowed_in(&[Scheduled])?;
+            allowed_in(&[Scheduled, RollingOut])?;
             next(Suspended)
         }
         Command::Withdraw => {
@@ -450,6 +540,25 @@ pub fn decide(request: &Request, command: &Command, facts: &Facts) -> Result<Dec
     }
 }
 
+impl Request {
+    /// When what is published to a part of its readers goes to more of them, in milliseconds since 1970;
+    /// `None` where it waits for somebody to promote it.
+    #[must_use]
+    pub fn next_stage_ms(&self, rollout: &Rollout) -> Option<i64> {
+        let stage = self.stages.get(rollout.stage)?;
+        Some(rollout.since_ms.saturating_add(stage.for_ms?))
+    }
+}
+
+/// The rollout of a request whose proposal is still the one that was begun with.
+fn rolling_out<'r>(request: &'r Request, facts: &Facts) -> Result<&'r Rollout, Refusal> {
+    let proposal = there(facts)?;
+    match &request.rollout {
+        Some(rollout) if rollout.proposal == proposal => Ok(rollout),
+        _ => Err(Refusal::MovedInRollout),
+    }
+}
+
 /// Whether somebody may publish without a request what changes this target so, and by which rule where
 /// one took the place of approvals. The permission itself is the caller's to check.
 ///
@@ -469,6 +578,8 @@ pub fn publish_directly(
         edited_by: BTreeSet::new(),
         reviews: Vec::new(),
         schedule: None,
+        stages: Vec::new(),
+        rollout: None,
         emergency_by: None,
     };
     let mut status = status(&nothing_asked, facts);

@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use confman_layout::{read_details, read_value};
 use confman_model::resolver;
@@ -20,6 +20,7 @@ use crate::chain::ChainLink;
 use crate::effective::{OwnLeaf, basis_id};
 use crate::error::Error;
 use crate::names;
+use crate::rollout::Rollout;
 use crate::schema::Schemas;
 use crate::seen::Seen;
 use crate::session::Session;
@@ -42,6 +43,10 @@ pub struct CompiledDocument {
     pub entries: Vec<CompiledEntry>,
     /// Keys of it that a schema calls deprecated, each with what the schema says to use instead.
     pub deprecated: BTreeMap<Key, Option<String>>,
+    /// What parts of the readers get instead, by namespaces that it is made of.
+    rollouts: Vec<Rollout>,
+    /// The documents of those parts that were asked for, each by the rollouts that it has.
+    variants: Mutex<BTreeMap<Vec<Namespace>, Arc<CompiledDocument>>>,
     rests_on: Box<[(RefName, Option<Target>)]>,
     /// Number of the newest operation for which it was seen to hold.
     held_at: AtomicU64,
@@ -105,6 +110,25 @@ impl CompiledDocument {
         self.links.get(entry.link as usize)
     }
 
+    /// Those of its rollouts that serve a client.
+    fn rollouts_of(&self, client: &str) -> Vec<&Rollout> {
+        let rollouts = self.rollouts.iter();
+        rollouts.filter(|rollout| rollout.serves(client)).collect()
+    }
+
+    /// The document that a client gets, if it is compiled.
+    pub(crate) fn variant(self: &Arc<Self>, client: Option<&str>) -> Option<Arc<Self>> {
+        let Some(client) = client.filter(|_| !self.rollouts.is_empty()) else {
+            return Some(Arc::clone(self));
+        };
+        let served = self.rollouts_of(client);
+        if served.is_empty() {
+            return Some(Arc::clone(self));
+        }
+        let variants = self.variants.lock().unwrap_or_else(PoisonError::into_inner);
+        variants.get(&key_of(&served)).cloned()
+    }
+
     /// The published commit of the namespace itself.
     #[must_use]
     pub fn commit(&self) -> Option<ObjectId> {
@@ -154,6 +178,14 @@ impl Drop for CompiledDocument {
     fn drop(&mut self) {
         self.account.fetch_sub(self.bytes(), Ordering::Relaxed);
     }
+}
+
+/// By what a variant is known.
+fn key_of(served: &[&Rollout]) -> Vec<Namespace> {
+    served
+        .iter()
+        .map(|rollout| rollout.namespace.clone())
+        .collect()
 }
 
 /// Whether refs are in a view as they were. Looked up once for each view; views only go forward.
@@ -221,14 +253,45 @@ impl Seen<'_> {
     ) -> Result<CompiledDocument, Error> {
         let chain = self.links(namespace, None)?;
         let mut links = Vec::with_capacity(chain.len());
+        let mut rollouts = Vec::new();
         for link in &chain {
             links.push(self.published_link(link.namespace.clone())?);
+            rollouts.extend(self.rollout(&link.namespace)?);
         }
         let mut document = self.compiled(namespace, links, account)?;
         document.deprecated = self.deprecated(&chain, &document.entries)?;
+        document.rollouts = rollouts;
         document.held_at = AtomicU64::new(self.view.sequence());
         document.rests_on = self.into_reads().into_iter().collect();
         Ok(document)
+    }
+
+    /// Compiles what a client gets of a document that is published gradually, and keeps it with that.
+    pub(crate) fn compile_variant(
+        self,
+        document: &CompiledDocument,
+        client: &str,
+    ) -> Result<Arc<CompiledDocument>, Error> {
+        let served = document.rollouts_of(client);
+        let mut links = document.links.clone();
+        for link in &mut links {
+            let rollout = served.iter().find(|it| it.namespace == link.namespace);
+            if let Some(rollout) = rollout {
+                link.commit = Some(rollout.commit);
+                link.tree = self.tree_of(Some(&rollout.commit))?;
+            }
+        }
+        let chain = self.links(&document.namespace, None)?;
+        let account = Arc::clone(&document.account);
+        let mut variant = self.compiled(&document.namespace, links, account)?;
+        variant.deprecated = self.deprecated(&chain, &variant.entries)?;
+        let variant = Arc::new(variant);
+        let mut variants = document
+            .variants
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let kept = variants.entry(key_of(&served)).or_insert(variant);
+        Ok(Arc::clone(kept))
     }
 
     /// Keys that a schema of the chain calls deprecated. A schema that cannot be used says nothing here:
@@ -305,6 +368,8 @@ impl Seen<'_> {
             links,
             entries,
             deprecated: BTreeMap::new(),
+            rollouts: Vec::new(),
+            variants: Mutex::default(),
             rests_on: Box::default(),
             held_at: AtomicU64::new(0),
             attachment: OnceLock::new(),

@@ -301,6 +301,9 @@ impl Evaluation<'_> {
         }
         let mut doomed = vec![namespace.clone()];
         doomed.extend(below);
+        for namespace in &doomed {
+            self.check_settled(namespace)?;
+        }
         let refs = doomed
             .iter()
             .map(|namespace| self.refs_of(namespace).len() + 1)

@@ -300,6 +300,18 @@ pub enum Error {
         /// The ref.
         name: String,
     },
+    /// The namespace is published gradually, and nothing else may be published meanwhile.
+    #[error(
+        "publish request #{request} is published to {percent} % of the readers of `{namespace}`; promote or abort it first"
+    )]
+    RollingOut {
+        /// Which.
+        namespace: Namespace,
+        /// The request.
+        request: u64,
+        /// How large the part is that has it.
+        percent: u8,
+    },
     /// An object that must be there is missing or damaged.
     #[error("{kind} {id} of this store cannot be read")]
     Corrupt {

@@ -432,13 +432,17 @@ impl Evaluation<'_> {
         Ok(edited.root)
     }
 
-    /// Moves a published head along a new commit, with the rows that this makes.
+    /// Moves a published head along a new commit, with the rows that this makes. A gradual publish of the
+    /// namespace must have been ended in this evaluation.
     pub fn publish(
         &mut self,
         namespace: &Namespace,
         head: Option<&Place>,
         commit: &Found,
     ) -> Result<(), Error> {
+        if !self.edits.contains_key(&names::rollout(namespace)?) {
+            self.check_settled(namespace)?;
+        }
         let line = self.line(namespace)?;
         let mut rows = LineRows::after(line.name.clone(), head);
         let changes = crate::line::changes_of(&self.with_new(), &commit.commit)?;

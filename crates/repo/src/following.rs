@@ -35,7 +35,7 @@ const MOVES_AT_ONCE: usize = 256;
 pub struct Following {
     repo: Arc<Repo>,
     namespace: Namespace,
-    /// The published and policy refs of the namespace and of all above it.
+    /// The published, policy and rollout refs of the namespace and of all above it.
     refs: BTreeMap<RefName, Option<Target>>,
     links: Option<Vec<CompiledLink>>,
     sequence: u64,
@@ -55,7 +55,8 @@ pub struct Moved {
     pub basis: Option<ObjectId>,
     /// The published commit of the namespace itself after it.
     pub commit: Option<ObjectId>,
-    /// The keys whose effective values may have changed; `None` where any may have.
+    /// The keys whose effective values may have changed; `None` where any may have, as where a gradual
+    /// publish goes on and the basis stays.
     pub keys: Option<Vec<Key>>,
 }
 
@@ -109,7 +110,11 @@ impl Following {
     fn of(repo: &Arc<Repo>, namespace: &Namespace, view: &View) -> Result<Self, Error> {
         let mut refs = BTreeMap::new();
         for link in namespace.ancestors() {
-            for name in [names::published(&link)?, names::policy(&link)?] {
+            for name in [
+                names::published(&link)?,
+                names::policy(&link)?,
+                names::rollout(&link)?,
+            ] {
                 let target = view.get(name.as_str());
                 refs.insert(name, target);
             }
@@ -164,11 +169,13 @@ impl Following {
     ) -> Result<Option<Moved>, Error> {
         self.sequence = operation.sequence;
         self.index = operation.index;
-        let mut touched = false;
+        let (mut touched, mut divided) = (false, false);
         for edit in &operation.edits {
             if let Some(target) = self.refs.get_mut(&edit.name) {
                 *target = edit.new;
                 touched = true;
+                // Who gets what is another question now, which each reader has to ask.
+                divided |= names::rollout_of(edit.name.as_str()).is_some();
             }
         }
         if !touched {
@@ -178,11 +185,11 @@ impl Following {
         let links = self.chain()?;
         let old = std::mem::replace(&mut self.links, links);
         let basis = self.basis();
-        if before == basis {
+        if before == basis && !divided {
             return Ok(None);
         }
         let keys = match (&old, &self.links) {
-            (Some(old), Some(new)) => self.keys(old, new, differences)?,
+            (Some(old), Some(new)) if !divided => self.keys(old, new, differences)?,
             _ => None,
         };
         let own = self.links.as_ref().and_then(|links| links.first());

@@ -47,6 +47,7 @@ pub mod repo;
 pub mod request;
 mod review;
 pub mod revision;
+mod rollout;
 pub mod rotation;
 mod row;
 pub mod schema;
@@ -97,6 +98,7 @@ pub use push::{ImportMark, ImportState, PushEdit, PushRequest, PushTarget, Pushe
 pub use reading::{DOCUMENTS_BYTES_MAX_DEFAULT, DocumentsStatus, Reader};
 pub use repo::{Repo, RepoOptions};
 pub use revision::ResolvedRevision;
+pub use rollout::Rollout;
 pub use rotation::{Rotation, Rotations};
 pub use schema::{
     PutSchema, SchemaCheck, SchemaHistory, SchemaInfo, SchemaSummary, SchemaVersion, SchemaWritten,

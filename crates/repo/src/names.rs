@@ -9,6 +9,7 @@ use crate::error::Error;
 
 const PUBLISHED: &str = "@published";
 const POLICY: &str = "@policy";
+const ROLLOUT: &str = "@rollout";
 const IMPORT: &str = "@import";
 const DELETED: &str = "@deleted/";
 const NAMESPACE_COUNTER: &str = "counter/namespace";
@@ -69,6 +70,20 @@ pub fn drafts(namespace: &Namespace) -> String {
 /// As [`published`].
 pub fn rotation(namespace: &Namespace) -> Result<RefName, Error> {
     name(&format!("{namespace}@rotation"))
+}
+
+/// What a part of the readers of a namespace gets, while that is not all of them: a record.
+///
+/// # Errors
+/// As [`published`].
+pub fn rollout(namespace: &Namespace) -> Result<RefName, Error> {
+    name(&format!("{namespace}{ROLLOUT}"))
+}
+
+/// The namespace whose gradual publish this ref is.
+#[must_use]
+pub fn rollout_of(name: &str) -> Option<Namespace> {
+    name.strip_suffix(ROLLOUT)?.parse().ok()
 }
 
 /// A tag: a commit.

@@ -590,28 +590,39 @@ impl Evaluation<'_> {
         validated: &Validated,
         request: Option<u64>,
     ) -> Result<ObjectId, Error> {
+        let commit = self.commit_merged(namespace, &proposal, merged, validated, request)?;
+        let place = merged.published.as_ref().map(|(_, place)| place);
+        self.publish(namespace, place, &commit)?;
         let Proposal {
-            draft,
-            head,
-            tree,
-            keys: _,
-            message,
+            draft, head, tree, ..
         } = proposal;
+        self.keep_rest(namespace, draft, &head, &tree, &commit, &merged.split)?;
+        Ok(commit.id)
+    }
+
+    /// Stages the commit of what was merged.
+    pub(crate) fn commit_merged(
+        &mut self,
+        namespace: &Namespace,
+        proposal: &Proposal<'_>,
+        merged: &Merged,
+        validated: &Validated,
+        request: Option<u64>,
+    ) -> Result<Found, Error> {
+        let head = &proposal.head;
         let published = merged.published.as_ref();
+        let message = proposal.message.clone();
         let mut commit = self.new_commit(namespace.to_string(), merged.new_tree, message)?;
         follow(&mut commit, published.map(|(head, _)| head));
         commit.change_id = head.commit.change_id;
         commit.request = request;
-        if tree == head.commit.tree {
+        if proposal.tree == head.commit.tree {
             commit.author = head.commit.author.clone();
             commit.author_time = head.commit.author_time;
             commit.origin = Some(head.id);
         }
         self.validated_by(namespace, &mut commit, validated)?;
-        let commit = self.put_commit(commit)?;
-        self.publish(namespace, published.map(|(_, place)| place), &commit)?;
-        self.keep_rest(namespace, draft, &head, &tree, &commit, &merged.split)?;
-        Ok(commit.id)
+        self.put_commit(commit)
     }
 
     /// Removes a draft of which everything is published, else puts the rest of it on top of the new head.

@@ -321,6 +321,7 @@ impl Evaluation<'_> {
         };
         let published = edit.target == PushTarget::Published;
         if published {
+            self.check_settled(&edit.namespace)?;
             self.pass_directly(&DirectChange {
                 namespace: &edit.namespace,
                 way: Direct::Publish,

@@ -227,8 +227,14 @@ impl Reader {
     /// The document, if it is compiled and holds in this reader's view. Does not block.
     #[must_use]
     pub fn document(&self) -> Option<Arc<CompiledDocument>> {
+        self.document_for(None)
+    }
+
+    /// As [`Reader::document`]: what a client gets, where it is published gradually.
+    #[must_use]
+    pub fn document_for(&self, client: Option<&str>) -> Option<Arc<CompiledDocument>> {
         let slot = &self.decided.slot;
-        let document = slot.holding(&self.view)?;
+        let document = slot.holding(&self.view)?.variant(client)?;
         self.repo.reading.hits.fetch_add(1, Ordering::Relaxed);
         Some(document)
     }
@@ -302,6 +308,24 @@ impl Session {
             reading.make_room();
         }
         Ok((reader, document))
+    }
+
+    /// As [`Session::document`]: what a client gets, where it is published gradually.
+    ///
+    /// # Errors
+    /// As [`Session::effective`].
+    pub fn document_for(
+        &self,
+        namespace: &Namespace,
+        client: Option<&str>,
+    ) -> Result<(Reader, Arc<CompiledDocument>), Error> {
+        let (reader, document) = self.document(namespace)?;
+        if let Some(variant) = document.variant(client) {
+            return Ok((reader, variant));
+        }
+        let seen = self.look_at(Arc::clone(&reader.view));
+        let variant = seen.compile_variant(&document, client.unwrap_or_default())?;
+        Ok((reader, variant))
     }
 
     /// Decides whether the actor may read what is published here.

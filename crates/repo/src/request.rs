@@ -13,6 +13,7 @@ mod facts;
 mod list;
 mod publish;
 mod record;
+mod rollout;
 mod schedule;
 mod show;
 mod touching;
@@ -21,7 +22,7 @@ use std::collections::BTreeSet;
 
 use confman_model::{DiffKind, DraftName, Key, Namespace};
 use confman_object_store::ObjectId;
-use confman_policy::request::{State, TargetStatus, Verdict};
+use confman_policy::request::{Stage, State, TargetStatus, Verdict};
 
 use crate::draft::ExpectedHead;
 use crate::entry::{Stamp, TreeEntry};
@@ -52,6 +53,8 @@ pub struct NewRequest {
     pub description: String,
     /// The drafts to publish, one a namespace.
     pub targets: Vec<NewTarget>,
+    /// The steps in which readers get it; all at once where there are none.
+    pub stages: Vec<Stage>,
 }
 
 /// What to ask for in one namespace.
@@ -76,6 +79,8 @@ pub struct EditRequest {
     pub description: Option<String>,
     /// The keys that are picked in these namespaces; `None` inside: all.
     pub keys: Vec<(Namespace, Option<BTreeSet<Key>>)>,
+    /// The steps in which readers get it.
+    pub stages: Option<Vec<Stage>>,
     /// The proposal that the caller has seen.
     pub seen: Option<ObjectId>,
 }
@@ -114,6 +119,10 @@ pub struct RequestInfo {
     pub comments: Vec<RequestComment>,
     /// When it publishes itself.
     pub schedule: Option<RequestSchedule>,
+    /// The steps in which readers get it.
+    pub stages: Vec<Stage>,
+    /// That a part of them has it.
+    pub rollout: Option<RequestRollout>,
     /// That it went past the rules.
     pub emergency: Option<RequestEmergency>,
     /// That it was published.
@@ -205,6 +214,21 @@ pub struct RequestSchedule {
     pub at_ms: i64,
     /// The proposal that is published then.
     pub proposal: ObjectId,
+}
+
+/// That a part of the readers has what a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRollout {
+    /// When and by whom it was begun.
+    pub begun: Stamp,
+    /// The stage that it is in, from 0.
+    pub stage: usize,
+    /// How large the part is.
+    pub percent: u8,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// When more get it, in milliseconds since 1970; `None`: when somebody promotes it.
+    pub next_ms: Option<i64>,
 }
 
 /// That a request went past the rules.

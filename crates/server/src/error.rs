@@ -100,6 +100,8 @@ codes! {
     InUse = "in-use", CONFLICT, "it is still used";
     /// It would change nothing.
     Unchanged = "unchanged", CONFLICT, "there is nothing to do";
+    /// A part of the readers has something that is neither promoted nor aborted.
+    RollingOut = "rolling-out", CONFLICT, "it is published gradually";
     /// Others moved the same refs again and again.
     Contended = "contended", CONFLICT, "others change it all the time";
     /// What the caller has seen has moved (stated in the body).

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use confman_api::{HEADER_IDEMPOTENCY_KEY, HEADER_MIN_INDEX};
+use confman_api::{HEADER_CLIENT, HEADER_IDEMPOTENCY_KEY, HEADER_MIN_INDEX};
+use confman_repo::policy::request::CLIENT_BYTES_MAX;
 
 use crate::error::{ApiError, Code};
 
@@ -79,6 +80,21 @@ pub(crate) fn wait(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
         }
     }
     Ok(None)
+}
+
+/// Who reads, for what is published gradually.
+pub(crate) fn client(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(HEADER_CLIENT) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    match (1..=CLIENT_BYTES_MAX).contains(&text.len()) {
+        true => Ok(Some(text)),
+        false => Err(ApiError::header(
+            HEADER_CLIENT,
+            &format!("it is 1 to {CLIENT_BYTES_MAX} visible characters of ASCII"),
+        )),
+    }
 }
 
 /// The name that the caller gave a write.

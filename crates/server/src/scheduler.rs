@@ -61,6 +61,9 @@ async fn round(app: &App) -> Result<Duration, ApiError> {
                 DueOutcome::Published => {
                     tracing::info!(number, "published scheduled request #{number}");
                 }
+                DueOutcome::Advanced => {
+                    tracing::info!("publish request #{number} went on to more readers");
+                }
                 DueOutcome::Suspended(_) => {
                     tracing::warn!(number, "suspended scheduled request #{number}");
                 }

@@ -169,6 +169,10 @@ pub(crate) enum RequestPart {
     Publish,
     /// `schedule`
     Schedule,
+    /// `promote`
+    Promote,
+    /// `abort`
+    Abort,
     /// `withdraw`
     Withdraw,
     /// `acknowledge`
@@ -223,6 +227,8 @@ impl Resource {
                 RequestPart::Reviews => "/v1/requests/{n}/reviews",
                 RequestPart::Publish => "/v1/requests/{n}/publish",
                 RequestPart::Schedule => "/v1/requests/{n}/schedule",
+                RequestPart::Promote => "/v1/requests/{n}/promote",
+                RequestPart::Abort => "/v1/requests/{n}/abort",
                 RequestPart::Withdraw => "/v1/requests/{n}/withdraw",
                 RequestPart::Acknowledge => "/v1/requests/{n}/acknowledge",
             },
@@ -291,6 +297,8 @@ impl Resource {
                 RequestPart::Comments
                 | RequestPart::Reviews
                 | RequestPart::Publish
+                | RequestPart::Promote
+                | RequestPart::Abort
                 | RequestPart::Withdraw
                 | RequestPart::Acknowledge => POST,
             },
@@ -412,6 +420,8 @@ fn request(number: &str, part: &[&str]) -> Result<Resource, PathError> {
         ["reviews"] => RequestPart::Reviews,
         ["publish"] => RequestPart::Publish,
         ["schedule"] => RequestPart::Schedule,
+        ["promote"] => RequestPart::Promote,
+        ["abort"] => RequestPart::Abort,
         ["withdraw"] => RequestPart::Withdraw,
         ["acknowledge"] => RequestPart::Acknowledge,
         other => return Err(nothing_at(other)),

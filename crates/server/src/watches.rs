@@ -275,6 +275,8 @@ impl Topics {
                 if let Some(moved) = names::namespace_of(name) {
                     self.tell_below(&moved, operation, &mut differences, false)?;
                 }
+            } else if let Some(moved) = names::rollout_of(name) {
+                self.tell_below(&moved, operation, &mut differences, false)?;
             } else if let Some(moved) = names::policy_of(name) {
                 self.tell_below(&moved, operation, &mut differences, true)?;
             } else if names::decides_rights(name) && edit.old.is_some() {

@@ -154,6 +154,7 @@ impl Nodes {
             timeout: LIBRARY_WITHIN,
             retries: 3,
             user_agent: "faults".to_owned(),
+            client_id: None,
         };
         Library::new(&self.urls.join(","), Some(&self.token), options).unwrap()
     }

@@ -142,6 +142,7 @@ impl Args {
         Ok(AgentOptions {
             servers,
             credentials,
+            client_id: config.client_id.or_else(context::client_id),
             listen,
             state,
             namespaces,

@@ -3,8 +3,8 @@ use std::str::FromStr;
 
 use clap::Subcommand;
 use confman_api::request::{
-    CommentWrite, KeysWrite, PublishRequest, RequestCreate, RequestEdit, RequestPublish,
-    ReviewWrite, ScheduleWrite, TargetWrite, WithdrawWrite,
+    AbortWrite, CommentWrite, KeysWrite, PromoteWrite, PublishRequest, RequestCreate, RequestEdit,
+    RequestPublish, ReviewWrite, ScheduleWrite, Stage, TargetWrite, WithdrawWrite,
 };
 use confman_client::client::RequestsQuery;
 use confman_model::{DraftName, Key, Namespace};
@@ -57,6 +57,10 @@ enum RequestCommand {
     ///   confman request create /teams/payments --title "slow bank"        # your own draft
     ///   confman request create /teams/payments@draft/a /teams/refunds@draft/b --title "new bank"
     ///   confman request create --title "only the limit" --key limits/daily  # in a working copy
+    ///   confman request create /teams/payments --title "new bank" --stage 1%:10m --stage 25%:1h
+    ///
+    /// With stages, publishing gives it to a part of the readers first (those that say who they are:
+    /// CONFMAN_CLIENT_ID), then to more, and to all after the last. `promote` and `abort` end that at once.
     ///
     /// Undo: `confman request withdraw N`; the drafts stay.
     #[command(verbatim_doc_comment)]
@@ -157,6 +161,30 @@ enum RequestCommand {
     /// freezes. What does not hold then is suspended and never published.
     #[command(verbatim_doc_comment)]
     Schedule(Schedule),
+    /// Publish to all readers what a part of them has
+    ///
+    /// Examples:
+    ///   confman request promote 42
+    #[command(verbatim_doc_comment)]
+    Promote {
+        /// Its number
+        request: Number,
+        /// Refuse if the proposal is not this any more: at least 8 digits of what was shown
+        #[arg(long, value_name = "PROPOSAL")]
+        expect: Option<String>,
+    },
+    /// Take back at once what a part of the readers has; the drafts stay
+    ///
+    /// Examples:
+    ///   confman request abort 42 -m "errors in zone b"
+    #[command(verbatim_doc_comment)]
+    Abort {
+        /// Its number
+        request: Number,
+        /// Why
+        #[arg(long, short)]
+        message: String,
+    },
     /// Take it back; the drafts stay
     Withdraw {
         /// Its number
@@ -204,16 +232,43 @@ struct Create {
     /// Publish only this key; repeat for more
     #[arg(long = "key", value_name = "KEY", value_parser = name::<Key>)]
     keys: Vec<Key>,
+    /// Publish to so many percent of the readers first, for so long; repeat for more steps
+    #[arg(long = "stage", value_name = "PERCENT%[:TIME]", value_parser = stage)]
+    stages: Vec<Stage>,
+}
+
+/// Reads a step of a gradual publish for clap.
+fn stage(text: &str) -> Result<Stage, String> {
+    let wrong = || {
+        "a stage is a part of the readers and how long, as in `10%:30m`; the last may leave out how long"
+            .to_owned()
+    };
+    let (percent, lasts) = match text.split_once(':') {
+        Some((percent, lasts)) => (percent, Some(lasts)),
+        None => (text, None),
+    };
+    if lasts.is_some_and(|lasts| lasts.parse::<SignedDuration>().is_err()) {
+        return Err(wrong());
+    }
+    Ok(Stage {
+        percent: percent
+            .strip_suffix('%')
+            .unwrap_or(percent)
+            .parse()
+            .map_err(|_| wrong())?,
+        lasts: lasts.map(str::to_owned),
+    })
 }
 
 /// What `--state` takes beside the states themselves, and these.
-const STATES: [&str; 9] = [
+const STATES: [&str; 10] = [
     "open",
     "all",
     "pending_review",
     "approved",
     "rejected",
     "scheduled",
+    "rolling_out",
     "suspended",
     "published",
     "withdrawn",
@@ -283,6 +338,12 @@ struct Edit {
     /// Publish all that the draft changes
     #[arg(long, conflicts_with = "keys")]
     all_keys: bool,
+    /// Publish to so many percent of the readers first, for so long; repeat for more steps
+    #[arg(long = "stage", value_name = "PERCENT%[:TIME]", value_parser = stage)]
+    stages: Vec<Stage>,
+    /// Publish to all readers at once
+    #[arg(long, conflicts_with = "stages")]
+    all_at_once: bool,
     /// The namespace whose keys are meant, where the request has several
     #[arg(long, value_name = "NAMESPACE", value_parser = name::<Namespace>)]
     namespace: Option<Namespace>,
@@ -376,13 +437,22 @@ impl Args {
             RequestCommand::Edit(edit) => edit.run(&connection)?,
             RequestCommand::Publish(publish) => {
                 let published = publish.run(&connection)?;
-                for target in &published.targets {
-                    let namespace = &target.namespace;
-                    cx.ui.note(&format!(
-                        "undo: confman rollback {namespace} --to published~1"
-                    ));
-                }
+                note_undo(cx, &published);
                 published
+            }
+            RequestCommand::Promote { request, expect } => {
+                let expected_head = match expect {
+                    Some(expect) => Some(proposal(&connection, request, Some(&expect))?),
+                    None => None,
+                };
+                let write = PromoteWrite { expected_head };
+                let published = connection.wait(client.promote_request(request.0, &write))?;
+                note_undo(cx, &published);
+                published
+            }
+            RequestCommand::Abort { request, message } => {
+                let write = AbortWrite { reason: message };
+                connection.wait(client.abort_request(request.0, &write))?
             }
             RequestCommand::Schedule(schedule) => schedule.run(&connection)?,
             RequestCommand::Withdraw { request, message } => {
@@ -400,6 +470,19 @@ impl Args {
             cx.ui.note(&step);
         }
         Ok(Report::one(shown, render::request::whole))
+    }
+}
+
+/// Says how what was published is undone.
+fn note_undo(cx: &Context, published: &PublishRequest) {
+    if published.state != "published" {
+        return;
+    }
+    for target in &published.targets {
+        let namespace = &target.namespace;
+        cx.ui.note(&format!(
+            "undo: confman rollback {namespace} --to published~1"
+        ));
     }
 }
 
@@ -438,6 +521,7 @@ impl Create {
             title: self.title,
             description: self.description,
             targets,
+            stages: self.stages,
         };
         connection.wait(connection.client.create_request(&write))
     }
@@ -513,6 +597,11 @@ impl Edit {
             title: self.title,
             description: self.description,
             targets,
+            stages: match (self.all_at_once, self.stages.is_empty()) {
+                (true, _) => Some(Vec::new()),
+                (false, true) => None,
+                (false, false) => Some(self.stages),
+            },
             expected_head: None,
         };
         connection.wait(connection.client.edit_request(number, &write))

@@ -1,6 +1,6 @@
 //! Publish requests.
 
-use confman_api::request::{PublishRequest, RequestChange, RequestDiff, RequestTarget};
+use confman_api::request::{PublishRequest, RequestChange, RequestDiff, RequestTarget, Stage};
 use confman_model::EntryDiff;
 use serde_json::value::RawValue;
 
@@ -39,7 +39,7 @@ fn role_of(state: &str) -> Role {
     match state {
         "approved" | "published" => Role::Added,
         "rejected" | "suspended" => Role::Removed,
-        "pending_review" | "scheduled" => Role::Warning,
+        "pending_review" | "scheduled" | "rolling_out" => Role::Warning,
         _ => Role::Faint,
     }
 }
@@ -70,6 +70,27 @@ pub(crate) fn whole(request: &PublishRequest) -> Text {
         let by = request.scheduled_by.as_deref().unwrap_or_default();
         text.plain(&format!("publishes itself {} for {by}", time(at)))
             .end_line();
+    }
+    if !request.stages.is_empty() {
+        let steps: Vec<String> = request.stages.iter().map(step).collect();
+        text.plain(&format!("published gradually: {}", steps.join(", then ")))
+            .end_line();
+    }
+    if let Some(rollout) = &request.rollout {
+        text.push(
+            Role::Warning,
+            &format!("{} % of the readers have it", rollout.percent),
+        )
+        .plain(&format!(
+            ", begun by {} {}",
+            rollout.begun_by,
+            time(&rollout.begun_at)
+        ));
+        match &rollout.next_at {
+            Some(next) => text.plain(&format!("; goes on {}", time(next))),
+            None => text.plain("; waits to be promoted"),
+        };
+        text.end_line();
     }
     if let (Some(at), Some(by)) = (&request.published_at, &request.published_by) {
         text.plain(&format!("published by {by} {}", time(at)))
@@ -105,6 +126,14 @@ pub(crate) fn whole(request: &PublishRequest) -> Text {
     }
     text.append(conversation(request));
     text
+}
+
+/// A step of a gradual publish.
+fn step(stage: &Stage) -> String {
+    match &stage.lasts {
+        Some(lasts) => format!("{} % for {lasts}", stage.percent),
+        None => format!("{} % until it is promoted", stage.percent),
+    }
 }
 
 fn one_target(target: &RequestTarget) -> Text {
@@ -286,6 +315,10 @@ pub(crate) fn next_steps(request: &PublishRequest) -> Vec<String> {
             "publish exactly this: confman request publish {number}{expect}"
         )],
         "rejected" | "suspended" => vec![format!("ask again: confman request edit {number}")],
+        "rolling_out" => vec![
+            format!("give it to all readers: confman request promote {number}{expect}"),
+            format!("take it back from all: confman request abort {number} -m WHY"),
+        ],
         "scheduled" => vec![format!(
             "take it back: confman request schedule {number} --cancel"
         )],

@@ -2,8 +2,8 @@
 
 use confman_api::Page;
 use confman_api::request::{
-    CommentWrite, PublishRequest, RequestCreate, RequestDiff, RequestEdit, RequestPublish,
-    ReviewWrite, ScheduleWrite, WithdrawWrite,
+    AbortWrite, CommentWrite, PromoteWrite, PublishRequest, RequestCreate, RequestDiff,
+    RequestEdit, RequestPublish, ReviewWrite, ScheduleWrite, WithdrawWrite,
 };
 use confman_api::schema::Preview;
 use confman_model::Namespace;
@@ -181,6 +181,30 @@ impl Client {
         let path = format!("/v1/requests/{number}/schedule");
         let request = Request::write(Method::DELETE, path, None);
         self.transport.json(&request).await
+    }
+
+    /// Publishes to all readers what a part of them has.
+    ///
+    /// # Errors
+    /// As [`Client::publish_request`].
+    pub async fn promote_request(
+        &self,
+        number: u64,
+        write: &PromoteWrite,
+    ) -> Result<PublishRequest, ClientError> {
+        self.on_request(number, "promote", write).await
+    }
+
+    /// Takes back from a part of the readers what it has.
+    ///
+    /// # Errors
+    /// Its state does not allow it, or as any request.
+    pub async fn abort_request(
+        &self,
+        number: u64,
+        write: &AbortWrite,
+    ) -> Result<PublishRequest, ClientError> {
+        self.on_request(number, "abort", write).await
     }
 
     /// Takes a request back.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use confman_api::HEADER_CLIENT;
 use confman_api::problem::Problem;
 use reqwest::{Method, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -46,6 +47,9 @@ pub struct ClientOptions {
     pub retries: u32,
     /// Who we say we are.
     pub user_agent: String,
+    /// Which of the readers we are, where something is published gradually: an id that stays, as that of a
+    /// host or pod. Without one, what is published to all readers is what we get.
+    pub client_id: Option<String>,
 }
 
 /// The connection to one store.
@@ -227,12 +231,21 @@ impl Transport {
             false => options.timeout,
         };
         let token = token.map(bearer).transpose()?;
+        let mut always = header::HeaderMap::new();
+        if let Some(client_id) = &options.client_id {
+            let value = header::HeaderValue::from_str(client_id).map_err(|_| {
+                let reason = "the id of the client has characters that are not visible ASCII";
+                ClientError::Invalid(reason.to_owned())
+            })?;
+            always.insert(HEADER_CLIENT, value);
+        }
         let mut http = reqwest::Client::builder();
         if !endpoints.need_certificates() {
             // Reading those of the system takes longer than a request, and none of them would be used.
             http = http.tls_certs_only([]);
         }
         let http = http
+            .default_headers(always)
             .user_agent(options.user_agent.clone())
             .connect_timeout(connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -596,6 +609,7 @@ mod tests {
             timeout: Duration::from_secs(30),
             retries: 3,
             user_agent: "test".to_owned(),
+            client_id: None,
         };
         let of = |servers: &str| Transport::new(servers, None, options.clone()).unwrap();
         let three = of("http://a,http://b,http://c");

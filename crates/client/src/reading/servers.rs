@@ -80,6 +80,7 @@ impl Credentials {
 pub struct Servers {
     endpoints: Vec<Endpoint>,
     credentials: Credentials,
+    options: ClientOptions,
     /// The endpoint that answered last.
     preferred: AtomicUsize,
     /// The highest log index that was seen; no answer may be older.
@@ -133,6 +134,26 @@ impl Servers {
         urls: &[impl AsRef<str>],
         credentials: Credentials,
     ) -> Result<Arc<Self>, ClientError> {
+        Self::known_as(urls, credentials, None)
+    }
+
+    /// As [`Servers::new`], as one of the readers where something is published gradually: see
+    /// [`ClientOptions::client_id`].
+    ///
+    /// # Errors
+    /// As [`Servers::new`]; or the id cannot be one.
+    pub fn known_as(
+        urls: &[impl AsRef<str>],
+        credentials: Credentials,
+        client_id: Option<String>,
+    ) -> Result<Arc<Self>, ClientError> {
+        let options = ClientOptions {
+            timeout: ANSWER_TIMEOUT,
+            // The next endpoint is the better second try.
+            retries: 0,
+            user_agent: concat!("confman-reader/", env!("CARGO_PKG_VERSION")).to_owned(),
+            client_id,
+        };
         let urls: Vec<&str> = urls
             .iter()
             .flat_map(|urls| urls.as_ref().split(','))
@@ -150,7 +171,8 @@ impl Servers {
         let endpoints = urls
             .iter()
             .map(|url| {
-                let client = client(url, token.as_deref(), &index)?;
+                let client = Client::new(url, token.as_deref(), options.clone())?;
+                let client = client.sharing(Arc::clone(&index));
                 Ok(Endpoint {
                     url: client.server_url().to_owned(),
                     state: Mutex::new(EndpointState {
@@ -166,6 +188,7 @@ impl Servers {
         Ok(Arc::new(Self {
             endpoints,
             credentials,
+            options,
             preferred: AtomicUsize::new(first),
             index,
             store: Mutex::new(None),
@@ -331,9 +354,9 @@ impl Servers {
         if state.token == token {
             return false;
         }
-        match client(&endpoint.url, token.as_deref(), &self.index) {
+        match Client::new(&endpoint.url, token.as_deref(), self.options.clone()) {
             Ok(client) => {
-                state.client = client;
+                state.client = client.sharing(Arc::clone(&self.index));
                 state.token = token;
                 true
             }
@@ -407,14 +430,4 @@ fn read(
             reason,
         })
     })
-}
-
-fn client(url: &str, token: Option<&str>, index: &Arc<AtomicU64>) -> Result<Client, ClientError> {
-    let options = ClientOptions {
-        timeout: ANSWER_TIMEOUT,
-        // The next endpoint is the better second try.
-        retries: 0,
-        user_agent: concat!("confman-reader/", env!("CARGO_PKG_VERSION")).to_owned(),
-    };
-    Ok(Client::new(url, token, options)?.sharing(Arc::clone(index)))
 }

@@ -75,6 +75,15 @@ enum Step {
         says_why: bool,
     },
     Due,
+    Advance,
+    Promote {
+        who: usize,
+        looks: bool,
+    },
+    Abort {
+        who: usize,
+        says_why: bool,
+    },
     Withdraw {
         who: usize,
     },
@@ -125,7 +134,23 @@ struct Reference {
     fixed: Option<State>,
     schedule: Option<(usize, i64, Vec<Option<u32>>, u32)>,
     emergency: Option<usize>,
+    /// Whether it is published in [`STAGES`].
+    gradual: bool,
+    rollout: Option<Begun>,
 }
+
+/// A gradual publish that was begun.
+#[derive(Clone, Debug)]
+struct Begun {
+    by: usize,
+    heads: Vec<Option<u32>>,
+    edits: u32,
+    stage: usize,
+    since: i64,
+}
+
+/// Hours that the stages of a gradual publish last.
+const STAGES: [Option<i64>; 2] = [Some(1), Some(2)];
 
 const AUTHOR: usize = 0;
 
@@ -141,7 +166,18 @@ impl Reference {
             fixed: None,
             schedule: None,
             emergency: None,
+            gradual: false,
+            rollout: None,
         }
+    }
+
+    /// Whether what was begun is still what would be published.
+    fn still(&self, begun: &Begun) -> bool {
+        self.whole() && begun.heads == self.heads() && begun.edits == self.edits
+    }
+
+    fn is_time(&self, begun: &Begun) -> bool {
+        STAGES[begun.stage].is_some_and(|hours| begun.since + hours <= self.hour)
     }
 
     fn heads(&self) -> Vec<Option<u32>> {
@@ -279,8 +315,27 @@ impl Reference {
             }
             Step::Emergency { who, says_why } => {
                 self.all(*who, Role::Publisher)
-                    && (open || state == State::Suspended)
+                    && (open || matches!(state, State::RollingOut | State::Suspended))
                     && self.whole()
+                    && *says_why
+            }
+            Step::Advance => self.rollout.as_ref().is_some_and(|begun| {
+                state == State::RollingOut
+                    && self.all(begun.by, Role::Publisher)
+                    && self.still(begun)
+                    && self.is_time(begun)
+                    && (begun.stage + 1 < STAGES.len() || self.free(self.hour))
+            }),
+            Step::Promote { who, looks } => {
+                self.all(*who, Role::Publisher)
+                    && state == State::RollingOut
+                    && self.rollout.as_ref().is_some_and(|begun| self.still(begun))
+                    && (*looks || *seen == now)
+                    && self.free(self.hour)
+            }
+            Step::Abort { who, says_why } => {
+                (*who == AUTHOR || self.all(*who, Role::Publisher))
+                    && state == State::RollingOut
                     && *says_why
             }
             Step::Due => match &self.schedule {
@@ -346,7 +401,25 @@ impl Reference {
                 self.fixed = None;
                 self.schedule = None;
             }
-            Step::Publish { .. } | Step::Due => self.fixed = Some(State::Published),
+            Step::Publish { who, .. } if self.gradual => self.begin(*who),
+            Step::Due if self.gradual => {
+                let by = self.schedule.as_ref().map_or(AUTHOR, |schedule| schedule.0);
+                self.begin(by);
+            }
+            Step::Publish { .. } | Step::Due | Step::Promote { .. } => {
+                self.fixed = Some(State::Published);
+            }
+            Step::Advance => {
+                let hour = self.hour;
+                match &mut self.rollout {
+                    Some(begun) if begun.stage + 1 < STAGES.len() => {
+                        begun.stage += 1;
+                        begun.since = hour;
+                    }
+                    _ => self.fixed = Some(State::Published),
+                }
+            }
+            Step::Abort { .. } => self.fixed = Some(State::Suspended),
             Step::Emergency { who, .. } => {
                 self.fixed = Some(State::Published);
                 self.emergency = Some(*who);
@@ -355,6 +428,17 @@ impl Reference {
             Step::Acknowledge { .. } => self.emergency = None,
             _ => assert_eq!(before.is_final(), self.state().is_final()),
         }
+    }
+
+    fn begin(&mut self, by: usize) {
+        self.fixed = Some(State::RollingOut);
+        self.rollout = Some(Begun {
+            by,
+            heads: self.heads(),
+            edits: self.edits,
+            stage: 0,
+            since: self.hour,
+        });
     }
 
     /// What goes on around a request.
@@ -518,6 +602,22 @@ fn command(step: &Step, world: &Reference, seen: &str) -> Option<(usize, Command
             let by = world.schedule.as_ref().map_or(0, |schedule| schedule.0);
             (by, Command::Due)
         }
+        Step::Advance => {
+            let by = world.rollout.as_ref().map_or(0, |begun| begun.by);
+            (by, Command::Advance)
+        }
+        Step::Promote { who, looks } => (
+            *who,
+            Command::Promote {
+                seen: Some(proposal(*looks)),
+            },
+        ),
+        Step::Abort { who, says_why } => (
+            *who,
+            Command::Abort {
+                reason: reason(*says_why),
+            },
+        ),
         Step::Withdraw { who } => (*who, Command::Withdraw),
         Step::Acknowledge { who } => (*who, Command::Acknowledge),
         _ => return None,
@@ -550,7 +650,21 @@ fn write(request: &mut Request, command: &Command, decision: &Decision, facts: &
             emergency: Some(_), ..
         } => request.emergency_by = Some(facts.actor.clone()),
         Command::Acknowledge => request.emergency_by = None,
+        Command::Advance => {
+            if let Some(rollout) = &mut request.rollout {
+                rollout.stage += 1;
+                rollout.since_ms = facts.now_ms;
+            }
+        }
         _ => {}
+    }
+    if decision.state == State::RollingOut && request.state != State::RollingOut {
+        request.rollout = Some(Rollout {
+            by: facts.actor.clone(),
+            proposal: facts.proposal.clone().unwrap_or_default(),
+            stage: 0,
+            since_ms: facts.now_ms,
+        });
     }
     request.state = decision.state;
 }
@@ -602,31 +716,48 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(target, who, role)| Step::Role { target, who, role }),
         1 => who().prop_map(|who| Step::Leave { who }),
         3 => (target(), setting).prop_map(|(target, setting)| Step::Setting { target, setting }),
-        2 => (1..8_i64).prop_map(|hours| Step::Wait { hours }),
+        3 => (1..8_i64).prop_map(|hours| Step::Wait { hours }),
         2 => who().prop_map(|who| Step::Edit { who }),
         1 => who().prop_map(|who| Step::Comment { who }),
         8 => (who(), prop::bool::weighted(0.9)).prop_map(|(who, looks)| Step::Approve { who, looks }),
         1 => (who(), any::<bool>()).prop_map(|(who, says_why)| Step::Reject { who, says_why }),
         3 => (who(), -1..12_i64).prop_map(|(who, hours)| Step::Schedule { who, hours }),
-        1 => who().prop_map(|who| Step::Unschedule { who }),
-        2 => (who(), prop::bool::weighted(0.9)).prop_map(|(who, looks)| Step::Publish { who, looks }),
-        3 => (who(), any::<bool>()).prop_map(|(who, says_why)| Step::Emergency { who, says_why }),
+        2 => who().prop_map(|who| Step::Unschedule { who }),
+        4 => (who(), prop::bool::weighted(0.9)).prop_map(|(who, looks)| Step::Publish { who, looks }),
+        4 => (who(), any::<bool>()).prop_map(|(who, says_why)| Step::Emergency { who, says_why }),
         3 => Just(Step::Due),
+        6 => Just(Step::Advance),
+        2 => (who(), prop::bool::weighted(0.9)).prop_map(|(who, looks)| Step::Promote { who, looks }),
+        3 => (who(), any::<bool>()).prop_map(|(who, says_why)| Step::Abort { who, says_why }),
         1 => who().prop_map(|who| Step::Withdraw { who }),
-        4 => who().prop_map(|who| Step::Acknowledge { who }),
+        8 => who().prop_map(|who| Step::Acknowledge { who }),
     ]
 }
 
 /// Does the steps in both, and says what both came to.
-fn run(places: Vec<Place>, steps: &[Step]) -> Result<Vec<(&'static str, bool)>, TestCaseError> {
+fn run(
+    places: Vec<Place>,
+    gradual: bool,
+    steps: &[Step],
+) -> Result<Vec<(&'static str, bool)>, TestCaseError> {
     let count = places.len();
     let mut world = Reference::new(places);
+    world.gradual = gradual;
+    let stage = |(at, hours): (usize, Option<i64>)| Stage {
+        percent: 10 + 40 * at as u8,
+        for_ms: hours.map(|hours| hours * 3_600_000),
+    };
     let mut request = Request {
         state: State::PendingReview,
         submitted_by: PEOPLE[AUTHOR].to_owned(),
         edited_by: BTreeSet::new(),
         reviews: Vec::new(),
         schedule: None,
+        stages: match gradual {
+            true => STAGES.into_iter().enumerate().map(stage).collect(),
+            false => Vec::new(),
+        },
+        rollout: None,
         emergency_by: None,
     };
     // What somebody has seen who does not look again.
@@ -691,12 +822,15 @@ fn random_commands_by_random_people_do_what_the_reference_does() {
     let steps = prop::collection::vec(step(), 1..=STEPS_MAX);
     let tally = std::cell::RefCell::new(BTreeMap::<(&str, bool), u64>::new());
     runner
-        .run(&(places, steps), |(places, steps)| {
-            for outcome in run(places, &steps)? {
-                *tally.borrow_mut().entry(outcome).or_default() += 1;
-            }
-            Ok(())
-        })
+        .run(
+            &(places, any::<bool>(), steps),
+            |(places, gradual, steps)| {
+                for outcome in run(places, gradual, &steps)? {
+                    *tally.borrow_mut().entry(outcome).or_default() += 1;
+                }
+                Ok(())
+            },
+        )
         .unwrap();
     // Each command was allowed and refused often enough for the comparison to mean something.
     let tally = tally.into_inner();
@@ -707,6 +841,9 @@ fn random_commands_by_random_people_do_what_the_reference_does() {
         "schedule",
         "unschedule",
         "publish",
+        "advance",
+        "promote",
+        "abort",
         "withdraw",
         "acknowledge",
     ] {

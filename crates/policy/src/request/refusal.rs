@@ -53,6 +53,8 @@ pub enum Refusal {
     NotDue,
     /// It is not any more what was scheduled.
     Moved,
+    /// It is not any more what is published to a part of its readers.
+    MovedInRollout,
     /// There is no emergency to acknowledge.
     NoEmergency,
     /// An emergency is acknowledged by somebody else than who published it.
@@ -174,6 +176,7 @@ impl fmt::Display for Refusal {
                 write!(f, "it is {state}; {command} is not possible then")?;
                 match (state, *command) {
                     (State::Rejected, _) => f.write_str(", edit it to ask again"),
+                    (State::RollingOut, _) => f.write_str(", promote or abort it"),
                     (State::Suspended, "publish" | "approve" | "schedule") => {
                         f.write_str(", edit it to ask again")
                     }
@@ -201,6 +204,9 @@ impl fmt::Display for Refusal {
             Self::Past => f.write_str("the time to publish must be in the future"),
             Self::Moved => f.write_str(
                 "it changed since it was scheduled; look at it again and schedule it anew",
+            ),
+            Self::MovedInRollout => f.write_str(
+                "it changed since it was published to a part of its readers; abort, look at it again and publish it anew",
             ),
             Self::NotDue => f.write_str("it is not due yet"),
             Self::NoEmergency => f.write_str("there is no emergency that waits to be acknowledged"),

@@ -76,6 +76,8 @@ fn request(state: State, approved_by: &[&str]) -> Request {
             at_ms: 500,
             proposal: "p1".to_owned(),
         }),
+        stages: Vec::new(),
+        rollout: None,
         emergency_by: None,
     }
 }
@@ -121,6 +123,11 @@ fn every_command_in_every_state() {
             emergency: Some("fire".to_owned()),
         },
         Command::Due,
+        Command::Advance,
+        Command::Promote { seen: None },
+        Command::Abort {
+            reason: "errors".to_owned(),
+        },
         Command::Suspend,
         Command::Withdraw,
     ];
@@ -139,7 +146,7 @@ fn every_command_in_every_state() {
         table = format!("{}\n{name:<12}", table.trim_end());
         for state in State::ALL {
             // Approved by one who can; `cat` acts.
-            let request = request(
+            let mut request = request(
                 state,
                 if state == State::PendingReview {
                     &[]
@@ -147,6 +154,18 @@ fn every_command_in_every_state() {
                     &["bob"]
                 },
             );
+            if state == State::RollingOut {
+                request.stages = vec![Stage {
+                    percent: 50,
+                    for_ms: Some(1000),
+                }];
+                request.rollout = Some(Rollout {
+                    by: "cat".to_owned(),
+                    proposal: "p1".to_owned(),
+                    stage: 0,
+                    since_ms: 0,
+                });
+            }
             let cell = match decide(&request, command, &facts("cat", settings())) {
                 Ok(decision) => decision.state.name(),
                 Err(Refusal::Blocked(_)) => "blocked",
@@ -156,18 +175,21 @@ fn every_command_in_every_state() {
         }
     }
     insta::assert_snapshot!(table.trim_end(), @"
-                pending_review approved       rejected       scheduled      suspended      published      withdrawn
-    edit        pending_review pending_review pending_review pending_review pending_review -              -
-    comment     pending_review approved       rejected       scheduled      suspended      published      withdrawn
-    approve     approved       approved       -              scheduled      -              -              -
-    reject      rejected       rejected       -              rejected       rejected       -              -
-    schedule    blocked        scheduled      -              scheduled      -              -              -
-    unschedule  -              -              -              approved       -              -              -
-    publish     blocked        published      -              published      -              -              -
-    emergency   published      published      -              published      published      -              -
-    due         -              -              -              published      -              -              -
-    suspend     -              -              -              suspended      -              -              -
-    withdraw    withdrawn      withdrawn      withdrawn      withdrawn      withdrawn      -              -
+                pending_review approved       rejected       scheduled      rolling_out    suspended      published      withdrawn
+    edit        pending_review pending_review pending_review pending_review -              pending_review -              -
+    comment     pending_review approved       rejected       scheduled      rolling_out    suspended      published      withdrawn
+    approve     approved       approved       -              scheduled      -              -              -              -
+    reject      rejected       rejected       -              rejected       -              rejected       -              -
+    schedule    blocked        scheduled      -              scheduled      -              -              -              -
+    unschedule  -              -              -              approved       -              -              -              -
+    publish     blocked        published      -              published      -              -              -              -
+    emergency   published      published      -              published      published      published      -              -
+    due         -              -              -              published      -              -              -              -
+    advance     -              -              -              -              published      -              -              -
+    promote     -              -              -              -              published      -              -              -
+    abort       -              -              -              -              suspended      -              -              -
+    suspend     -              -              -              suspended      suspended      -              -              -
+    withdraw    withdrawn      withdrawn      withdrawn      withdrawn      -              withdrawn      -              -
     ");
 }
 
@@ -472,5 +494,5 @@ fn names_of_states_are_read_as_they_are_written() {
     for state in State::ALL {
         assert_eq!(state.name().parse(), Ok(state));
     }
-    insta::assert_snapshot!("pending".parse::<State>().unwrap_err(), @"`pending` is no state; there are pending_review, approved, rejected, scheduled, suspended, published and withdrawn");
+    insta::assert_snapshot!("pending".parse::<State>().unwrap_err(), @"`pending` is no state; there are pending_review, approved, rejected, scheduled, rolling_out, suspended, published and withdrawn");
 }

@@ -190,13 +190,13 @@ impl Session {
     }
 
     /// Decides about a command and writes the next version of the request.
-    fn command(
+    pub(super) fn command(
         &self,
         action: &'static str,
         number: u64,
         digest: Digest,
         command: impl Fn(&Loaded) -> Result<Command, Error>,
-        write: impl Fn(&Evaluation<'_>, &mut Loaded, &Decision) -> Result<(), Error>,
+        write: impl Fn(&mut Evaluation<'_>, &mut Loaded, &Decision) -> Result<(), Error>,
     ) -> Result<RequestInfo, Error> {
         let digest = digest.with(number.to_le_bytes()).finish();
         let intent = self.request_intent(action, number, digest)?;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use confman_layout::entry_key;
 use confman_model::{Key, Namespace};
 use confman_policy::Permission;
-use confman_policy::request::{Command, State, decide, submit};
+use confman_policy::request::{Command, Stage, State, check_stages, decide, submit};
 
 use super::facts::TargetNow;
-use super::record::{Id, RequestRecord, Stated, TargetRecord};
+use super::record::{Id, RequestRecord, StageRecord, Stated, TargetRecord};
 use super::{
     DESCRIPTION_BYTES_MAX, EditRequest, NewRequest, NewTarget, RequestInfo, TARGETS_MAX,
     TITLE_BYTES_MAX,
@@ -36,6 +36,9 @@ impl Session {
                 .with(target.draft.as_str())
                 .with(target.expected_head.part())
                 .with(keys_part(target.keys.as_ref()));
+        }
+        if !new.stages.is_empty() {
+            digest = digest.with(stages_part(&new.stages));
         }
         let namespaces: Vec<_> = new.targets.iter().map(|target| &target.namespace).collect();
         let intent = Intent {
@@ -71,6 +74,9 @@ impl Session {
                 .with(namespace.as_str())
                 .with(keys_part(keys.as_ref()));
         }
+        if let Some(stages) = &edit.stages {
+            digest = digest.with("stages").with(stages_part(stages));
+        }
         let intent = self.request_intent("request.edit", number, digest.finish())?;
         intent.carry_out(|evaluation| {
             let mut loaded = evaluation.load_request(number, evaluation.now_ms)?;
@@ -88,7 +94,11 @@ impl Session {
             decide(&loaded.record.as_policy(), &Command::Edit, &loaded.facts)
                 .map_err(|refusal| loaded.refused(evaluation, refusal))?;
             edit.apply(&mut loaded.record)?;
-            check_texts(&loaded.record.title, &loaded.record.description)?;
+            check_texts(
+                &loaded.record.title,
+                &loaded.record.description,
+                &loaded.record.stages(),
+            )?;
             let targets = loaded
                 .record
                 .targets
@@ -122,7 +132,7 @@ impl Session {
 impl NewRequest {
     /// Checks what can be checked without a view.
     fn check(&self) -> Result<(), Error> {
-        check_texts(&self.title, &self.description)?;
+        check_texts(&self.title, &self.description, &self.stages)?;
         if self.targets.is_empty() {
             return Err(Error::invalid(
                 "publish request",
@@ -160,6 +170,9 @@ impl EditRequest {
         if let Some(description) = &self.description {
             record.description.clone_from(description);
         }
+        if let Some(stages) = &self.stages {
+            record.stages = stage_records(stages);
+        }
         for (namespace, keys) in &self.keys {
             let target = record
                 .targets
@@ -183,7 +196,23 @@ fn elsewhere(namespace: &Namespace) -> Error {
     )
 }
 
-fn check_texts(title: &str, description: &str) -> Result<(), Error> {
+/// Stages, as a part of the hash of what was asked for.
+fn stages_part(stages: &[Stage]) -> String {
+    let parts = stages
+        .iter()
+        .map(|stage| format!("{}:{:?};", stage.percent, stage.for_ms));
+    parts.collect()
+}
+
+fn stage_records(stages: &[Stage]) -> Vec<StageRecord> {
+    let records = stages.iter().map(|stage| StageRecord {
+        percent: stage.percent,
+        for_ms: stage.for_ms,
+    });
+    records.collect()
+}
+
+fn check_texts(title: &str, description: &str, stages: &[Stage]) -> Result<(), Error> {
     let mut problems = Vec::new();
     if title.trim().is_empty()
         || title.len() > TITLE_BYTES_MAX
@@ -205,6 +234,16 @@ fn check_texts(title: &str, description: &str) -> Result<(), Error> {
             ))
         });
     }
+    problems.extend(check_stages(stages).into_iter().map(|problem| {
+        let pointer = match problem.stage {
+            Some(at) => format!("/stages/{at}"),
+            None => "/stages".to_owned(),
+        };
+        Problem {
+            pointer: Some(pointer),
+            ..Problem::new(problem.detail)
+        }
+    }));
     match problems.is_empty() {
         true => Ok(()),
         false => Err(Error::Invalid {
@@ -275,6 +314,8 @@ impl Evaluation<'_> {
             reviews: Vec::new(),
             comments: Vec::new(),
             schedule: None,
+            stages: stage_records(&new.stages),
+            rollout: None,
             emergency: None,
             published: None,
         };

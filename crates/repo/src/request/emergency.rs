@@ -62,6 +62,8 @@ impl Evaluation<'_> {
             reviews: Vec::new(),
             comments: Vec::new(),
             schedule: None,
+            stages: Vec::new(),
+            rollout: None,
             emergency: Some(EmergencyRecord {
                 by: by.clone(),
                 at_ms: self.now_ms,

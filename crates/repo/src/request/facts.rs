@@ -261,6 +261,11 @@ impl Seen<'_> {
         part(record.title.as_bytes());
         part(record.description.as_bytes());
         part(&record.edits.to_le_bytes());
+        for stage in &record.stages {
+            part(b"stage");
+            part(&[stage.percent]);
+            part(&stage.for_ms.unwrap_or_default().to_le_bytes());
+        }
         for (target, now) in record.targets.iter().zip(targets) {
             let Some(head) = &now.head else {
                 return Ok(None);

@@ -1,12 +1,12 @@
 //! Publishing what a request asks for: every namespace of it, in one transaction.
 
 use confman_object_store::ObjectId;
-use confman_policy::request::{Command, status};
+use confman_policy::request::{Command, State, status};
 
 use super::RequestInfo;
 use super::command::check_comment;
 use super::facts::Loaded;
-use super::record::{EmergencyRecord, Id, PublishedRecord, PublishedTarget, Stated};
+use super::record::{EmergencyRecord, Id, PublishedRecord, PublishedTarget, RolloutTarget, Stated};
 use crate::error::Error;
 use crate::evaluation::{Digest, Evaluation, Outcome};
 use crate::publish::{Merged, Proposal, Warning};
@@ -39,8 +39,8 @@ impl PublishRequest {
 }
 
 impl Session {
-    /// Publishes a request, all of its namespaces or none. Where a published head moved since its draft
-    /// began, the two are merged key by key.
+    /// Publishes a request, all of its namespaces or none; to a part of the readers, where it has stages.
+    /// Where a published head moved since its draft began, the two are merged key by key.
     ///
     /// # Errors
     /// [`Error::Refused`] with everything that is in the way, [`Error::Conflict`], [`Error::Invalid`]
@@ -84,6 +84,9 @@ impl Evaluation<'_> {
             .map_err(|refusal| loaded.refused(self, refusal))?;
         let status = status(&request, &loaded.facts);
         loaded.follow_drafts();
+        if decision.state == State::Published {
+            self.end_rollouts(&mut loaded.record)?;
+        }
         let message = match &publish.message {
             Some(message) => message.clone(),
             None => loaded.message(),
@@ -118,6 +121,31 @@ impl Evaluation<'_> {
             })
             .collect();
         let validated = self.validate(&candidates, publish.acknowledge_deprecated)?;
+        if decision.state == State::RollingOut {
+            let mut targets = Vec::new();
+            for (target, head, tree, keys, merged) in &prepared {
+                let proposal = Proposal {
+                    draft: &target.draft,
+                    head: head.clone(),
+                    tree: *tree,
+                    keys: keys.as_ref(),
+                    message: message.clone(),
+                };
+                let commit = self.commit_merged(
+                    &target.namespace,
+                    &proposal,
+                    merged,
+                    &validated,
+                    Some(loaded.number),
+                )?;
+                targets.push(RolloutTarget {
+                    namespace: target.namespace.clone(),
+                    commit: Id(commit.id),
+                });
+            }
+            let outcome = self.begin_rollout(&mut loaded, publish, targets)?;
+            return Ok((outcome, validated.warnings));
+        }
         let mut published = Vec::new();
         let mut outcome = Outcome::default();
         for (target, head, tree, keys, merged) in prepared {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use confman_model::{DraftName, Key, Namespace};
 use confman_object_store::record::RECORD_BODY_BYTES_MAX;
 use confman_object_store::{Kind, ObjectId, Record};
-use confman_policy::request::{Request, Review, Schedule, State, Verdict};
+use confman_policy::request::{Request, Review, Rollout, Schedule, Stage, State, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -77,6 +77,10 @@ pub(super) struct RequestRecord {
     pub comments: Vec<CommentRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emergency: Option<EmergencyRecord>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +130,37 @@ pub(super) struct ScheduleRecord {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct StageRecord {
+    pub percent: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<i64>,
+}
+
+/// That it is published to a part of its readers, and how it goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RolloutRecord {
+    pub by: String,
+    pub begun_ms: i64,
+    pub proposal: Id,
+    /// From 0.
+    pub stage: usize,
+    pub since_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    pub acknowledge_deprecated: bool,
+    pub targets: Vec<RolloutTarget>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RolloutTarget {
+    pub namespace: Namespace,
+    pub commit: Id,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct EmergencyRecord {
     pub by: String,
     pub at_ms: i64,
@@ -161,6 +196,15 @@ pub(super) struct PublishedTarget {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Counter {
     count: u64,
+}
+
+/// When a request goes on by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// With the rights that this principal has then.
+    pub by: String,
 }
 
 impl RequestRecord {
@@ -199,9 +243,43 @@ impl RequestRecord {
                 at_ms: schedule.at_ms,
                 proposal: schedule.proposal.0.to_string(),
             }),
+            stages: self.stages(),
+            rollout: self.rollout.as_ref().map(|rollout| Rollout {
+                by: rollout.by.clone(),
+                proposal: rollout.proposal.0.to_string(),
+                stage: rollout.stage,
+                since_ms: rollout.since_ms,
+            }),
             emergency_by: emergency
                 .filter(|emergency| emergency.acknowledged_by.is_none())
                 .map(|emergency| emergency.by.clone()),
+        }
+    }
+
+    /// The stages in which it is published.
+    pub fn stages(&self) -> Vec<Stage> {
+        let stages = self.stages.iter().map(|stage| Stage {
+            percent: stage.percent,
+            for_ms: stage.for_ms,
+        });
+        stages.collect()
+    }
+
+    /// When it goes on by itself and by whose right: a schedule, or the next stage of a gradual publish.
+    pub fn due(&self) -> Option<Due> {
+        match (self.state.0, &self.schedule, &self.rollout) {
+            (State::Scheduled, Some(schedule), _) => Some(Due {
+                at_ms: schedule.at_ms,
+                by: schedule.by.clone(),
+            }),
+            (State::RollingOut, _, Some(rollout)) => {
+                let stage = self.stages.get(rollout.stage)?;
+                Some(Due {
+                    at_ms: rollout.since_ms.saturating_add(stage.for_ms?),
+                    by: rollout.by.clone(),
+                })
+            }
+            _ => None,
         }
     }
 
@@ -211,6 +289,9 @@ impl RequestRecord {
         for target in &self.targets {
             links.push(target.head.0);
             links.extend(target.base.map(|base| base.0));
+        }
+        for target in self.rollout.iter().flat_map(|rollout| &rollout.targets) {
+            links.push(target.commit.0);
         }
         for published in self.published.iter().flat_map(|it| &it.targets) {
             links.push(published.commit.0);
@@ -247,7 +328,7 @@ impl Evaluation<'_> {
         Ok(next.count)
     }
 
-    /// Stages the next version of a request, and marks it where it is scheduled.
+    /// Stages the next version of a request, and marks it where it goes on by itself.
     pub(super) fn put_request(
         &mut self,
         number: u64,
@@ -276,13 +357,13 @@ impl Evaluation<'_> {
         let id = self.set_record(name, &record)?;
         let mark = names::scheduled(number)?;
         let marked = self.get(&mark).is_some();
-        match request.state.0 {
-            State::Scheduled => {
+        match request.due() {
+            Some(_) => {
                 let kind = Kind::Record;
                 self.set(mark, Some(confman_refs::Target { kind, id }));
             }
-            _ if marked => self.set(mark, None),
-            _ => {}
+            None if marked => self.set(mark, None),
+            None => {}
         }
         Ok(id)
     }

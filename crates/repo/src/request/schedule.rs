@@ -1,4 +1,4 @@
-//! Requests that publish themselves at their time.
+//! Requests that publish themselves at their time, and gradual publishes that go on by themselves.
 //!
 //! INVARIANT: what is due fires once: publishing moves its record from `scheduled` to `published` in
 //! the transaction that moves the heads, whoever else tries at the same moment.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use confman_policy::request::{Command, State, decide};
 
 use super::publish::PublishRequest;
-use super::record::{RequestRecord, Stated};
+use super::record::{Due, RequestRecord, Stated};
 use crate::actor::Actor;
 use crate::error::{Error, What, chain};
 use crate::evaluation::{Digest, Intent, Outcome};
@@ -31,8 +31,10 @@ pub struct Ran {
 /// What became of a request that was due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DueOutcome {
-    /// It is published.
+    /// It is published: to all readers, or to a part.
     Published,
+    /// More readers have it than before.
+    Advanced,
     /// It could not be published, for this reason.
     Suspended(String),
     /// The store could not do it now; it stays due.
@@ -40,10 +42,9 @@ pub enum DueOutcome {
 }
 
 /// A request that waits for its time.
-struct Waiting {
-    number: u64,
-    at_ms: i64,
-    by: String,
+pub(super) struct Waiting {
+    pub number: u64,
+    pub due: Due,
     record: RequestRecord,
 }
 
@@ -53,7 +54,7 @@ impl Repo {
     /// # Errors
     /// The store cannot be read.
     pub fn next_due(&self) -> Result<Option<i64>, Error> {
-        Ok(self.waiting()?.iter().map(|waiting| waiting.at_ms).min())
+        Ok(self.waiting()?.iter().map(|it| it.due.at_ms).min())
     }
 
     /// Publishes every request that is due now, in the order of their times, each with the rights that
@@ -64,8 +65,8 @@ impl Repo {
     pub fn run_due(self: &Arc<Self>) -> Result<Vec<Ran>, Error> {
         let now_ms = self.clock.now_ms();
         let mut due = self.waiting()?;
-        due.retain(|waiting| waiting.at_ms <= now_ms);
-        due.sort_by_key(|waiting| (waiting.at_ms, waiting.number));
+        due.retain(|waiting| waiting.due.at_ms <= now_ms);
+        due.sort_by_key(|waiting| (waiting.due.at_ms, waiting.number));
         let mut ran = Vec::new();
         for waiting in due {
             if let Some(outcome) = self.fire(&waiting)? {
@@ -85,11 +86,10 @@ impl Repo {
                 continue;
             };
             let record = RequestRecord::read(&self.read_record(target)?.1)?;
-            if let Some(schedule) = &record.schedule {
+            if let Some(due) = record.due() {
                 found.push(Waiting {
                     number,
-                    at_ms: schedule.at_ms,
-                    by: schedule.by.clone(),
+                    due,
                     record,
                 });
             }
@@ -99,8 +99,12 @@ impl Repo {
 
     /// Publishes what is due, or suspends it; `None` where somebody else was first.
     fn fire(self: &Arc<Self>, waiting: &Waiting) -> Result<Option<DueOutcome>, Error> {
-        let failed = match self.publish_due(waiting) {
-            Ok(()) => return Ok(Some(DueOutcome::Published)),
+        let (done, outcome) = match waiting.record.state.0 {
+            State::RollingOut => (self.advance_due(waiting), DueOutcome::Advanced),
+            _ => (self.publish_due(waiting), DueOutcome::Published),
+        };
+        let failed = match done {
+            Ok(()) => return Ok(Some(outcome)),
             Err(
                 error @ (Error::Busy
                 | Error::Unavailable { .. }
@@ -115,10 +119,13 @@ impl Repo {
                 ..
             }
             | Error::Unauthenticated => {
-                format!(
-                    "`{}`, who scheduled it, may not publish it any more",
-                    waiting.by
-                )
+                let by = &waiting.due.by;
+                match waiting.record.state.0 {
+                    State::RollingOut => {
+                        format!("`{by}`, who began it, may not publish it any more")
+                    }
+                    _ => format!("`{by}`, who scheduled it, may not publish it any more"),
+                }
             }
             Error::Refused { refusal, .. } => refusal.to_string(),
             _ => chain(&failed),
@@ -133,11 +140,12 @@ impl Repo {
 
     fn publish_due(self: &Arc<Self>, waiting: &Waiting) -> Result<(), Error> {
         let number = waiting.number;
-        let session = self.session(Actor::program(&waiting.by, &waiting.by));
+        let by = &waiting.due.by;
+        let session = self.session(Actor::program(by, by));
         let intent = waiting.intent("request.publish-scheduled", &session)?;
         intent.carry_out(|evaluation| {
             // It happens with the rights that the principal has now, if there is one.
-            if evaluation.subject_of(&waiting.by)?.is_none() {
+            if evaluation.subject_of(by)?.is_none() {
                 return Err(Error::Unauthenticated);
             }
             let loaded = evaluation.load_request(number, evaluation.now_ms)?;
@@ -160,12 +168,9 @@ impl Repo {
             let found = evaluation.record(&name)?;
             let (id, record) = found.ok_or_else(|| Error::bug("a scheduled request is gone"))?;
             let mut record = RequestRecord::read(&record)?;
-            let same = record.schedule.as_ref().is_some_and(|schedule| {
-                schedule.at_ms == waiting.at_ms && schedule.by == waiting.by
-            });
-            moved = record.state.0 != State::Scheduled || !same;
+            moved = record.due().as_ref() != Some(&waiting.due);
             if moved {
-                return Err(Error::bug("the request is not scheduled any more"));
+                return Err(Error::bug("the request does not go on by itself any more"));
             }
             let facts = confman_policy::request::Facts {
                 actor: SCHEDULER.to_owned(),
@@ -177,6 +182,7 @@ impl Repo {
                 decide(&record.as_policy(), &Command::Suspend, &facts).map_err(|refusal| {
                     evaluation.refused(format!("publish request #{number}"), Some(number), refusal)
                 })?;
+            evaluation.end_rollouts(&mut record)?;
             record.state = Stated(decision.state);
             record.reason = Some(shortened(reason));
             let record = evaluation.put_request(number, Some(id), &record)?;
@@ -194,7 +200,11 @@ impl Repo {
 }
 
 impl Waiting {
-    fn intent<'s>(&self, action: &'static str, session: &'s Session) -> Result<Intent<'s>, Error> {
+    pub(super) fn intent<'s>(
+        &self,
+        action: &'static str,
+        session: &'s Session,
+    ) -> Result<Intent<'s>, Error> {
         let namespaces: Vec<_> = self.record.targets.iter().map(|it| &it.namespace).collect();
         Ok(Intent {
             action,

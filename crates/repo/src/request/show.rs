@@ -13,7 +13,7 @@ use super::facts::{Loaded, TargetNow};
 use super::record::{PublishedTarget, RequestRecord, TargetRecord};
 use super::{
     CHANGES_SHOWN_MAX, RequestChange, RequestComment, RequestEmergency, RequestInfo,
-    RequestPublished, RequestReview, RequestSchedule, RequestTarget,
+    RequestPublished, RequestReview, RequestRollout, RequestSchedule, RequestTarget,
 };
 use crate::compare::EntryChange;
 use crate::entry::{Stamp, TreeEntry, Values};
@@ -456,6 +456,20 @@ fn info(number: u64, id: ObjectId, record: &RequestRecord, updated_ms: i64) -> R
                 text: comment.text.clone(),
             })
             .collect(),
+        stages: record.stages(),
+        rollout: record.rollout.as_ref().map(|rollout| RequestRollout {
+            begun: Stamp {
+                by: rollout.by.clone(),
+                at_ms: rollout.begun_ms,
+            },
+            stage: rollout.stage,
+            percent: record
+                .stages
+                .get(rollout.stage)
+                .map_or(0, |stage| stage.percent),
+            since_ms: rollout.since_ms,
+            next_ms: record.due().map(|due| due.at_ms),
+        }),
         schedule: record.schedule.as_ref().map(|schedule| RequestSchedule {
             by: schedule.by.clone(),
             at_ms: schedule.at_ms,

@@ -12,6 +12,7 @@ mod audit;
 mod cluster;
 mod drafts;
 mod effective;
+mod gradual;
 mod history;
 mod identity;
 mod lives;

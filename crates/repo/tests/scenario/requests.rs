@@ -117,6 +117,7 @@ pub fn new(targets: &[(&str, &str)]) -> NewRequest {
                 keys: None,
             })
             .collect(),
+        stages: Vec::new(),
     }
 }
 

@@ -38,6 +38,7 @@ fn due(team: &Team, number: u64) -> String {
         .into_iter()
         .map(|ran| match ran.outcome {
             DueOutcome::Published => "published".to_owned(),
+            DueOutcome::Advanced => "advanced".to_owned(),
             DueOutcome::Suspended(reason) => {
                 assert_eq!(info.reason.as_ref(), Some(&reason));
                 format!("suspended: {reason}")

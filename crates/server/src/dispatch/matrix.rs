@@ -73,6 +73,9 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/v1/requests/{n}/schedule", Of(ConfigPublish)),
     // But for whoever made the request, which is nobody here.
     ("DELETE", "/v1/requests/{n}/schedule", Of(ConfigPublish)),
+    ("POST", "/v1/requests/{n}/promote", Of(ConfigPublish)),
+    // But for whoever made the request, as above.
+    ("POST", "/v1/requests/{n}/abort", Of(ConfigPublish)),
     ("POST", "/v1/requests/{n}/withdraw", Of(RequestReject)),
     ("POST", "/v1/requests/{n}/acknowledge", Of(NamespaceWrite)),
     ("GET", "/v1/namespaces/deleted", Somebody),
@@ -493,6 +496,7 @@ async fn ask(
         ("POST", "/v1/requests/{n}/schedule") => {
             body = json!({ "publishAt": "2999-01-01T00:00:00Z" });
         }
+        ("POST", "/v1/requests/{n}/abort") => body = json!({ "reason": "errors" }),
         ("POST", "/v1/requests/{n}/withdraw") => body = json!({ "reason": "no" }),
         ("POST", "/v1/namespaces") => {
             body = json!({ "path": format!("{place}/of-{}", caller.name) });

@@ -2,9 +2,9 @@
 
 use confman_api::request::{
     Comment, DiscountedApproval, Emergency, PublishRequest, RequestChange, RequestDiff,
-    RequestTarget, Review, ValuePair,
+    RequestTarget, Review, Rollout, Stage, ValuePair,
 };
-use confman_repo::policy::request::{TargetStatus, Verdict};
+use confman_repo::policy::request::{self as policy, TargetStatus, Verdict};
 use confman_repo::request::{self as repo, RequestInfo};
 use confman_repo::{TreeEntry, Warning};
 use serde_json::value::RawValue;
@@ -68,6 +68,15 @@ pub(crate) fn request(
             .collect(),
         publish_at: info.schedule.as_ref().map(|it| time::utc(it.at_ms)),
         scheduled_by: info.schedule.as_ref().map(|it| it.by.clone()),
+        stages: info.stages.iter().map(stage).collect(),
+        rollout: info.rollout.as_ref().map(|rollout| Rollout {
+            stage: rollout.stage,
+            percent: rollout.percent,
+            since: time::utc(rollout.since_ms),
+            next_at: rollout.next_ms.map(time::utc),
+            begun_by: rollout.begun.by.clone(),
+            begun_at: time::utc(rollout.begun.at_ms),
+        }),
         emergency: info.emergency.as_ref().map(emergency),
         published_at: published.map(|it| time::utc(it.published.at_ms)),
         published_by: published.map(|it| it.published.by.clone()),
@@ -119,6 +128,14 @@ fn target(info: &RequestInfo, found: &repo::RequestTarget) -> RequestTarget {
         guarded: status
             .map(|status| status.exceeded.iter().map(ToString::to_string).collect())
             .unwrap_or_default(),
+    }
+}
+
+fn stage(stage: &policy::Stage) -> Stage {
+    let lasts = stage.for_ms.map(jiff::SignedDuration::from_millis);
+    Stage {
+        percent: stage.percent,
+        lasts: lasts.map(|lasts| format!("{lasts:#}")),
     }
 }
 

@@ -94,6 +94,7 @@ impl From<Error> for ApiError {
                 Self::new(Code::InvalidPack, format!("{detail}: {}", chain(&source)))
             }
             Error::RequestReused => Self::new(Code::IdempotencyKeyReused, detail),
+            Error::RollingOut { .. } => Self::new(Code::RollingOut, detail),
             Error::Contended { .. } => Self::new(Code::Contended, detail),
             Error::Corrupt { ref source, .. } => {
                 let cause = chain(source.as_ref());
@@ -138,6 +139,7 @@ fn refused(detail: &str, has_request: bool, refusal: &Refusal) -> ApiError {
         | Refusal::DraftGone
         | Refusal::NotDue
         | Refusal::Moved
+        | Refusal::MovedInRollout
         | Refusal::NoEmergency
         | Refusal::OwnEmergency => (Code::RequestState, ""),
         Refusal::Stale { .. } => (Code::Stale, ""),

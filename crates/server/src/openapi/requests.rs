@@ -107,6 +107,20 @@ pub(super) fn operations() -> Vec<Operation> {
             200,
         ),
         on(
+            "/v1/requests/{n}/promote",
+            Method::POST,
+            "Publish to all readers what a part of them has",
+            Some(of::<request::PromoteWrite>),
+            200,
+        ),
+        on(
+            "/v1/requests/{n}/abort",
+            Method::POST,
+            "Take back what a part of the readers has",
+            Some(of::<request::AbortWrite>),
+            200,
+        ),
+        on(
             "/v1/requests/{n}/withdraw",
             Method::POST,
             "Take it back",

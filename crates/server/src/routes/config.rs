@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 use confman_api::HEADER_COMMIT;
 use confman_repo::model::{EntryType, Format, Key, Namespace, Revision, Value};
-use confman_repo::{CompiledDocument, EffectiveEntry, Reader, Session};
+use confman_repo::{CompiledDocument, EffectiveEntry, Error, Reader, Session, What};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
@@ -30,9 +30,9 @@ const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// A document of which more entries would have to be looked at is not compiled to read one key.
 const ENTRIES_FOR_ONE_KEY_MAX: u64 = 20_000;
 /// What `Vary` says of documents.
-const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
+const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding, confman-client");
 /// What `Vary` says of single values.
-const VARY_VALUE: HeaderValue = HeaderValue::from_static("accept");
+const VARY_VALUE: HeaderValue = HeaderValue::from_static("accept, confman-client");
 /// The media types of documents where `format` is not given, each with its format.
 const MEDIA_TYPES: [(&str, Format); 3] = [
     ("application/json", Format::Json),
@@ -47,7 +47,8 @@ pub(crate) fn at_hand(reader: &Reader, key: Option<&Key>, headers: &HeaderMap) -
     if headers.contains_key("prefer") {
         return None;
     }
-    let document = reader.document()?;
+    let client = preference::client(headers).ok()?;
+    let document = reader.document_for(client)?;
     match key {
         None => {
             let format = accepted_format(headers).ok()?;
@@ -99,8 +100,9 @@ pub(crate) async fn document(call: Call, namespace: Namespace) -> Result<Reply, 
         return Ok(unchanged.value(header::VARY, VARY));
     }
     let encoding = Encoding::accepted(&call.headers);
+    let client = preference::client(&call.headers)?.map(str::to_owned);
     call.run(move |session| {
-        let (index, document) = found(session, &namespace, &revision)?;
+        let (index, document) = found(session, &namespace, &revision, client.as_deref())?;
         if prefix.is_none() && !origin {
             let form = rendering::form(&document, format)?;
             let encoding = form.encoding(encoding);
@@ -137,12 +139,16 @@ pub(crate) async fn value(call: Call, namespace: Namespace, key: Key) -> Result<
     if let Some(unchanged) = unchanged(&call, &namespace, &revision, tag).await? {
         return Ok(unchanged.value(header::VARY, VARY_VALUE));
     }
+    let client = preference::client(&call.headers)?.map(str::to_owned);
     call.run(move |session| {
         let compiled = revision == Revision::Published
-            && session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX;
+            && (client.is_some() || session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX);
         if compiled {
-            let (reader, document) = session.document(&namespace)?;
-            // What is not there is refused in one place, below.
+            let (reader, document) = session.document_for(&namespace, client.as_deref())?;
+            // What is not there is refused in one place, below; what this client does not get is not there.
+            if document.get(&key).is_none() && client.is_some() {
+                return Err(Error::not_found(What::Entry, format!("{namespace}:{key}")).into());
+            }
             if document.get(&key).is_some() {
                 let reply = one(&document, &key, media_type)?;
                 return Ok(reply
@@ -169,11 +175,12 @@ fn found(
     session: &Session,
     namespace: &Namespace,
     revision: &Revision,
+    client: Option<&str>,
 ) -> Result<(u64, std::sync::Arc<CompiledDocument>), ApiError> {
     if *revision != Revision::Published {
         return Ok(session.compile(namespace, revision)?);
     }
-    let (reader, document) = session.document(namespace)?;
+    let (reader, document) = session.document_for(namespace, client)?;
     Ok((reader.index(), document))
 }
 
@@ -313,11 +320,12 @@ async fn basis(
     namespace: &Namespace,
     revision: &Revision,
 ) -> Result<String, ApiError> {
+    let client = preference::client(&call.headers)?.map(str::to_owned);
     if *revision == Revision::Published
         && let Some(document) = call
             .session
             .reader(namespace)
-            .and_then(|reader| reader.document())
+            .and_then(|reader| reader.document_for(client.as_deref()))
     {
         return Ok(document.basis.to_string());
     }
@@ -326,9 +334,10 @@ async fn basis(
         .run(move |session| {
             // Whoever asks again and again whether something moved is answered at hand the next time.
             let compiled = revision == Revision::Published
-                && session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX;
+                && (client.is_some()
+                    || session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX);
             match compiled {
-                true => Ok(session.document(&namespace)?.1.basis),
+                true => Ok(session.document_for(&namespace, client.as_deref())?.1.basis),
                 false => Ok(session.basis(&namespace, &revision)?),
             }
         })

@@ -25,12 +25,12 @@ const REASON: &str = "STATIC";
 /// `POST /ofrep/v1/evaluate/flags/{key}`
 pub(crate) async fn flag(mut call: Call, key: Key) -> Result<Reply, ApiError> {
     call.no_query()?;
-    let namespace = match namespace(&mut call, Some(&key)).await? {
-        Ok(namespace) => namespace,
+    let (namespace, client) = match namespace(&mut call, Some(&key)).await? {
+        Ok(meant) => meant,
         Err(failure) => return failed(StatusCode::BAD_REQUEST, &failure),
     };
     call.run(move |session| {
-        let (reader, document) = session.document(&namespace)?;
+        let (reader, document) = session.document_for(&namespace, client.as_deref())?;
         let Some(found) = document.get(&key) else {
             let failure = EvaluationFailure {
                 key: Some(key.to_string()),
@@ -47,13 +47,13 @@ pub(crate) async fn flag(mut call: Call, key: Key) -> Result<Reply, ApiError> {
 /// `POST /ofrep/v1/evaluate/flags`
 pub(crate) async fn flags(mut call: Call) -> Result<Reply, ApiError> {
     call.no_query()?;
-    let namespace = match namespace(&mut call, None).await? {
-        Ok(namespace) => namespace,
+    let (namespace, client) = match namespace(&mut call, None).await? {
+        Ok(meant) => meant,
         Err(failure) => return failed(StatusCode::BAD_REQUEST, &failure),
     };
     let headers = call.headers.clone();
     call.run(move |session| {
-        let (reader, document) = session.document(&namespace)?;
+        let (reader, document) = session.document_for(&namespace, client.as_deref())?;
         let tag = document.basis.to_string();
         if etag::is_known(&headers, &tag)? {
             let reply = Reply::empty(StatusCode::NOT_MODIFIED).etag(&tag);
@@ -87,11 +87,11 @@ fn evaluation(document: &CompiledDocument, found: &CompiledEntry) -> Result<Eval
     })
 }
 
-/// The namespace that is meant: that of the header, or of the context.
+/// The namespace that is meant, that of the header or of the context, and who is evaluated for.
 async fn namespace(
     call: &mut Call,
     key: Option<&Key>,
-) -> Result<Result<Namespace, EvaluationFailure>, ApiError> {
+) -> Result<Result<(Namespace, Option<String>), EvaluationFailure>, ApiError> {
     let refuse = |code: &str, details: String| {
         Ok(Err(EvaluationFailure {
             key: key.map(ToString::to_string),
@@ -129,8 +129,14 @@ async fn namespace(
         let details = "say which namespace is meant: in the header `Confman-Namespace`, or as `namespace` in the context";
         return refuse("INVALID_CONTEXT", details.to_owned());
     };
+    // Who is evaluated for is who gets it gradually.
+    let client = request
+        .context
+        .get("targetingKey")
+        .and_then(|value| value.as_str())
+        .map(str::to_owned);
     match text.parse() {
-        Ok(namespace) => Ok(Ok(namespace)),
+        Ok(namespace) => Ok(Ok((namespace, client))),
         Err(error) => refuse("INVALID_CONTEXT", chain(&error)),
     }
 }

@@ -2,17 +2,18 @@
 
 use axum::http::{Method, StatusCode};
 use confman_api::request::{
-    CommentWrite, PublishRequest, RequestCreate, RequestEdit, RequestPublish, ReviewWrite,
-    ScheduleWrite, TargetWrite, WithdrawWrite,
+    AbortWrite, CommentWrite, PromoteWrite, PublishRequest, RequestCreate, RequestEdit,
+    RequestPublish, ReviewWrite, ScheduleWrite, Stage as WrittenStage, TargetWrite, WithdrawWrite,
 };
 use confman_repo::model::{Key, Namespace};
 use confman_repo::objects::ObjectId;
-use confman_repo::policy::request::{State, Verdict};
+use confman_repo::policy::request::{Stage, State, Verdict};
 use confman_repo::request::{
     EditRequest, NewRequest, NewReview, NewTarget, PublishRequest as Publish, RequestFilter,
     RequestInfo,
 };
 use confman_repo::{Error, ExpectedHead, Problem, Session};
+use jiff::SignedDuration;
 
 use super::page;
 use super::publish::{keys, named};
@@ -44,6 +45,8 @@ pub(crate) async fn part(
         (RequestPart::Publish, _) => publish(call, number).await,
         (RequestPart::Schedule, &Method::DELETE) => unschedule(call, number).await,
         (RequestPart::Schedule, _) => schedule(call, number).await,
+        (RequestPart::Promote, _) => promote(call, number).await,
+        (RequestPart::Abort, _) => abort(call, number).await,
         (RequestPart::Withdraw, _) => withdraw(call, number).await,
         (RequestPart::Acknowledge, _) => acknowledge(call, number).await,
     }
@@ -103,6 +106,7 @@ pub(crate) async fn list(call: Call) -> Result<Reply, ApiError> {
 pub(crate) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     call.no_query()?;
     let write: RequestCreate = call.json(VALUES_BYTES_MAX).await?;
+    let stages = stages("the publish request", &write.stages)?;
     call.change(move |session| {
         let targets = write
             .targets
@@ -114,6 +118,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Reply, ApiError> {
             title: write.title.clone(),
             description: write.description.clone(),
             targets,
+            stages: stages.clone(),
         };
         let info = session.create_request(&new)?;
         Ok(reply(&info)?.status(StatusCode::CREATED))
@@ -179,7 +184,12 @@ async fn edit(mut call: Call, number: u64) -> Result<Reply, ApiError> {
         let namespace = named(WHAT, &format!("/targets/{at}/namespace"), &target.namespace)?;
         picked.push((namespace, keys(WHAT, target.keys.as_deref())?));
     }
+    let stages = match &write.stages {
+        Some(steps) => Some(stages(WHAT, steps)?),
+        None => None,
+    };
     let edit = EditRequest {
+        stages,
         title: write.title,
         description: write.description,
         keys: picked,
@@ -275,6 +285,52 @@ async fn unschedule(call: Call, number: u64) -> Result<Reply, ApiError> {
     call.no_query()?;
     call.change(move |session| reply(&session.schedule_request(number, None, None)?))
         .await
+}
+
+async fn promote(mut call: Call, number: u64) -> Result<Reply, ApiError> {
+    call.no_query()?;
+    let write: PromoteWrite = call.json(DOCUMENT_BYTES_MAX).await?;
+    let seen = seen("the promotion", write.expected_head.as_deref())?;
+    call.change(move |session| {
+        let (info, warnings) = session.promote_request(number, seen)?;
+        let commit = info.targets.first().and_then(|target| target.commit);
+        let reply = Reply::json(&request::request(&info, &warnings)?)?;
+        Ok(reply.index(info.index).commit(commit))
+    })
+    .await
+}
+
+async fn abort(mut call: Call, number: u64) -> Result<Reply, ApiError> {
+    call.no_query()?;
+    let write: AbortWrite = call.json(DOCUMENT_BYTES_MAX).await?;
+    call.change(move |session| reply(&session.abort_request(number, &write.reason)?))
+        .await
+}
+
+/// Reads the steps in which readers get what is published. What they may be is decided further down.
+fn stages(what: &str, written: &[WrittenStage]) -> Result<Vec<Stage>, Error> {
+    let mut problems = Vec::new();
+    let mut stages = Vec::new();
+    for (at, stage) in written.iter().enumerate() {
+        let lasts = stage.lasts.as_deref().map(str::parse::<SignedDuration>);
+        match lasts.transpose() {
+            Ok(lasts) => stages.push(Stage {
+                percent: stage.percent,
+                for_ms: lasts.map(|lasts| i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX)),
+            }),
+            Err(_) => problems.push(Problem {
+                pointer: Some(format!("/stages/{at}/for")),
+                ..Problem::new("it is no time span, as in `10m` or `1h 30m`")
+            }),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(stages),
+        false => Err(Error::Invalid {
+            what: what.to_owned(),
+            problems,
+        }),
+    }
 }
 
 async fn withdraw(mut call: Call, number: u64) -> Result<Reply, ApiError> {

@@ -116,6 +116,8 @@ pub(crate) const OF_REQUEST: &[&str] = &[
     "/reviews",
     "/publish",
     "/schedule",
+    "/promote",
+    "/abort",
     "/withdraw",
     "/acknowledge",
 ];

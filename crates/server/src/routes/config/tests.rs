@@ -120,7 +120,10 @@ async fn accept_chooses_a_format_too_and_each_has_its_tag() {
         .send()
         .await;
     assert_eq!(yaml.header("content-type"), "application/yaml");
-    assert_eq!(yaml.header("vary"), "accept, accept-encoding");
+    assert_eq!(
+        yaml.header("vary"),
+        "accept, accept-encoding, confman-client"
+    );
     assert_ne!(json.header("etag"), yaml.header("etag"));
     let odd = server
         .get(CONFIG)
@@ -418,7 +421,10 @@ async fn who_only_asks_whether_it_moved_is_answered_at_hand_too() {
         let asking = server.get(CONFIG).header("if-none-match", &tag);
         let answer = asking.send().await;
         assert_eq!(answer.status, StatusCode::NOT_MODIFIED);
-        assert_eq!(answer.header("vary"), "accept, accept-encoding");
+        assert_eq!(
+            answer.header("vary"),
+            "accept, accept-encoding, confman-client"
+        );
     }
     assert!(hits() > before);
 }
@@ -462,4 +468,71 @@ async fn a_waiting_reader_is_told_of_its_own_namespace_only() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.document()["region"], "us");
     assert_ne!(answer.header("etag"), known.header("etag"));
+}
+
+#[tokio::test]
+async fn a_part_of_the_readers_gets_what_is_published_gradually() {
+    let server = server().await;
+    let path = "/v1/ns/a/-/drafts/d/changes";
+    let change = json!({ "changes": { "exact": { "value": 3 }, "region": { "value": "us" } } });
+    server.write(Method::POST, path, change).await;
+    let request = json!({
+        "title": "t",
+        "targets": [{ "namespace": "/a", "draft": "d" }],
+        "stages": [{ "percent": 50, "for": "1h 30m" }],
+    });
+    let made = server.ask(Method::POST, "/v1/requests").json(&request);
+    let made = made.await.document();
+    assert_eq!(made["stages"], json!([{ "percent": 50, "for": "1h 30m" }]));
+    let begun = server.ask(Method::POST, "/v1/requests/1/publish");
+    let begun = begun.json(&json!({})).await.document();
+    assert_eq!(
+        (&begun["state"], &begun["rollout"]["percent"]),
+        (&json!("rolling_out"), &json!(50))
+    );
+
+    let client = |served: bool| {
+        let mut all = (0..).map(|at| format!("pod-{at}"));
+        all.find(|client| confman_repo::policy::request::is_served(1, client, 50) == served)
+            .unwrap()
+    };
+    let (new, old) = (client(true), client(false));
+    let of = |client: String, path: &'static str| {
+        let asking = server.get(path).header("confman-client", &client);
+        async move { asking.send().await }
+    };
+    // Twice each: the second is answered at hand.
+    for _ in 0..2 {
+        let (has, has_not) = (of(new.clone(), CONFIG).await, of(old.clone(), CONFIG).await);
+        assert_eq!(has.document()["region"], "us");
+        assert_eq!(has_not.document()["region"], "eu");
+        assert_ne!(has.header("etag"), has_not.header("etag"));
+        assert_eq!(
+            get(&server, CONFIG).await.header("etag"),
+            has_not.header("etag")
+        );
+        let value = of(new.clone(), "/v1/ns/a/-/config/region").await;
+        assert_eq!(value.document()["value"], "us");
+        let known = server.get(CONFIG).header("confman-client", &new);
+        let known = known
+            .header("if-none-match", has.header("etag"))
+            .send()
+            .await;
+        assert_eq!(known.status, StatusCode::NOT_MODIFIED);
+    }
+    let flags = json!({ "context": { "namespace": "/a", "targetingKey": new } });
+    let flag = server.ask(Method::POST, "/ofrep/v1/evaluate/flags/region");
+    assert_eq!(flag.json(&flags).await.document()["value"], "us");
+    let odd = server
+        .get(CONFIG)
+        .header("confman-client", &"x".repeat(257));
+    assert_eq!(odd.send().await.outcome(), "400 invalid-header");
+
+    let aborted = server.ask(Method::POST, "/v1/requests/1/abort");
+    let aborted = aborted
+        .json(&json!({ "reason": "errors" }))
+        .await
+        .document();
+    assert_eq!(aborted["state"], "suspended");
+    assert_eq!(of(new, CONFIG).await.document()["region"], "eu");
 }

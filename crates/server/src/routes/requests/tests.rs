@@ -170,7 +170,7 @@ async fn requests_are_listed_by_what_is_asked_for() {
           "detail": "there is no query parameter `mine` here; there are state, namespace, author, waiting, unacknowledged, cursor, limit, consistency"
         },
         {
-          "detail": "the query parameter `state` is not valid: `done` is no state; there are pending_review, approved, rejected, scheduled, suspended, published and withdrawn; `open` is all but the last two"
+          "detail": "the query parameter `state` is not valid: `done` is no state; there are pending_review, approved, rejected, scheduled, rolling_out, suspended, published and withdrawn; `open` is all but the last two"
         }
       ]
     }
