@@ -48,6 +48,22 @@ impl ObjectId {
     pub const fn as_bytes(&self) -> &[u8; ID_BYTES] {
         &self.0
     }
+
+    /// The next one in order; `None` after the last.
+    #[must_use]
+    pub fn next(&self) -> Option<Self> {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            match byte.checked_add(1) {
+                Some(next) => {
+                    *byte = next;
+                    return Some(Self(bytes));
+                }
+                None => *byte = 0,
+            }
+        }
+        None
+    }
 }
 
 impl fmt::Display for ObjectId {

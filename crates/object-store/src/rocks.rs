@@ -91,19 +91,33 @@ impl RocksBackend {
         objects: &[Encoded],
         born: u64,
     ) -> Result<(), BackendError> {
-        let mut value = Vec::new();
         for object in chain::settle(&|kind, id| self.get(kind, id), objects, born)? {
-            value.clear();
-            value.reserve(BORN_BYTES + ENCODING_HEADER_BYTES_MAX + object.payload.len());
-            value.extend_from_slice(&born.to_le_bytes());
-            object.encoding.write_header(&mut value);
-            value.extend_from_slice(&object.payload);
-            batch.put_cf(
-                self.family(object.kind)?,
-                key(object.kind, &object.id),
-                &value,
-            );
+            self.put_as_it_is(batch, &object, born)?;
         }
+        Ok(())
+    }
+
+    /// Adds one object to a batch as it is encoded, whatever it is encoded against. Of use to [`Self::put_into`],
+    /// and to tests that put something wrong in its place.
+    ///
+    /// # Errors
+    /// A column family is missing.
+    pub fn put_as_it_is(
+        &self,
+        batch: &mut WriteBatch,
+        object: &Encoded,
+        born: u64,
+    ) -> Result<(), BackendError> {
+        let room = BORN_BYTES + ENCODING_HEADER_BYTES_MAX + object.payload.len();
+        let mut value = Vec::with_capacity(room);
+        value.extend_from_slice(&born.to_le_bytes());
+        object.encoding.write_header(&mut value);
+        value.extend_from_slice(&object.payload);
+        batch.put_cf(
+            self.family(object.kind)?,
+            key(object.kind, &object.id),
+            &value,
+        );
         Ok(())
     }
 

@@ -27,7 +27,7 @@ use confman_object_store::rocks::RocksBackend;
 use confman_object_store::{DecodeError, ObjectBackend, Store};
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
-    CompactOptions, DB, DBCompressionType, Options, ReadOptions,
+    CompactOptions, DB, DBCompressionType, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::cursor::{Cursor, put_target};
@@ -44,6 +44,7 @@ pub(crate) const PAIR: &[u8] = b"pair";
 pub(crate) const SNAPSHOT: &[u8] = b"snapshot";
 pub(crate) const INSTALLED: &[u8] = b"installed";
 pub(crate) const TRANSFERS: &[u8] = b"transfers";
+pub(crate) const SCRUBBED: &[u8] = b"scrubbed";
 
 /// Names of the column families that are not the object store's.
 const NAMES: [&str; 6] = ["refs", "operations", "rows", "requests", "sessions", "meta"];
@@ -147,7 +148,7 @@ impl Data {
     /// Ties this database to its log.
     pub(crate) fn set_pair(&self, pair: &[u8]) -> io::Result<()> {
         let families = self.families()?;
-        let mut options = rocksdb::WriteOptions::default();
+        let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db
             .put_cf_opt(
@@ -187,6 +188,43 @@ impl Data {
             visit(name, target);
         }
         Ok(())
+    }
+
+    /// Writes a batch of much that is of use only once all of it is there, and that is flushed then: it goes
+    /// past the write-ahead log.
+    pub(crate) fn write_in_bulk(&self, batch: WriteBatch) -> io::Result<()> {
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.db.write_opt(batch, &options).map_err(io::Error::other)
+    }
+
+    /// Changes a byte of an object.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn damage(
+        &self,
+        kind: confman_object_store::Kind,
+        id: &confman_object_store::ObjectId,
+    ) -> io::Result<()> {
+        let stored = self
+            .backend
+            .get(kind, id)
+            .map_err(io::Error::other)?
+            .ok_or_else(|| io::Error::other("it is not there"))?;
+        let mut payload = stored.payload.to_vec();
+        if let Some(last) = payload.last_mut() {
+            *last ^= 1;
+        }
+        let damaged = confman_object_store::Encoded {
+            kind,
+            id: *id,
+            encoding: stored.encoding,
+            payload: payload.into(),
+        };
+        let mut batch = WriteBatch::default();
+        self.backend
+            .put_as_it_is(&mut batch, &damaged, stored.born)
+            .map_err(io::Error::other)?;
+        self.db.write(batch).map_err(io::Error::other)
     }
 
     /// Makes everything that was written durable.

@@ -15,9 +15,19 @@ const LOCK: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
 /// Says why the node in this directory must not start again.
 const REMOVED: &str = "removed";
+/// Says what of this directory has not ended.
+const UNFINISHED: &str = "unfinished";
 const FORMAT_PREFIX: &str = "confman data format ";
 /// Most bytes of these two files that are read.
 const TEXT_BYTES_MAX: u64 = 256;
+
+/// Whether a directory that is still being made may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wholeness {
+    Needed,
+    /// By whoever makes it.
+    NotYet,
+}
 
 /// A data directory that this process holds.
 #[derive(Debug)]
@@ -30,6 +40,11 @@ pub(crate) struct Directory {
 impl Directory {
     /// Makes the directory if it is not there, locks it and checks its format.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_as(path, Wholeness::Needed)
+    }
+
+    /// As [`Self::open`], of one that may be unfinished.
+    pub(crate) fn open_as(path: &Path, wholeness: Wholeness) -> Result<Self, OpenError> {
         let failed = |action: &str, source: io::Error| io_error(path, action, source);
         fs::create_dir_all(path).map_err(|error| failed("make it", error))?;
         let lock_path = path.join(LOCK);
@@ -58,6 +73,15 @@ impl Directory {
                 reason,
             });
         }
+        if let Some(reason) =
+            read_note(path, UNFINISHED).map_err(|error| failed("read its note", error))?
+            && wholeness == Wholeness::Needed
+        {
+            return Err(OpenError::Unfinished {
+                path: path.to_owned(),
+                reason,
+            });
+        }
         check_format(path)?;
         let note = |lock: &mut File| {
             lock.set_len(0)?;
@@ -78,6 +102,16 @@ impl Directory {
     /// Notes that the node in it must not start again.
     pub(crate) fn note_removed(path: &Path, reason: &str) -> io::Result<()> {
         write_note(path, REMOVED, reason)
+    }
+
+    /// Notes that what is being made of it has not ended.
+    pub(crate) fn note_unfinished(path: &Path, what: &str) -> io::Result<()> {
+        write_note(path, UNFINISHED, what)
+    }
+
+    /// What was being made of it has ended.
+    pub(crate) fn note_finished(path: &Path) -> io::Result<()> {
+        remove_note(path, UNFINISHED)
     }
 
     /// Where the log is.
@@ -176,5 +210,14 @@ pub(crate) fn write_note(directory: &Path, name: &str, line: &str) -> io::Result
     writeln!(file, "{line}")?;
     file.sync_all()?;
     fs::rename(&aside, directory.join(name))?;
+    File::open(directory)?.sync_all()
+}
+
+/// Gone after this, whatever happens.
+pub(crate) fn remove_note(directory: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_file(directory.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     File::open(directory)?.sync_all()
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::data::Data;
-use crate::directory::Directory;
+use crate::directory::{Directory, Wholeness};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::name::RefName;
@@ -29,7 +29,7 @@ use crate::proposal;
 use crate::raft::log::Log;
 use crate::raft::writer::Counters;
 use crate::raft::{Answer, Payload, Raft, Refusal, Reply};
-use crate::row::{RowRange, StoredRow};
+use crate::row::{IndexRow, RowRange, StoredRow};
 use crate::transaction::{self, Committed, RequestId, Target, TransactError, Transaction};
 use crate::verify::{self, OperationReport};
 use crate::view::View;
@@ -42,11 +42,15 @@ pub(crate) mod link;
 pub(crate) mod members;
 mod open;
 mod past;
+mod purge;
 pub(crate) mod recover;
+pub(crate) mod scrub;
 mod tend;
 
 #[cfg(test)]
 pub(crate) use open::config;
+pub(crate) use open::{open_log, stop_log};
+pub(crate) use past::view_at as view_of;
 
 /// Most bytes of transactions that wait at one time.
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -56,8 +60,6 @@ pub(crate) const BUSY_AFTER: Duration = Duration::from_secs(2);
 const LOOK_FOR_LEADER: Duration = Duration::from_millis(200);
 /// How long an answer is waited for before the outcome counts as unknown.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// Bytes of log after which a snapshot is made, so that the log can be purged.
-const SNAPSHOT_BYTES: u64 = 64 << 20;
 
 /// How to open a node.
 #[derive(Clone, Debug)]
@@ -110,6 +112,20 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// What was being made of it did not end.
+    #[error("data directory `{path}` is not whole: {reason}; empty it and begin again", path = .path.display())]
+    Unfinished {
+        /// Which.
+        path: PathBuf,
+        /// What did not end.
+        reason: String,
+    },
+    /// Something is in it already.
+    #[error("data directory `{path}` is not empty; a restore needs one that is, or that is not there yet", path = .path.display())]
+    NotEmpty {
+        /// Which.
+        path: PathBuf,
     },
     /// It is the only voter of its cluster.
     #[error("the node in data directory `{path}` is the only voter already; there is nothing to recover", path = .path.display())]
@@ -178,6 +194,8 @@ pub struct LogCounters {
     pub bytes: u64,
     /// Entries that are in the log now; the others are purged.
     pub kept: u64,
+    /// About how many bytes these have.
+    pub kept_bytes: u64,
 }
 
 /// What the database of applied state takes.
@@ -199,17 +217,19 @@ pub struct Node {
     identity: PeerIdentity,
     pub(crate) answerer: Arc<Answerer>,
     link: Link,
-    data: Arc<Data>,
+    pub(crate) data: Arc<Data>,
     view: Arc<ArcSwap<View>>,
     gate: Arc<Gate>,
     budget: Arc<Budget>,
     failure: Arc<Failure>,
     pub(crate) raft: Raft,
-    log_bytes_at_snapshot: AtomicU64,
+    snapshot_due: purge::SnapshotBytes,
+    snapshot_bytes: u64,
     closing: AtomicBool,
     running: Mutex<Option<Running>>,
     runtime: tokio::runtime::Handle,
     counters: Arc<Counters>,
+    scrubbing: Mutex<scrub::Scrubbing>,
 }
 
 /// What a close takes apart.
@@ -235,7 +255,26 @@ impl Node {
     /// # Errors
     /// See [`OpenError`]; nothing is changed then.
     pub fn open(options: &NodeOptions) -> Result<Self, OpenError> {
-        open::open(options)
+        open::open(options, Wholeness::Needed)
+    }
+
+    /// Opens a directory that [`crate::Restoring`] has made, for whoever completes it. Until [`Self::complete`]
+    /// was called, it opens in no other way.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_restored(options: &NodeOptions) -> Result<Self, OpenError> {
+        open::open(options, Wholeness::NotYet)
+    }
+
+    /// Makes a restored directory one that opens as any other.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn complete(&self) -> Result<(), io::Error> {
+        self.data.flush().map_err(io::Error::other)?;
+        self.data.sync()?;
+        Directory::note_finished(self.directory.path())
     }
 
     /// The objects.
@@ -349,18 +388,10 @@ impl Node {
 
     /// openraft counts entries; a log of few large ones is to be purged too.
     fn snapshot_when_due(&self) {
-        let written = self.log_counters().bytes;
-        let before = self.log_bytes_at_snapshot.load(Ordering::Relaxed);
-        let due = written.saturating_sub(before) >= SNAPSHOT_BYTES;
-        let mine = || {
-            self.log_bytes_at_snapshot.compare_exchange(
-                before,
-                written,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            )
-        };
-        if due && mine().is_ok() {
+        if self
+            .snapshot_due
+            .due(self.log_counters().bytes, self.snapshot_bytes)
+        {
             let raft = self.raft.clone();
             self.runtime.spawn(async move {
                 // It fails only when the node stops, and is then of no use.
@@ -461,6 +492,23 @@ impl Node {
         self.data.each_row(table, visit)
     }
 
+    /// Removes every row of a table, so that it can be made again. Only where nobody reads them.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn clear_rows(&self, table: u8) -> Result<(), io::Error> {
+        self.data.clear_rows(table)
+    }
+
+    /// Writes rows of the operation at a log index again, as its transaction did or would have done. Rows are
+    /// derived from operations: who writes what the operations give changes nothing that was agreed on.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn put_rows(&self, index: u64, rows: &[IndexRow]) -> Result<(), io::Error> {
+        self.data.put_rows(index, rows)
+    }
+
     /// Every ref as it is on disk, in order. [`Self::view`] is the same, unless something is wrong.
     ///
     /// # Errors
@@ -486,6 +534,14 @@ impl Node {
     /// The disk fails or the operation is corrupt.
     pub fn operation_at(&self, sequence: u64) -> Result<Option<(ObjectId, Operation)>, ReadError> {
         self.data.operation(sequence)
+    }
+
+    /// The id of the operation at this sequence number. Reads no object.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn operation_id_at(&self, sequence: u64) -> Result<Option<ObjectId>, io::Error> {
+        Ok(self.data.place(sequence)?.map(|place| place.id))
     }
 
     /// Sequence number of the newest operation whose time is at most this; 0 if there is none.
@@ -561,12 +617,14 @@ impl Node {
             entries,
             bytes,
             kept,
+            kept_bytes,
         } = self.counters.as_ref();
         LogCounters {
             synced_writes: synced_writes.load(Ordering::Relaxed),
             entries: entries.load(Ordering::Relaxed),
             bytes: bytes.load(Ordering::Relaxed),
             kept: kept.load(Ordering::Relaxed),
+            kept_bytes: kept_bytes.load(Ordering::Relaxed),
         }
     }
 

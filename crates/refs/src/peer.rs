@@ -298,6 +298,12 @@ pub const SNAPSHOT_ENTRIES: u64 = 4000;
 /// Entries that a snapshot covers and that are kept all the same, for peers that are a little behind.
 pub const KEPT_ENTRIES: u64 = 4000;
 
+/// Bytes of log after which a snapshot is made, however few entries they are.
+pub const SNAPSHOT_BYTES: u64 = 64 << 20;
+/// Bytes of entries that a snapshot covers and that are kept all the same; fewer than [`KEPT_ENTRIES`], where these
+/// are large.
+pub const KEPT_BYTES: u64 = 256 << 20;
+
 /// Times and sizes of replication. The defaults are for a local network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
@@ -311,6 +317,10 @@ pub struct Tuning {
     pub snapshot_entries: u64,
     /// See [`KEPT_ENTRIES`].
     pub kept_entries: u64,
+    /// See [`SNAPSHOT_BYTES`].
+    pub snapshot_bytes: u64,
+    /// See [`KEPT_BYTES`].
+    pub kept_bytes: u64,
     /// See [`crate::cluster::PROMOTE_AFTER`].
     pub promote_after: Duration,
 }
@@ -323,6 +333,8 @@ impl Default for Tuning {
             election_max: ELECTION_MAX,
             snapshot_entries: SNAPSHOT_ENTRIES,
             kept_entries: KEPT_ENTRIES,
+            snapshot_bytes: SNAPSHOT_BYTES,
+            kept_bytes: KEPT_BYTES,
             promote_after: crate::cluster::PROMOTE_AFTER,
         }
     }

@@ -4,6 +4,7 @@
 //! A log entry holds an encoded [`Proposal`](crate::proposal::Proposal); its answer is what
 //! [`transact`](crate::Node::transact) returns.
 
+pub(crate) mod extent;
 pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod peers;

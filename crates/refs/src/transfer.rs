@@ -35,7 +35,10 @@ pub(crate) fn is_whole(born: u64, complete: &[u64]) -> bool {
 }
 
 /// What an object refers to. Of an operation that is its parent, what its edits put in place, and its view.
-pub(crate) fn children(kind: Kind, bytes: &[u8]) -> Result<Vec<(Kind, ObjectId)>, DecodeError> {
+///
+/// # Errors
+/// The bytes are not an object of that kind.
+pub fn children(kind: Kind, bytes: &[u8]) -> Result<Vec<(Kind, ObjectId)>, DecodeError> {
     if kind != Kind::Operation {
         return links(kind, bytes);
     }

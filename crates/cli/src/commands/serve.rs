@@ -319,12 +319,16 @@ impl DevProfile {
 pub(super) fn error(error: ServeError) -> CliError {
     let exit = match &error {
         ServeError::Open(
-            OpenError::InUse { .. } | OpenError::Removed { .. } | OpenError::Alone { .. },
+            OpenError::InUse { .. }
+            | OpenError::Removed { .. }
+            | OpenError::Alone { .. }
+            | OpenError::NotEmpty { .. },
         ) => Exit::Conflict,
         ServeError::Open(OpenError::Joining { .. }) => Exit::NotAllowed,
         ServeError::Open(
             OpenError::NewerFormat { .. }
             | OpenError::NewerProtocol { .. }
+            | OpenError::Unfinished { .. }
             | OpenError::Damaged { .. },
         ) => Exit::Invalid,
         ServeError::Open(OpenError::Io { .. }) => Exit::Failure,

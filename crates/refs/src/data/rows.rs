@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rocksdb::WriteBatch;
+
 use super::Data;
 use crate::row::{IndexRow, RowRange, StoredRow};
 
@@ -37,6 +39,32 @@ impl Data {
             visit(key.get(1..).unwrap_or_default(), &value);
         }
         Ok(())
+    }
+
+    /// Removes every row of a table.
+    pub(crate) fn clear_rows(&self, table: u8) -> io::Result<()> {
+        let families = self.families()?;
+        let mut batch = WriteBatch::default();
+        let mut keys = Vec::new();
+        self.each_row(table, &mut |key, _| {
+            let mut whole = vec![table];
+            whole.extend_from_slice(key);
+            keys.push(whole);
+        })?;
+        for key in keys {
+            batch.delete_cf(families.rows, key);
+        }
+        self.db.write(batch).map_err(io::Error::other)
+    }
+
+    /// Writes rows of the operation at a log index.
+    pub(crate) fn put_rows(&self, index: u64, rows: &[IndexRow]) -> io::Result<()> {
+        let families = self.families()?;
+        let mut batch = WriteBatch::default();
+        for row in rows {
+            batch.put_cf(families.rows, key(row, index), &row.value);
+        }
+        self.db.write(batch).map_err(io::Error::other)
     }
 
     /// Rows with exactly this prefix, newest operation first.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU16};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,11 +14,11 @@ use openraft::{ChangeMembers, Config, ReadPolicy, SnapshotPolicy};
 
 use super::link::{About, Link};
 use super::{Node, NodeOptions, OpenError, Running, WAITING_BYTES_MAX, random_id};
-use super::{agree, tend};
+use super::{agree, purge, tend};
 use crate::budget::Budget;
 use crate::data::Data;
 use crate::data::apply::Applier;
-use crate::directory::{Directory, io_error, read_note, write_note};
+use crate::directory::{Directory, Wholeness, io_error, read_note, write_note};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::peer::answer::Answerer;
@@ -50,8 +50,8 @@ const RECOVERY_WITHIN: Duration = Duration::from_secs(600);
 const KEPT_ENTRIES_ALONE: u64 = 16;
 
 /// See [`Node::open`].
-pub(super) fn open(options: &NodeOptions) -> Result<Node, OpenError> {
-    let directory = Directory::open(&options.directory)?;
+pub(super) fn open(options: &NodeOptions, wholeness: Wholeness) -> Result<Node, OpenError> {
+    let directory = Directory::open_as(&options.directory, wholeness)?;
     let failure = Arc::new(Failure::default());
     let (log, writer) = Log::open(&directory.raft(), Arc::clone(&failure))
         .map_err(|error| log_error(&directory, error))?;
@@ -103,8 +103,16 @@ pub(super) fn open_parts(
     open_data(&options, directory, failure, log).map(|(_, applier, _)| applier)
 }
 
+/// Opens the log of a directory, for who runs no raft on it.
+pub(crate) fn open_log(
+    directory: &Directory,
+) -> Result<(Log, std::thread::JoinHandle<()>), OpenError> {
+    Log::open(&directory.raft(), Arc::new(Failure::default()))
+        .map_err(|error| log_error(directory, error))
+}
+
 /// Lets go of a log that no raft runs on.
-pub(super) fn stop_log(log: &Log, writer: std::thread::JoinHandle<()>) {
+pub(crate) fn stop_log(log: &Log, writer: std::thread::JoinHandle<()>) {
     log.shared.queue.close();
     // It has nothing to write; it only has to let go of the database.
     let _ = writer.join();
@@ -296,6 +304,22 @@ impl Opening {
         };
         let receiving = Arc::new(receiving);
         self.tend(&runtime, &link, &receiving);
+        let tuning = self
+            .peers
+            .as_ref()
+            .map(|peers| peers.tuning)
+            .unwrap_or_default();
+        let snapshot_due = purge::SnapshotBytes::default();
+        let bytes = purge::Bytes {
+            snapshot: tuning.snapshot_bytes,
+            kept: tuning.kept_bytes,
+        };
+        runtime.spawn(purge::run(
+            raft.clone(),
+            self.log.clone(),
+            snapshot_due.clone(),
+            bytes,
+        ));
         let answerer = Answerer {
             raft: raft.clone(),
             failure: Arc::clone(&self.failure),
@@ -317,7 +341,8 @@ impl Opening {
             link,
             failure: self.failure,
             raft,
-            log_bytes_at_snapshot: AtomicU64::new(0),
+            snapshot_due,
+            snapshot_bytes: tuning.snapshot_bytes,
             closing: AtomicBool::new(false),
             runtime: runtime.handle().clone(),
             running: Mutex::new(Some(Running {
@@ -326,6 +351,7 @@ impl Opening {
                 writer,
             })),
             counters,
+            scrubbing: Mutex::default(),
         })
     }
 

@@ -17,7 +17,7 @@ use crate::view::View;
 const UNDONE_MAX: u64 = 2 * VIEW_EVERY;
 
 /// See [`crate::Node::view_at`]. A number beyond the newest operation's gives the newest view.
-pub(super) fn view_at(data: &Data, newest: &View, sequence: u64) -> Result<View, ReadError> {
+pub(crate) fn view_at(data: &Data, newest: &View, sequence: u64) -> Result<View, ReadError> {
     if sequence >= newest.sequence {
         return Ok(newest.clone());
     }

@@ -22,6 +22,7 @@ use rocksdb::{
 };
 use tokio::sync::oneshot;
 
+use super::extent::Extent;
 use super::tail::{Tail, weight};
 use super::writer::{self, Counters, Flushed, Job, Queue};
 use super::{Entry, LogId, Types, Vote, record};
@@ -82,6 +83,7 @@ pub(crate) struct State {
     /// Index of the oldest entry, or of the one that comes next where there is none.
     first: u64,
     pub(crate) tail: Tail,
+    pub(crate) extent: Extent,
 }
 
 impl Shared {
@@ -95,6 +97,9 @@ impl Shared {
             .last
             .map_or(0, |last| (last.index + 1).saturating_sub(state.first));
         self.counters.kept.store(kept, Ordering::Relaxed);
+        self.counters
+            .kept_bytes
+            .store(state.extent.bytes(), Ordering::Relaxed);
     }
 
     fn alive(&self) -> io::Result<()> {
@@ -218,6 +223,33 @@ impl Log {
         batch.put_cf(families.meta, VOTE, record::encode_vote(VOTE, vote));
         let identity = record::encode_identity(IDENTITY, identity);
         batch.put_cf(families.meta, IDENTITY, identity);
+        let mut options = rocksdb::WriteOptions::default();
+        options.set_sync(true);
+        self.shared.db.write_opt(batch, &options)?;
+        Ok(())
+    }
+
+    /// Makes a log that is empty the log of a node whose state covers everything up to `last`, in one synced write.
+    /// Only where no raft runs on it.
+    pub(crate) fn begin_after(
+        &self,
+        last: LogId,
+        vote: &Vote,
+        identity: &record::NodeIdentity,
+        pair: &[u8],
+    ) -> Result<(), LogError> {
+        let families = Families::of(&self.shared.db)?;
+        let mut batch = rocksdb::WriteBatch::default();
+        for key in [PURGED, COMMITTED] {
+            batch.put_cf(families.meta, key, record::encode_log_id(key, Some(last)));
+        }
+        batch.put_cf(families.meta, VOTE, record::encode_vote(VOTE, vote));
+        batch.put_cf(
+            families.meta,
+            IDENTITY,
+            record::encode_identity(IDENTITY, identity),
+        );
+        batch.put_cf(families.meta, PAIR, record::encode_sealed(PAIR, pair));
         let mut options = rocksdb::WriteOptions::default();
         options.set_sync(true);
         self.shared.db.write_opt(batch, &options)?;
@@ -395,6 +427,7 @@ fn check(db: &DB) -> Result<State, LogError> {
     let purged = log_id(PURGED, "the purged log id")?;
     let committed = log_id(COMMITTED, "the committed log id")?;
     let mut last = purged;
+    let mut extent = Extent::default();
     let first = purged.map_or(0, |id| id.index + 1);
     let mut next = first;
     let mut options = ReadOptions::default();
@@ -416,6 +449,7 @@ fn check(db: &DB) -> Result<State, LogError> {
                 &"its term is before that of its predecessor",
             ));
         }
+        extent.push(index, weight(&entry));
         last = Some(entry.log_id);
         next = index + 1;
     }
@@ -426,6 +460,7 @@ fn check(db: &DB) -> Result<State, LogError> {
         last,
         first,
         tail: Tail::default(),
+        extent,
     })
 }
 
@@ -541,6 +576,7 @@ impl RaftLogStorage<Types> for Log {
                     state.first = entry.log_id.index;
                 }
                 state.last = Some(entry.log_id);
+                state.extent.push(entry.log_id.index, weight(entry));
                 state.tail.push(entry.clone());
             }
             self.shared.count(&state);
@@ -559,6 +595,7 @@ impl RaftLogStorage<Types> for Log {
             match state.last {
                 Some(last) if last.index >= first => {
                     state.tail.truncate_after(keep);
+                    state.extent.truncate_after(keep);
                     state.last = if first > 0 {
                         last_log_id
                             .filter(|id| id.index + 1 == first)
@@ -597,6 +634,7 @@ impl RaftLogStorage<Types> for Log {
                 state.last = Some(log_id);
             }
             state.tail.purge(log_id.index);
+            state.extent.purge(log_id.index);
             self.shared.count(&state);
             first
         };

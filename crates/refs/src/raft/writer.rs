@@ -183,6 +183,8 @@ pub(crate) struct Counters {
     pub(crate) bytes: AtomicU64,
     /// Entries that are in the log now.
     pub(crate) kept: AtomicU64,
+    /// Their bytes, to a piece.
+    pub(crate) kept_bytes: AtomicU64,
 }
 
 /// Runs until the queue is closed and empty. The log on disk ends with `last` and is `committed` so far.

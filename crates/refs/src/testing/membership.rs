@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use confman_object_store::{Kind, ObjectId};
 use openraft::ChangeMembers;
 use openraft::impls::BasicNode;
 
@@ -93,6 +94,16 @@ pub fn lead_astray(node: &Node) -> Result<(), String> {
         .applier
         .lock()
         .map(|mut applier| applier.applied.time_ms += 1_000_000)
+        .map_err(|error| error.to_string())
+}
+
+/// Changes a byte of an object on the disk of a node.
+///
+/// # Errors
+/// It is not there, or the disk fails.
+pub fn damage_object(node: &Node, kind: Kind, id: &ObjectId) -> Result<(), String> {
+    node.data
+        .damage(kind, id)
         .map_err(|error| error.to_string())
 }
 

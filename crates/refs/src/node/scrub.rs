@@ -1,0 +1,332 @@
+//! Reading again what is stored, a little at a time: disks change bytes that nobody reads, and a damaged object is
+//! best found while another node still has it whole.
+//!
+//! A step goes on where the last one ended, across restarts too. What does not hash to its id any more is fetched
+//! from the other members and put in place again; a node that is alone can only say so.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use confman_object_store::{
+    BackendError, Encoded, Kind, Object, ObjectBackend, ObjectId, ReadError,
+};
+use openraft::async_runtime::WatchReceiver;
+use rocksdb::WriteBatch;
+
+use super::Node;
+use crate::cursor::Cursor;
+use crate::data::{Data, SCRUBBED};
+use crate::peer::{Lane, PeerAddress};
+use crate::raft::record;
+use crate::transfer::message::{Ask, Told};
+use crate::verify::chain_of;
+
+/// What reading an object counts for at least, so that many small ones are not read without a pause.
+const OBJECT_BYTES_MIN: u64 = 4096;
+/// Ids that are listed at once.
+const IDS_AT_ONCE: usize = 256;
+/// Most damaged objects that are named.
+pub const DAMAGED_MAX: usize = 1000;
+/// How long the other members may take to give an object.
+const REPAIR_WITHIN: Duration = Duration::from_secs(30);
+
+/// Where the next step begins: after this kind and id.
+type Place = (Kind, ObjectId);
+
+/// What has come of reading everything again, since the node was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScrubStatus {
+    /// Objects that were read.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How often everything was read to the end.
+    pub passes: u64,
+    /// Objects that were damaged, and that another member gave.
+    pub repaired: u64,
+    /// What is damaged still, each with what is wrong; at most a thousand of them.
+    pub damaged: Vec<String>,
+}
+
+/// What one step has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScrubStep {
+    /// What was read counts for so many bytes.
+    pub bytes: u64,
+    /// Whether everything has been read; the next step begins anew.
+    pub ended: bool,
+    /// What was found damaged, and what became of it.
+    pub found: Vec<DamagedObject>,
+}
+
+/// A damaged object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedObject {
+    /// Which, and what is wrong with it.
+    pub damage: String,
+    /// The member that gave it, or why none did.
+    pub repaired: Result<u64, String>,
+}
+
+/// What is remembered from one step to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Scrubbing {
+    place: Option<Place>,
+    /// Whether the place was read from the disk.
+    loaded: bool,
+    objects: u64,
+    bytes: u64,
+    passes: u64,
+    repaired: u64,
+    damaged: BTreeMap<Place, String>,
+}
+
+impl Node {
+    /// Reads again what is stored, until that counts for so many bytes, and repairs what is damaged. Blocks.
+    ///
+    /// # Errors
+    /// The disk fails in another way than by giving other bytes.
+    pub fn scrub(&self, bytes_max: u64) -> Result<ScrubStep, io::Error> {
+        let mut scrubbing = lock(&self.scrubbing);
+        if !scrubbing.loaded {
+            scrubbing.place = self.data.scrubbed()?;
+            scrubbing.loaded = true;
+        }
+        let mut step = ScrubStep::default();
+        while step.bytes < bytes_max && !step.ended {
+            let ids = match self.next_objects(scrubbing.place) {
+                Ok(ids) => ids,
+                Err((kind, error)) => {
+                    step.found.push(DamagedObject {
+                        damage: format!("the list of {kind}s cannot be read: {error}"),
+                        repaired: Err("it is no object of its own".to_owned()),
+                    });
+                    scrubbing.place = Some((kind, ObjectId::from_bytes([0xff; 32])));
+                    continue;
+                }
+            };
+            if ids.is_empty() {
+                step.ended = true;
+            }
+            for place in ids {
+                self.scrub_object(place, &mut scrubbing, &mut step)?;
+                scrubbing.place = Some(place);
+                if step.bytes >= bytes_max {
+                    break;
+                }
+            }
+        }
+        if step.ended {
+            scrubbing.passes += 1;
+            scrubbing.place = None;
+        }
+        self.data.set_scrubbed(scrubbing.place)?;
+        Ok(step)
+    }
+
+    /// What has come of it.
+    #[must_use]
+    pub fn scrub_status(&self) -> ScrubStatus {
+        let scrubbing = lock(&self.scrubbing);
+        ScrubStatus {
+            objects: scrubbing.objects,
+            bytes: scrubbing.bytes,
+            passes: scrubbing.passes,
+            repaired: scrubbing.repaired,
+            damaged: scrubbing.damaged.values().cloned().collect(),
+        }
+    }
+
+    /// The objects after a place, of one kind.
+    fn next_objects(&self, after: Option<Place>) -> Result<Vec<Place>, (Kind, BackendError)> {
+        for kind in Kind::ALL {
+            let first = match after {
+                Some((at, _)) if kind < at => continue,
+                Some((at, id)) if kind == at => match id.next() {
+                    Some(next) => next,
+                    None => continue,
+                },
+                _ => ObjectId::from_bytes([0; 32]),
+            };
+            let ids = self
+                .data
+                .backend
+                .ids(kind, &first, IDS_AT_ONCE)
+                .map_err(|error| (kind, error))?;
+            if !ids.is_empty() {
+                return Ok(ids.into_iter().map(|id| (kind, id)).collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn scrub_object(
+        &self,
+        (kind, id): Place,
+        scrubbing: &mut Scrubbing,
+        step: &mut ScrubStep,
+    ) -> io::Result<()> {
+        scrubbing.objects += 1;
+        let damage = match self.data.store.read_from_backend(kind, &id) {
+            Ok(read) => {
+                let bytes = read.map_or(0, |object| object.bytes().len() as u64);
+                scrubbing.bytes += bytes;
+                step.bytes += bytes.max(OBJECT_BYTES_MIN);
+                // It may have been put again meanwhile.
+                scrubbing.damaged.remove(&(kind, id));
+                return Ok(());
+            }
+            Err(error @ ReadError::Backend { .. }) if !is_damage(&error) => {
+                return Err(io::Error::other(error));
+            }
+            Err(error) => chain_of(&error),
+        };
+        step.bytes += OBJECT_BYTES_MIN;
+        let repaired = self.repair(kind, id);
+        match &repaired {
+            Ok(_) => {
+                scrubbing.repaired += 1;
+                scrubbing.damaged.remove(&(kind, id));
+            }
+            Err(_) if scrubbing.damaged.len() < DAMAGED_MAX => {
+                scrubbing.damaged.insert((kind, id), damage.clone());
+            }
+            Err(_) => {}
+        }
+        step.found.push(DamagedObject { damage, repaired });
+        Ok(())
+    }
+
+    /// Asks the other members for an object and puts it in place. Gives the member that had it.
+    fn repair(&self, kind: Kind, id: ObjectId) -> Result<u64, String> {
+        let membership = self
+            .raft
+            .metrics()
+            .borrow_watched()
+            .membership_config
+            .membership()
+            .clone();
+        let own = self.identity.node_id;
+        let peers: Vec<(u64, PeerAddress)> = membership
+            .nodes()
+            .filter(|(node, about)| **node != own && !about.addr.is_empty())
+            .map(|(node, about)| {
+                let peer = PeerAddress {
+                    node_id: Some(*node),
+                    address: about.addr.as_str().into(),
+                };
+                (*node, peer)
+            })
+            .collect();
+        if peers.is_empty() {
+            return Err("there is no other node that could have it whole".to_owned());
+        }
+        let receiving = std::sync::Arc::clone(&self.answerer.receiving);
+        let asking = async move {
+            let mut reasons = Vec::new();
+            for (node, peer) in peers {
+                let asked = receiving
+                    .ask(&peer, Lane::Bulk, &Ask::Objects(vec![(kind, id)]))
+                    .await;
+                match asked {
+                    Ok(Told::Objects(objects)) => match objects.into_iter().next().flatten() {
+                        Some(bytes) if ObjectId::of(kind, &bytes) == id => {
+                            return Ok((node, bytes));
+                        }
+                        _ => reasons.push(format!("node {node} has it neither")),
+                    },
+                    Ok(_) => reasons.push(format!("node {node} answered something else")),
+                    Err(error) => reasons.push(format!("node {node}: {error}")),
+                }
+            }
+            Err(reasons.join(", "))
+        };
+        let (node, bytes): (u64, Bytes) = self
+            .on_runtime(async move {
+                tokio::time::timeout(REPAIR_WITHIN, asking)
+                    .await
+                    .unwrap_or_else(|_| Err("the others did not answer in time".to_owned()))
+            })
+            .unwrap_or_else(|| Err("the node is closing".to_owned()))?;
+        self.answerer
+            .receiving
+            .put_again(&Object::new(kind, bytes))
+            .map_err(|error| error.to_string())?;
+        Ok(node)
+    }
+}
+
+fn lock(scrubbing: &Mutex<Scrubbing>) -> std::sync::MutexGuard<'_, Scrubbing> {
+    scrubbing.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether what the database says is that bytes on the disk are others than it wrote.
+fn is_damage(error: &ReadError) -> bool {
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(cause) = next {
+        if let Some(cause) = cause.downcast_ref::<rocksdb::Error>() {
+            return cause.kind() == rocksdb::ErrorKind::Corruption;
+        }
+        next = cause.source();
+    }
+    false
+}
+
+impl Data {
+    /// Where reading everything again has come to.
+    fn scrubbed(&self) -> io::Result<Option<Place>> {
+        let Some(bytes) = self.meta(SCRUBBED)? else {
+            return Ok(None);
+        };
+        let read = || {
+            let body = record::decode_sealed("place", SCRUBBED, &bytes)?;
+            let mut cursor = Cursor::new(&body, "place");
+            let number = cursor.u8()?;
+            if number == 0 {
+                cursor.end()?;
+                return Ok(None);
+            }
+            let kind = Kind::from_number(number)
+                .ok_or_else(|| cursor.wrong(format!("{number} is not the number of a kind")))?;
+            let id = cursor.id()?;
+            cursor.end()?;
+            Ok(Some((kind, id)))
+        };
+        // Where it cannot be read, everything is read from the beginning: no harm is done.
+        let read: Result<_, confman_object_store::DecodeError> = read();
+        Ok(read.unwrap_or_default())
+    }
+
+    fn set_scrubbed(&self, place: Option<Place>) -> io::Result<()> {
+        let mut body = Vec::new();
+        match place {
+            None => body.push(0),
+            Some((kind, id)) => {
+                body.push(kind.into());
+                body.extend_from_slice(id.as_bytes());
+            }
+        }
+        let families = self.families()?;
+        let record = record::encode_sealed(SCRUBBED, &body);
+        self.db
+            .put_cf(families.meta, SCRUBBED, record)
+            .map_err(io::Error::other)
+    }
+}
+
+impl crate::transfer::receiving::Receiving {
+    /// Puts an object that could not be read in place again.
+    fn put_again(&self, object: &Object) -> io::Result<()> {
+        let applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
+        let born = applier.applied.last.map_or(0, |last| last.index);
+        let mut batch = WriteBatch::default();
+        self.data
+            .backend
+            .put_into(&mut batch, &[Encoded::new(object)], born)
+            .map_err(io::Error::other)?;
+        self.data.db.write(batch).map_err(io::Error::other)
+    }
+}
