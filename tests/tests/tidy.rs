@@ -31,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("confman-api", &["confman-model"]),
+    ("confman-backup", &["confman-object-store", "confman-repo"]),
     ("confman-server", &["confman-api", "confman-repo"]),
     (
         "confman-client",
@@ -51,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "confman-agent",
             "confman-api",
+            "confman-backup",
             "confman-client",
             "confman-model",
             "confman-server",

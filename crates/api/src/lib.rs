@@ -3,6 +3,7 @@
 //! Field names are camelCase. Documents are those of the data model; requests refuse unknown fields.
 //! Values of entries are raw JSON, so that numbers and key order survive digit for digit.
 
+pub mod backup;
 pub mod cluster;
 pub mod commit;
 pub mod draft;

@@ -179,6 +179,8 @@ pub(crate) enum Command {
     Serve(commands::serve::Args),
     Cluster(commands::cluster::Args),
     #[cfg(feature = "server")]
+    Backup(commands::backup::Args),
+    #[cfg(feature = "server")]
     Recover(commands::recover::Args),
     Fsck(commands::fsck::Args),
     Doctor(commands::doctor::Args),
@@ -354,6 +356,11 @@ mod tests {
             "logout",
             "whoami",
             "audit /a -n 5",
+            "backup create s3://bucket/prefix",
+            "backup create DIR --data DATA",
+            "backup list DIR",
+            "backup verify DIR --all",
+            "backup restore DIR --data NEW --at '2h ago' --point 7",
             "fsck --data DIR",
             "fsck",
             "config show",

@@ -4,6 +4,8 @@
 pub(crate) mod agent;
 pub(crate) mod api;
 pub(crate) mod audit;
+#[cfg(feature = "server")]
+pub(crate) mod backup;
 pub(crate) mod blame;
 pub(crate) mod clone;
 pub(crate) mod cluster;
@@ -108,6 +110,8 @@ impl Command {
             Self::Rotations(args) => args.run(cx),
             Self::Audit(args) => args.run(cx),
             Self::Cluster(args) => args.run(cx),
+            #[cfg(feature = "server")]
+            Self::Backup(args) => args.run(cx),
             #[cfg(feature = "server")]
             Self::Recover(args) => args.run(cx),
             #[cfg(feature = "server")]

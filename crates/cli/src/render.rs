@@ -1,5 +1,7 @@
 //! Pure functions from the API's documents to styled text.
 
+#[cfg(feature = "server")]
+pub(crate) mod backup;
 pub(crate) mod blame;
 pub(crate) mod cluster;
 pub(crate) mod commit;

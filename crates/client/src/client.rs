@@ -3,6 +3,7 @@
 //! A [`Client`] reads its own writes: every answer carries the log index it is not older than, and
 //! the next request asks for at least that index, whichever node answers.
 
+mod backup;
 mod cluster;
 mod commits;
 mod drafts;

@@ -2,16 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use confman_model::Namespace;
 use confman_object_store::pack::links;
-use confman_object_store::tree::TreeKey;
-use confman_object_store::{Kind, Object, ObjectId, ReadObjects};
-use confman_refs::{IndexRow, Operation, RefName};
+use confman_object_store::{Kind, Object, ObjectId};
 
+use crate::derived::{DERIVED, Derivation};
 use crate::error::{Error, chain};
-use crate::life::{LifeChange, LineName, life_of};
-use crate::line::{LineRows, Newest, Place, changes_of};
-use crate::names;
 use crate::repo::ADMIN;
 use crate::row;
 use crate::seen::Seen;
@@ -23,9 +18,6 @@ const PROBLEMS_MAX: usize = 1000;
 const IDS_AT_ONCE: usize = 4096;
 /// How many checks pass between two reports of progress.
 const PROGRESS_EVERY: u64 = 512;
-/// Most commits of one operation that are followed back along first parents.
-const COMMITS_MAX: usize = 1_000_000;
-
 /// How far a check has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FsckProgress {
@@ -207,7 +199,7 @@ impl Check<'_> {
                         self.read(kind, id, "the list of objects");
                     }
                 }
-                match last.and_then(next_id) {
+                match last.and_then(|last| last.next()) {
                     Some(next) if !last_page => first = next,
                     _ => break,
                 }
@@ -234,8 +226,7 @@ impl Check<'_> {
 
     /// Makes the rows of every line again from the operations, and compares.
     fn rows(&mut self) {
-        let mut lines: HashMap<LineName, LineState> = HashMap::new();
-        let mut lives: HashMap<Namespace, ObjectId> = HashMap::new();
+        let mut derivation = Derivation::new(self.seen);
         let mut expected: HashMap<(u8, Vec<u8>), [u8; 32]> = HashMap::new();
         for sequence in 1..=self.seen.view.sequence() {
             let operation = match self.seen.repo.node.operation_at(sequence) {
@@ -243,7 +234,7 @@ impl Check<'_> {
                 // The check of the chain has told this.
                 Ok(None) | Err(_) => continue,
             };
-            match self.rows_of_operation(&operation, &mut lives, &mut lines) {
+            match derivation.rows_of(&operation) {
                 Ok(rows) => {
                     for made in rows {
                         let mut key = made.prefix;
@@ -261,98 +252,8 @@ impl Check<'_> {
         self.compare(expected);
     }
 
-    /// The rows of the documents and published heads that an operation moved. A document goes first: it
-    /// tells which life of the namespace its head belongs to.
-    fn rows_of_operation(
-        &self,
-        operation: &Operation,
-        lives: &mut HashMap<Namespace, ObjectId>,
-        lines: &mut HashMap<LineName, LineState>,
-    ) -> Result<Vec<IndexRow>, (RefName, Error)> {
-        let mut made = Vec::new();
-        let mut ended = Vec::new();
-        for edit in &operation.edits {
-            let Some(namespace) = names::policy_of(edit.name.as_str()) else {
-                continue;
-            };
-            let failed = |error: Error| (edit.name.clone(), error);
-            let life = match edit.new {
-                Some(new) => life_of(&self.seen.found(new.id).map_err(failed)?),
-                None => *lives
-                    .get(&namespace)
-                    .ok_or_else(|| failed(Error::bug("it ends before it began")))?,
-            };
-            let name = LineName {
-                ref_name: edit.name.clone(),
-                life,
-            };
-            match (edit.old, edit.new) {
-                (None, Some(_)) => made.push(LifeChange::Began.to_row(&name)),
-                (Some(_), None) => {
-                    made.push(LifeChange::Ended.to_row(&name));
-                    ended.push(namespace.clone());
-                }
-                _ => {}
-            }
-            if let Some(new) = edit.new {
-                let state = lines.entry(name.clone()).or_default();
-                made.append(&mut self.rows_of(name, state, new.id).map_err(failed)?);
-            }
-            lives.insert(namespace, life);
-        }
-        for edit in &operation.edits {
-            let (true, Some(new)) = (names::is_published(edit.name.as_str()), edit.new) else {
-                continue;
-            };
-            let failed = |error: Error| (edit.name.clone(), error);
-            let life = names::namespace_of(edit.name.as_str())
-                .and_then(|namespace| lives.get(&namespace).copied())
-                .ok_or_else(|| failed(Error::bug("its namespace has no document")))?;
-            let name = LineName {
-                ref_name: edit.name.clone(),
-                life,
-            };
-            let state = lines.entry(name.clone()).or_default();
-            made.append(&mut self.rows_of(name, state, new.id).map_err(failed)?);
-        }
-        for namespace in ended {
-            lives.remove(&namespace);
-        }
-        Ok(made)
-    }
-
-    /// The rows of the commits that lead a line on to a new head; none where it is restored.
-    fn rows_of(
-        &self,
-        name: LineName,
-        state: &mut LineState,
-        new: ObjectId,
-    ) -> Result<Vec<IndexRow>, Error> {
-        let objects = self.seen.objects();
-        let old = state.head.as_ref().map(|head| head.commit);
-        let commits = crate::line::first_parents(objects, old, new, COMMITS_MAX)?;
-        let commits = commits.ok_or_else(|| {
-            Error::bug(format!("{new} does not follow from what was there before"))
-        })?;
-        let mut rows = LineRows::after(name, state.head.as_ref());
-        let mut made = Vec::new();
-        for id in commits {
-            let commit = objects.commit(&id)?;
-            let changes = changes_of(objects, &commit)?;
-            rows.push(id, &commit, &changes, &|key| {
-                Ok(state.newest.get(key).copied())
-            })?;
-            for (key, newest) in rows.newest_of(&changes) {
-                state.newest.insert(key, newest);
-            }
-            state.head = Some(rows.head(id));
-            made.append(&mut rows.take());
-        }
-        Ok(made)
-    }
-
     fn compare(&mut self, mut expected: HashMap<(u8, Vec<u8>), [u8; 32]>) {
-        for table in [row::HISTORY, row::POSITION, row::COMMIT, row::LIFE] {
+        for table in DERIVED {
             let mut found = 0;
             let mut wrong = Vec::new();
             let read = self.seen.repo.node.each_row(table, &mut |key, value| {
@@ -385,28 +286,6 @@ impl Check<'_> {
         missing.sort();
         missing.into_iter().for_each(|text| self.problem(text));
     }
-}
-
-/// A line as far as its rows were made again.
-#[derive(Default)]
-struct LineState {
-    head: Option<Place>,
-    newest: HashMap<TreeKey, Newest>,
-}
-
-/// The next id in order.
-fn next_id(id: ObjectId) -> Option<ObjectId> {
-    let mut bytes = *id.as_bytes();
-    for byte in bytes.iter_mut().rev() {
-        match byte.checked_add(1) {
-            Some(next) => {
-                *byte = next;
-                return Some(ObjectId::from_bytes(bytes));
-            }
-            None => *byte = 0,
-        }
-    }
-    None
 }
 
 /// A row's place in text.

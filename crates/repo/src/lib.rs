@@ -11,12 +11,14 @@
 //! Deliberately absent: HTTP, JSON shapes, runtimes, and the system's clock (see [`Clock`]).
 
 pub mod actor;
+pub mod backup;
 mod chain;
 pub mod clock;
 pub mod cluster;
 pub mod compare;
 pub mod compiled;
 pub mod deletion;
+mod derived;
 pub mod directory;
 pub mod draft;
 pub mod editor;
@@ -45,6 +47,7 @@ pub mod reading;
 mod record;
 pub mod repo;
 pub mod request;
+pub mod restored;
 mod review;
 pub mod revision;
 mod rollout;
@@ -63,6 +66,7 @@ pub mod token;
 mod validation;
 
 pub use actor::Actor;
+pub use backup::BackupHead;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use cluster::{JoinTokenInfo, NewJoinToken};
 pub use compare::{Comparison, EntryChange};

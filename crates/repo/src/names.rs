@@ -25,6 +25,7 @@ pub const ISSUERS: &str = "issuer/";
 /// What the names of join tokens begin with.
 pub const JOIN_TOKENS: &str = "join-token/";
 const MEMBERS: &str = "cluster/members";
+const RESTORED: &str = "cluster/restored";
 const REQUEST_COUNTER: &str = "counter/request";
 const REQUESTS: &str = "request/";
 /// What the names of the marks of scheduled publish requests begin with.
@@ -206,6 +207,14 @@ pub fn join_token(digits: &str) -> Result<RefName, Error> {
 /// Never.
 pub fn members() -> Result<RefName, Error> {
     name(MEMBERS)
+}
+
+/// What was restored from a backup, and when: a record.
+///
+/// # Errors
+/// Never.
+pub fn restored() -> Result<RefName, Error> {
+    name(RESTORED)
 }
 
 /// A token, by the first 16 digits of its hash: a record.

@@ -22,8 +22,8 @@ use crate::query::Query;
 use crate::reply::{Here, Reply};
 use crate::request_id::RequestId;
 use crate::routes::{
-    cluster, commits, config, drafts, entries, explain, history, identity, namespaces, ofrep,
-    operations, publish, requests, schemas, search, spring, sync, system, tags, watch,
+    backup, cluster, commits, config, drafts, entries, explain, history, identity, namespaces,
+    ofrep, operations, publish, requests, schemas, search, spring, sync, system, tags, watch,
 };
 use crate::url::{self, Part, PathError, Resource};
 
@@ -271,6 +271,7 @@ async fn route(call: Call, resource: Resource, method: &Method) -> Result<Reply,
         Resource::Spring(asked) => return spring::environment(call, asked).await,
         Resource::Identity(identity) => return identity::route(call, identity, method).await,
         Resource::Cluster(resource) => return cluster::route(call, resource, method).await,
+        Resource::Backup(resource) => return backup::route(call, resource).await,
         Resource::Fsck => return system::fsck(call).await,
         Resource::Operations => return operations::list(call).await,
         Resource::Rotations => return schemas::rotations(call).await,

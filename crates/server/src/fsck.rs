@@ -1,16 +1,14 @@
 //! Checking a data directory that no server runs on.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use confman_api::system::FsckReport;
-use confman_repo::refs::peer::Nobody;
 
 use crate::admin_token;
 use crate::error::chain;
-use crate::options::{BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, ServeError};
+use crate::options::ServeError;
 use crate::routes::system;
-use crate::server::{OpenStore, StorePeers};
+use crate::server::OpenStore;
 
 /// Checks everything that a data directory stores, while no server runs on it: of a node that is alone, or
 /// of a member of a cluster, which reaches nobody meanwhile. Who may read the directory may do this.
@@ -19,27 +17,7 @@ use crate::server::{OpenStore, StorePeers};
 /// # Errors
 /// The directory is not there or cannot be opened. What is wrong with the data is in the report.
 pub fn fsck(data: &Path, progress: &mut dyn FnMut(u64)) -> Result<FsckReport, ServeError> {
-    if !data.is_dir() {
-        let reason = format!("`{}` is not a directory", data.display());
-        let source = std::io::Error::new(std::io::ErrorKind::NotFound, reason);
-        return Err(ServeError::System {
-            action: "check the data",
-            source,
-        });
-    }
-    let open = OpenStore {
-        directory: data.to_owned(),
-        cache_bytes: CACHE_BYTES_DEFAULT,
-        block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
-        // Nothing is served.
-        documents_bytes: 0,
-        peers: Some(StorePeers {
-            address: String::new(),
-            transport: Arc::new(Nobody),
-            join: None,
-        }),
-    };
-    let repo = open.open()?;
+    let repo = OpenStore::to_look_at(data)?.open()?;
     let token = admin_token::read(data).map_err(|source| ServeError::AdminToken {
         path: admin_token::path(data),
         source,

@@ -39,6 +39,7 @@ mod query;
 mod rendering;
 mod reply;
 mod request_id;
+mod restored;
 mod routes;
 mod scheduler;
 mod server;
@@ -62,5 +63,6 @@ pub use peer::authority::{
 };
 pub use peer::{CertificateError, PeerServeOptions};
 pub use process::serve;
+pub use restored::{Completed, complete_restored, hold};
 pub use server::Server;
 pub use watches::WATCHERS_PER_PRINCIPAL_DEFAULT;

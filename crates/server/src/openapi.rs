@@ -4,6 +4,7 @@
 //! read and answer. A test holds it against the routes, and every answer in the tests of routes
 //! against the schema that stands here.
 
+mod backup;
 mod cluster;
 mod identity;
 mod page;
@@ -571,7 +572,8 @@ pub(crate) fn document() -> Value {
     let of_features = identity::operations()
         .into_iter()
         .chain(requests::operations())
-        .chain(cluster::operations());
+        .chain(cluster::operations())
+        .chain(backup::operations());
     for operation in operations().into_iter().chain(of_features) {
         let described = describe(&operation, &mut generator);
         let path = paths

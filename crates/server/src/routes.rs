@@ -1,5 +1,6 @@
 //! Handlers: each reads what is asked, asks the session, and answers. They decide nothing.
 
+pub(crate) mod backup;
 pub(crate) mod cluster;
 pub(crate) mod commits;
 pub(crate) mod config;

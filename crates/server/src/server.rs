@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use confman_repo::model::PrincipalKind;
 use confman_repo::refs::cluster::{JOIN_WITHIN, JoinOptions, NotAdmitted, begin};
-use confman_repo::refs::peer::PROTOCOL_MAX;
+use confman_repo::refs::peer::{Nobody, PROTOCOL_MAX};
 use confman_repo::refs::{Node, NodeOptions, PeerOptions, Transport, Tuning};
 use confman_repo::{Error, Repo, RepoOptions, SystemClock, Token};
 use tempfile::TempDir;
@@ -19,7 +19,9 @@ use crate::admin_token;
 use crate::app::App;
 use crate::error::chain;
 use crate::listener;
-use crate::options::{DataDirectory, Ready, ServeError, ServeOptions};
+use crate::options::{
+    BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, Ready, ServeError, ServeOptions,
+};
 use crate::peer::Peers;
 use crate::scheduler;
 
@@ -282,6 +284,29 @@ pub(crate) struct OpenStore {
 }
 
 impl OpenStore {
+    /// How one is opened that no server runs on, and that nothing is served of: of a node that is alone, or of a
+    /// member of a cluster, which reaches nobody meanwhile.
+    pub(crate) fn to_look_at(data: &Path) -> Result<Self, ServeError> {
+        if !data.is_dir() {
+            let reason = format!("`{}` is not a directory", data.display());
+            return Err(ServeError::System {
+                action: "look into the data",
+                source: std::io::Error::new(std::io::ErrorKind::NotFound, reason),
+            });
+        }
+        Ok(Self {
+            directory: data.to_owned(),
+            cache_bytes: CACHE_BYTES_DEFAULT,
+            block_cache_bytes: BLOCK_CACHE_BYTES_DEFAULT,
+            documents_bytes: 0,
+            peers: Some(StorePeers {
+                address: String::new(),
+                transport: Arc::new(Nobody),
+                join: None,
+            }),
+        })
+    }
+
     /// Opens it. Blocks while it recovers.
     pub(crate) fn open(&self) -> Result<Arc<Repo>, ServeError> {
         let peers = match &self.peers {

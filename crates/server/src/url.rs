@@ -8,6 +8,7 @@
 //! part that is wrong, never repaired: two spellings of one path would be two entries in a cache or
 //! in a rule of a proxy.
 
+mod backup;
 mod cluster;
 mod identity;
 
@@ -16,6 +17,7 @@ use std::str::FromStr;
 use axum::http::Method;
 use confman_repo::model::{DraftName, Key, Namespace, Revision, SchemaPath, TagName};
 
+pub(crate) use backup::Backup;
 pub(crate) use cluster::Cluster;
 pub(crate) use identity::Identity;
 
@@ -44,6 +46,8 @@ pub(crate) enum Resource {
     Identity(Identity),
     /// The members of the cluster: `/v1/cluster/…`
     Cluster(Cluster),
+    /// What backups are made of: `/v1/backup/…`
+    Backup(Backup),
     /// `/v1/namespaces`
     Namespaces,
     /// `/v1/schemas`
@@ -207,6 +211,7 @@ impl Resource {
             Self::Spring(_) => "/spring/{application}/{profiles}/{label}",
             Self::Identity(identity) => identity.template(),
             Self::Cluster(cluster) => cluster.template(),
+            Self::Backup(backup) => backup.template(),
             Self::Namespaces => "/v1/namespaces",
             Self::Schemas => "/v1/schemas",
             Self::Schema(_) => "/v1/schemas/{path}",
@@ -286,6 +291,7 @@ impl Resource {
             | Self::SealedOperations => GET,
             Self::Identity(identity) => identity.methods(),
             Self::Cluster(cluster) => cluster.methods(),
+            Self::Backup(backup) => backup.methods(),
             Self::Schema(_) => &[Method::GET, Method::PUT, Method::DELETE],
             Self::Namespaces => &[Method::GET, Method::POST],
             Self::Fsck | Self::Flags | Self::Flag(_) | Self::SchemaCheck(_) => POST,
@@ -383,6 +389,7 @@ pub(crate) fn parse(raw: &str) -> Result<Resource, PathError> {
         ["v1", "requests"] => Ok(Resource::Requests),
         ["v1", "requests", number, part @ ..] => request(number, part),
         ["v1", "ns", inside @ ..] => in_namespace(inside),
+        ["v1", "backup", inside @ ..] => backup::parse(inside).map(Resource::Backup),
         ["v1", "cluster", inside @ ..] => cluster::parse(inside).map(Resource::Cluster),
         ["v1", rest @ ..] => match identity::parse(rest) {
             Some(found) => found.map(Resource::Identity),

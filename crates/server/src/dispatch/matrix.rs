@@ -101,6 +101,9 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/v1/cluster/join-tokens", Root),
     ("POST", "/v1/cluster/join-tokens", Root),
     ("DELETE", "/v1/cluster/join-tokens/{id}", Root),
+    ("GET", "/v1/backup", Root),
+    ("GET", "/v1/backup/operations", Root),
+    ("POST", "/v1/backup/objects", Root),
     ("POST", "/v1/fsck", Root),
     ("POST", "/v1/namespaces", At(NamespaceWrite)),
     ("POST", "/ofrep/v1/evaluate/flags", At(ConfigReadPublished)),
@@ -314,6 +317,7 @@ fn every_template_has_an_example() {
         include_str!("../url.rs"),
         include_str!("../url/identity.rs"),
         include_str!("../url/cluster.rs"),
+        include_str!("../url/backup.rs"),
     ];
     let of_routes: BTreeSet<&str> = routes().iter().map(|route| route.template).collect();
     for source in sources {

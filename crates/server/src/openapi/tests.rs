@@ -92,6 +92,7 @@ fn all_operations() -> impl Iterator<Item = Operation> {
         .into_iter()
         .chain(identity::operations())
         .chain(cluster::operations())
+        .chain(backup::operations())
         .chain(requests::operations())
 }
 
