@@ -26,6 +26,25 @@ pub struct Cluster {
     pub quorum: bool,
     /// The members, in the order of their ids.
     pub members: Vec<Member>,
+    /// What the node that answers has found when it read again what it stores.
+    #[serde(default)]
+    pub scrub: Scrub,
+}
+
+/// What has come of reading again what is stored, since the node was started.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Scrub {
+    /// Objects that were read.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How often everything was read to the end.
+    pub passes: u64,
+    /// Objects that were damaged, and came whole from another node.
+    pub repaired: u64,
+    /// What is damaged still, each with what is wrong; at most a thousand of them.
+    pub damaged: Vec<String>,
 }
 
 /// A member of the cluster.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use confman_object_store::ObjectId;
 
 pub use crate::joining::{JOIN_WITHIN, begin};
+pub use crate::node::heal::{HealError, Healed, heal};
 pub use crate::node::members::JoinError;
 pub(crate) use crate::node::members::join as ask_to_join;
 pub use crate::node::recover::{Recovered, recover};

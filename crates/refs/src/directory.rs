@@ -15,18 +15,23 @@ const LOCK: &str = "LOCK";
 const FORMAT_FILE: &str = "FORMAT";
 /// Says why the node in this directory must not start again.
 const REMOVED: &str = "removed";
+/// Says in what this directory is not what its cluster agreed on.
+const DIFFERS: &str = "differs";
 /// Says what of this directory has not ended.
 const UNFINISHED: &str = "unfinished";
 const FORMAT_PREFIX: &str = "confman data format ";
 /// Most bytes of these two files that are read.
 const TEXT_BYTES_MAX: u64 = 256;
 
-/// Whether a directory that is still being made may be opened.
+/// What a directory is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wholeness {
-    Needed,
-    /// By whoever makes it.
-    NotYet,
+pub(crate) enum Purpose {
+    /// To run a node on it, or to look into it: it must be whole, and what its cluster agreed on.
+    Serve,
+    /// To complete what a restore has made.
+    Complete,
+    /// To make it what its cluster agreed on.
+    Heal,
 }
 
 /// A data directory that this process holds.
@@ -40,11 +45,11 @@ pub(crate) struct Directory {
 impl Directory {
     /// Makes the directory if it is not there, locks it and checks its format.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_as(path, Wholeness::Needed)
+        Self::open_as(path, Purpose::Serve)
     }
 
-    /// As [`Self::open`], of one that may be unfinished.
-    pub(crate) fn open_as(path: &Path, wholeness: Wholeness) -> Result<Self, OpenError> {
+    /// As [`Self::open`], for a purpose that may need less.
+    pub(crate) fn open_as(path: &Path, purpose: Purpose) -> Result<Self, OpenError> {
         let failed = |action: &str, source: io::Error| io_error(path, action, source);
         fs::create_dir_all(path).map_err(|error| failed("make it", error))?;
         let lock_path = path.join(LOCK);
@@ -75,9 +80,17 @@ impl Directory {
         }
         if let Some(reason) =
             read_note(path, UNFINISHED).map_err(|error| failed("read its note", error))?
-            && wholeness == Wholeness::Needed
+            && purpose != Purpose::Complete
         {
             return Err(OpenError::Unfinished {
+                path: path.to_owned(),
+                reason,
+            });
+        }
+        if let Some(reason) = Self::differs(path).map_err(|error| failed("read its note", error))?
+            && purpose != Purpose::Heal
+        {
+            return Err(OpenError::Differs {
                 path: path.to_owned(),
                 reason,
             });
@@ -102,6 +115,21 @@ impl Directory {
     /// Notes that the node in it must not start again.
     pub(crate) fn note_removed(path: &Path, reason: &str) -> io::Result<()> {
         write_note(path, REMOVED, reason)
+    }
+
+    /// Notes that what is in it is not what its cluster agreed on.
+    pub(crate) fn note_differs(path: &Path, reason: &str) -> io::Result<()> {
+        write_note(path, DIFFERS, reason)
+    }
+
+    /// In what it is not what its cluster agreed on, where it is not.
+    pub(crate) fn differs(path: &Path) -> io::Result<Option<String>> {
+        read_note(path, DIFFERS)
+    }
+
+    /// It is what its cluster agreed on.
+    pub(crate) fn note_healed(path: &Path) -> io::Result<()> {
+        remove_note(path, DIFFERS)
     }
 
     /// Notes that what is being made of it has not ended.

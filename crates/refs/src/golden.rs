@@ -270,7 +270,7 @@ fn vote(term: u64, node: u64) -> Vote {
     Vote::new_committed(term, node)
 }
 
-fn transfer_asks() -> [(&'static str, Ask); 5] {
+fn transfer_asks() -> [(&'static str, Ask); 7] {
     let offer = Offer {
         transfer: [0x44; 16],
         vote: vote(3, 1),
@@ -302,10 +302,18 @@ fn transfer_asks() -> [(&'static str, Ask); 5] {
             Ask::Objects(vec![(Kind::Blob, object("one").id())]),
         ),
         ("transfer-place", Ask::Place(64)),
+        ("transfer-state", Ask::State),
+        ("transfer-operations", Ask::Operations(64)),
     ]
 }
 
-fn transfer_told() -> [(&'static str, Told); 9] {
+fn transfer_told() -> [(&'static str, Told); 11] {
+    let offer = Offer {
+        transfer: [0x44; 16],
+        vote: vote(3, 1),
+        applied: Bytes::from_static(b"applied"),
+        membership: Bytes::from_static(b"membership"),
+    };
     let digest = Digest {
         last: Bytes::from_static(b"last"),
         hash: [0x55; 16],
@@ -333,6 +341,11 @@ fn transfer_told() -> [(&'static str, Told); 9] {
             },
         ),
         ("transfer-place", Told::Place(Some((9, object("one").id())))),
+        ("transfer-state", Told::State(offer)),
+        (
+            "transfer-operations",
+            Told::Operations(vec![object("one").id(), object("two").id()]),
+        ),
         (
             "transfer-rows",
             Told::Rows {

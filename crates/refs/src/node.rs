@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::data::Data;
-use crate::directory::{Directory, Wholeness};
+use crate::directory::{Directory, Purpose};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::name::RefName;
@@ -38,6 +38,7 @@ use link::Link;
 
 mod agree;
 mod close;
+pub(crate) mod heal;
 pub(crate) mod link;
 pub(crate) mod members;
 mod open;
@@ -111,6 +112,14 @@ pub enum OpenError {
         /// Which.
         path: PathBuf,
         /// Why.
+        reason: String,
+    },
+    /// What is in it is not what its cluster agreed on.
+    #[error("data directory `{path}` must not start: {reason}", path = .path.display())]
+    Differs {
+        /// Which.
+        path: PathBuf,
+        /// In what.
         reason: String,
     },
     /// What was being made of it did not end.
@@ -255,7 +264,7 @@ impl Node {
     /// # Errors
     /// See [`OpenError`]; nothing is changed then.
     pub fn open(options: &NodeOptions) -> Result<Self, OpenError> {
-        open::open(options, Wholeness::Needed)
+        open::open(options, Purpose::Serve)
     }
 
     /// Opens a directory that [`crate::Restoring`] has made, for whoever completes it. Until [`Self::complete`]
@@ -264,7 +273,7 @@ impl Node {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_restored(options: &NodeOptions) -> Result<Self, OpenError> {
-        open::open(options, Wholeness::NotYet)
+        open::open(options, Purpose::Complete)
     }
 
     /// Makes a restored directory one that opens as any other.

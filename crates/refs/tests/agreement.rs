@@ -44,6 +44,6 @@ fn node_that_differs_takes_itself_out_and_the_others_go_on() {
     }
     assert!(matches!(
         harness::try_open(&directory),
-        Err(OpenError::Removed { .. })
+        Err(OpenError::Differs { .. })
     ));
 }

@@ -180,8 +180,8 @@ fn transfer_that_was_interrupted_goes_on_where_it_was() {
     let index = write(&mut cluster, 10..2500);
     purge(&cluster);
     let carried = cluster.network.carried(Lane::Bulk);
-    // Enough for the tables and some of the objects.
-    cluster.network.fail_after(Lane::Bulk, 9);
+    // Enough for the tables, the list of operations, and some of the objects.
+    cluster.network.fail_after(Lane::Bulk, 10);
     cluster.restart(away);
     let node = cluster.node(away).clone();
     eventually("a part of the objects has come", || {

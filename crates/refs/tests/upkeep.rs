@@ -13,10 +13,13 @@ mod cluster;
 #[path = "harness/node_directory.rs"]
 mod harness;
 
-use cluster::{Cluster, eventually, tuning};
+use std::sync::Arc;
+
+use cluster::{Cluster, address, eventually, tuning};
 use confman_object_store::{Kind, ObjectId, ReadObjects};
-use confman_refs::testing::damage_object;
-use confman_refs::{Node, ScrubStep, Tuning};
+use confman_refs::cluster::{HealError, heal};
+use confman_refs::testing::{damage_object, lead_astray, snapshot_and_purge};
+use confman_refs::{Node, OpenError, ScrubStep, Tuning};
 use harness::{open, set};
 
 /// Reads everything again from where it is to the end.
@@ -188,4 +191,121 @@ fn the_log_stays_small_in_bytes_on_every_member_and_nothing_is_lost() {
         cluster.leader().verify_operations().unwrap().difference,
         None
     );
+}
+
+/// A follower that has applied what was never agreed on, and has found out.
+fn astray(cluster: &mut Cluster) -> u64 {
+    let mut last = 0;
+    for number in 0..40 {
+        last = cluster
+            .set(&format!("ref-{number}"), &noise(number, 200))
+            .index;
+    }
+    cluster.settle(last);
+    let astray = cluster.follower();
+    lead_astray(cluster.node(astray)).unwrap();
+    cluster.set("ref-3", "agreed");
+    cluster.set("new", "agreed");
+    let node = Arc::clone(cluster.node(astray));
+    eventually("it finds out", || node.status().failed.is_some());
+    drop(node);
+    cluster.stop(astray);
+    let directory = cluster.directory(astray);
+    assert!(matches!(
+        harness::try_open(directory),
+        Err(OpenError::Differs { .. })
+    ));
+    astray
+}
+
+#[test]
+fn a_node_that_differs_is_healed_in_place_and_stays_the_member_that_it_was() {
+    let mut cluster = Cluster::of(3, tuning());
+    let astray = astray(&mut cluster);
+    for number in 0..10 {
+        cluster.set(&format!("later-{number}"), "x");
+    }
+    let transport = cluster.network.transport(&address(astray));
+    let healed = heal(cluster.directory(astray), &transport, &mut |_| {}).unwrap();
+    assert_eq!(healed.node_id, astray);
+    let differed = healed.differed.unwrap();
+    assert!(differed.contains("operation 41 "), "{differed}");
+    assert_eq!(healed.sequence, cluster.leader().view().sequence());
+    // Most of it was there; the operations after the first that differs were not.
+    assert!(
+        healed.fetched >= 12 && healed.fetched < healed.checked / 2,
+        "{} {}",
+        healed.fetched,
+        healed.checked
+    );
+    cluster.restart(astray);
+    cluster.set("after", "y");
+    cluster.assert_equal();
+    let node = cluster.node(astray);
+    assert_eq!(node.verify_operations().unwrap().difference, None);
+    assert_eq!(scrub(node).found, []);
+    // It votes: with one of the others away, two are a majority.
+    let other = *cluster.nodes.keys().find(|id| **id != astray).unwrap();
+    cluster.stop(other);
+    cluster.set("with-two", "z");
+}
+
+#[test]
+fn a_node_is_healed_also_where_the_others_have_purged_what_it_lacks() {
+    let mut cluster = Cluster::of(3, tuning());
+    let astray = astray(&mut cluster);
+    for number in 0..10 {
+        cluster.set(&format!("later-{number}"), "x");
+    }
+    for node in cluster.nodes.values() {
+        snapshot_and_purge(node).unwrap();
+    }
+    let transport = cluster.network.transport(&address(astray));
+    heal(cluster.directory(astray), &transport, &mut |_| {}).unwrap();
+    cluster.restart(astray);
+    cluster.set("after", "y");
+    cluster.assert_equal();
+}
+
+#[test]
+fn healing_brings_what_the_disk_has_damaged_and_may_be_done_at_any_time() {
+    let mut cluster = Cluster::of(3, tuning());
+    let mut last = 0;
+    for number in 0..40 {
+        last = cluster
+            .set(&format!("ref-{number}"), &noise(number, 200))
+            .index;
+    }
+    cluster.settle(last);
+    let harmed = cluster.follower();
+    let (kind, id) = target(cluster.node(harmed), "ref-11");
+    damage_object(cluster.node(harmed), kind, &id).unwrap();
+    cluster.stop(harmed);
+    let transport = cluster.network.transport(&address(harmed));
+    let healed = heal(cluster.directory(harmed), &transport, &mut |_| {}).unwrap();
+    assert_eq!((healed.differed, healed.fetched), (None, 1));
+    cluster.restart(harmed);
+    assert_eq!(scrub(cluster.node(harmed)).found, []);
+}
+
+/// Two that disagree are no majority of three: nobody knows who is right.
+#[test]
+fn without_a_majority_that_agrees_nothing_is_healed() {
+    let mut cluster = Cluster::of(3, tuning());
+    let astray = astray(&mut cluster);
+    let other = cluster.follower();
+    let was_at = cluster.node(other).view().operation();
+    lead_astray(cluster.node(other)).unwrap();
+    cluster.set("ref-4", "agreed by one");
+    let node = Arc::clone(cluster.node(other));
+    eventually("it has applied it", || node.view().operation() != was_at);
+    drop(node);
+    let transport = cluster.network.transport(&address(astray));
+    let directory = cluster.directory(astray);
+    let error = heal(directory, &transport, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, HealError::NotAgreed(_)), "{error}");
+    assert!(matches!(
+        harness::try_open(directory),
+        Err(OpenError::Differs { .. })
+    ));
 }

@@ -25,6 +25,7 @@ mod etag;
 mod fsck;
 #[cfg(test)]
 mod harness;
+mod heal;
 mod listener;
 mod logging;
 mod metrics;
@@ -42,6 +43,7 @@ mod request_id;
 mod restored;
 mod routes;
 mod scheduler;
+mod scrubber;
 mod server;
 mod transfer;
 mod url;
@@ -50,13 +52,14 @@ mod watches;
 pub use admin_token::ADMIN_TOKEN_FILE;
 pub use confman_repo::DOCUMENTS_BYTES_MAX_DEFAULT as DOCUMENTS_BYTES_DEFAULT;
 pub use confman_repo::refs::OpenError;
-pub use confman_repo::refs::cluster::{JoinOptions, Recovered, recover};
+pub use confman_repo::refs::cluster::{HealError, Healed, JoinOptions, Recovered, recover};
 pub use error::Code;
 pub use fsck::fsck;
+pub use heal::{HealDirectoryError, heal};
 pub use logging::{LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat};
 pub use options::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, LISTEN_DEFAULT, Ready,
-    ServeError, ServeOptions,
+    SCRUB_BYTES_PER_SECOND_DEFAULT, ServeError, ServeOptions,
 };
 pub use peer::authority::{
     AuthorityError, CA_CERTIFICATE, CA_KEY, NodeFiles, make_authority, make_node,
@@ -64,5 +67,6 @@ pub use peer::authority::{
 pub use peer::{CertificateError, PeerServeOptions};
 pub use process::serve;
 pub use restored::{Completed, complete_restored, hold};
+pub use scrubber::SCRUB_PASS_EVERY;
 pub use server::Server;
 pub use watches::WATCHERS_PER_PRINCIPAL_DEFAULT;

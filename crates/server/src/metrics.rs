@@ -174,6 +174,7 @@ impl Collector for Store {
         let (view, documents) = (node.view(), self.repo.documents_status());
         let database = node.database_status();
         let process = process_figures::read();
+        let scrubbed = node.scrub_status();
         let leads = status.leader == Some(status.node_id);
         let gauges = [
             (
@@ -197,6 +198,16 @@ impl Collector for Store {
                 "log_entries_kept",
                 "Log entries that are not purged",
                 log.kept,
+            ),
+            (
+                "log_kept_bytes",
+                "Bytes of the log entries that are not purged",
+                log.kept_bytes,
+            ),
+            (
+                "scrub_damaged",
+                "Objects that were found damaged and are not repaired",
+                scrubbed.damaged.len() as u64,
             ),
             (
                 "ready",
@@ -283,6 +294,26 @@ impl Collector for Store {
                 log.entries,
             ),
             ("log_bytes", "Bytes that were written to the log", log.bytes),
+            (
+                "scrub_objects",
+                "Objects that were read again",
+                scrubbed.objects,
+            ),
+            (
+                "scrub_bytes",
+                "Bytes of objects that were read again",
+                scrubbed.bytes,
+            ),
+            (
+                "scrub_passes",
+                "How often everything was read again to the end",
+                scrubbed.passes,
+            ),
+            (
+                "scrub_repaired",
+                "Objects that were damaged and came whole from another node",
+                scrubbed.repaired,
+            ),
             (
                 "document_hits",
                 "Reads that found their document compiled",

@@ -14,6 +14,8 @@ use crate::watches::WATCHERS_PER_PRINCIPAL_DEFAULT;
 pub const CACHE_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 /// Memory for the database's blocks where nothing else is said.
 pub const BLOCK_CACHE_BYTES_DEFAULT: usize = 128 * 1024 * 1024;
+/// Bytes of what is stored that are read again each second where nothing else is said.
+pub const SCRUB_BYTES_PER_SECOND_DEFAULT: u64 = 1024 * 1024;
 /// Where the server listens where nothing else is said.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:7420";
 
@@ -36,6 +38,8 @@ pub struct ServeOptions {
     pub peers: Option<PeerServeOptions>,
     /// Which cluster the node joins, where its directory is new.
     pub join: Option<JoinOptions>,
+    /// Bytes of what is stored that are read again each second; 0 for none.
+    pub scrub_bytes_per_second: u64,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -62,6 +66,7 @@ impl ServeOptions {
             watchers_per_principal: WATCHERS_PER_PRINCIPAL_DEFAULT,
             peers: None,
             join: None,
+            scrub_bytes_per_second: SCRUB_BYTES_PER_SECOND_DEFAULT,
             log_format: LogFormat::Text,
         }
     }

@@ -23,7 +23,7 @@ use crate::options::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, Ready, ServeError, ServeOptions,
 };
 use crate::peer::Peers;
-use crate::scheduler;
+use crate::{scheduler, scrubber};
 
 /// The node that begins a cluster.
 const FIRST_NODE: u64 = 1;
@@ -103,7 +103,15 @@ impl Server {
             options.watchers_per_principal,
             stop.clone(),
         );
-        let serving = tokio::spawn(serve(app, listener, stop.clone(), peers, throw_away));
+        let upkeep = tokio::spawn(scrubber::run(app.clone(), options.scrub_bytes_per_second));
+        let serving = tokio::spawn(serve(
+            app,
+            listener,
+            stop.clone(),
+            peers,
+            upkeep,
+            throw_away,
+        ));
         Ok(Self {
             ready,
             stop,
@@ -154,6 +162,7 @@ async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
     peers: Option<Peers>,
+    upkeep: JoinHandle<()>,
     throw_away: Option<TempDir>,
 ) -> Result<(), ServeError> {
     let repo = Arc::clone(app.repo());
@@ -167,6 +176,9 @@ async fn serve(
     stop.cancel();
     if let Err(error) = scheduling.await {
         tracing::error!("the scheduler panicked: {error}");
+    }
+    if let Err(error) = upkeep.await {
+        tracing::error!("the scrubber panicked: {error}");
     }
     if let Err(error) = handing_over.await {
         tracing::error!("handing over panicked: {error}");

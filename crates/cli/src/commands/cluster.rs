@@ -1,5 +1,7 @@
 #[cfg(feature = "server")]
 mod ca;
+#[cfg(feature = "server")]
+mod heal;
 
 use clap::Subcommand;
 use confman_api::cluster::{JoinTokenWrite, MemberWrite, ReplaceWrite, TransferWrite};
@@ -20,6 +22,7 @@ use crate::text::Text;
 ///   confman serve --data DIR --join a:7421 --join-token-file join.token …   # on the new machine
 ///   confman cluster replace 3 --by 57
 ///   confman cluster remove 3
+///   confman cluster heal --data DIR --peer-ca …                             # of a node that differs
 ///
 /// For admins of `/`. A node that joins becomes a learner, gets everything, and votes as soon
 /// as it has caught up, unless it was started with --learner: then it is a read replica.
@@ -38,6 +41,9 @@ enum ClusterCommand {
     /// Make the certificates by which nodes know one another
     #[cfg(feature = "server")]
     Ca(ca::Args),
+    /// Repair the directory of a node from the others, in place
+    #[cfg(feature = "server")]
+    Heal(heal::Args),
     /// Say whether the cluster is well, and what each node says of itself
     Status,
     /// List the nodes
@@ -127,15 +133,20 @@ enum JoinTokenCommand {
 impl Args {
     pub(crate) fn run(self, cx: &Context) -> Result<Report, CliError> {
         #[cfg(feature = "server")]
-        if let ClusterCommand::Ca(args) = &self.command {
-            return args.run();
-        }
+        let command = match self.command {
+            // They need no server.
+            ClusterCommand::Ca(args) => return args.run(),
+            ClusterCommand::Heal(args) => return args.run(cx),
+            command => command,
+        };
+        #[cfg(not(feature = "server"))]
+        let command = self.command;
         let connection = cx.connect()?;
         let client = &connection.client;
-        let changed = match self.command {
-            // It needs no server, and was run above.
+        let changed = match command {
+            // They were run above.
             #[cfg(feature = "server")]
-            ClusterCommand::Ca(args) => return args.run(),
+            ClusterCommand::Ca(_) | ClusterCommand::Heal(_) => return Ok(Report::nothing()),
             ClusterCommand::Status => {
                 let found = connection.wait(client.cluster())?;
                 return Ok(Report::one(found, render::cluster::status));

@@ -141,6 +141,7 @@ fn look_at_server(cx: &Context, checks: &mut Vec<Check>) -> Option<Version> {
     checks.push(versions(&version));
     checks.push(clock(&answer, Timestamp::now()));
     checks.push(identity(&connection));
+    checks.extend(storage(&connection));
     Some(version)
 }
 
@@ -227,6 +228,28 @@ fn clock(answer: &RawAnswer, now: Timestamp) -> Check {
             "set both by NTP: commits bear the time of whoever makes them",
         ),
     }
+}
+
+/// What the server has found when it read again what it stores; only admins of `/` may know.
+fn storage(connection: &Connection) -> Option<Check> {
+    const NAME: &str = "storage";
+    let scrub = connection.wait(connection.client.cluster()).ok()?.scrub;
+    let read = format!("{} objects read again since it was started", scrub.objects);
+    let damaged = count(scrub.damaged.len(), "damaged object");
+    Some(match (scrub.damaged.len(), scrub.repaired) {
+        (0, 0) => Check::fine(NAME, read),
+        (0, repaired) => Check::warning(
+            NAME,
+            format!("{read}, {repaired} of them damaged and repaired from other nodes"),
+            "look at the disk of that node",
+        ),
+        (_, _) => Check::failed(
+            NAME,
+            CliError::new(Exit::Invalid, format!("{read}, and {damaged}")).next(
+                "`confman cluster status` names them; `confman cluster heal` repairs a member, a backup restores a node that is alone",
+            ),
+        ),
+    })
 }
 
 fn identity(connection: &Connection) -> Check {

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use confman_server::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DOCUMENTS_BYTES_DEFAULT, DataDirectory,
     JoinOptions, LISTEN_DEFAULT, LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat, OpenError,
-    PeerServeOptions, Ready, ServeError, ServeOptions, WATCHERS_PER_PRINCIPAL_DEFAULT,
+    PeerServeOptions, Ready, SCRUB_BYTES_PER_SECOND_DEFAULT, ServeError, ServeOptions,
+    WATCHERS_PER_PRINCIPAL_DEFAULT,
 };
 use serde::Serialize;
 
@@ -71,6 +72,10 @@ pub(crate) struct Args {
     /// Memory for effective documents that are ready to be served, in MiB
     #[arg(long, value_name = "MIB", default_value_t = mib(DOCUMENTS_BYTES_DEFAULT))]
     document_cache: u64,
+
+    /// How much of what is stored is read again each second, to find what a disk has damaged, in MiB; 0 for nothing
+    #[arg(long, value_name = "MIB", default_value_t = SCRUB_BYTES_PER_SECOND_DEFAULT / MIB)]
+    scrub_rate: u64,
 
     /// Most watches and waiting requests of one principal at once
     #[arg(long, value_name = "N", default_value_t = WATCHERS_PER_PRINCIPAL_DEFAULT)]
@@ -183,6 +188,7 @@ impl Args {
             documents_bytes: usize::try_from(self.document_cache.saturating_mul(MIB))
                 .unwrap_or(usize::MAX),
             watchers_per_principal: self.watchers_per_principal,
+            scrub_bytes_per_second: self.scrub_rate.saturating_mul(MIB),
             log_format: match self.log_format {
                 LogFormatName::Text => LogFormat::Text,
                 LogFormatName::Json => LogFormat::Json,
@@ -321,6 +327,7 @@ pub(super) fn error(error: ServeError) -> CliError {
         ServeError::Open(
             OpenError::InUse { .. }
             | OpenError::Removed { .. }
+            | OpenError::Differs { .. }
             | OpenError::Alone { .. }
             | OpenError::NotEmpty { .. },
         ) => Exit::Conflict,
@@ -345,8 +352,14 @@ pub(super) fn error(error: ServeError) -> CliError {
         ServeError::Bootstrap(_) | ServeError::Failed(_) => Exit::Failure,
     };
     let why = std::error::Error::source(&error).map(chain);
-    CliError {
+    let told = CliError {
         why,
         ..CliError::new(exit, error.to_string())
+    };
+    match &error {
+        ServeError::Open(OpenError::Differs { .. }) => told.next(
+            "`confman cluster heal --data DIR …` repairs it from the others; or empty it and let the machine join anew",
+        ),
+        _ => told,
     }
 }

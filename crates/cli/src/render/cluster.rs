@@ -5,6 +5,8 @@ use confman_api::cluster::{Cluster, JoinToken, Member};
 use crate::render::time;
 use crate::text::{Role, Text};
 
+/// How many damaged objects are shown; `--json` has them all.
+const DAMAGED_SHOWN_MAX: usize = 10;
 /// How many digits of an operation are shown.
 const OPERATION_DIGITS: usize = 12;
 
@@ -49,7 +51,44 @@ pub(crate) fn status(cluster: &Cluster) -> Text {
     ))
     .end_line();
     text.append(members(cluster));
+    text.append(scrub(cluster));
     text
+}
+
+/// What the node that answers has found when it read again what it stores, where that is not that all is well.
+fn scrub(cluster: &Cluster) -> Text {
+    let mut text = Text::new();
+    let scrub = &cluster.scrub;
+    if scrub.repaired > 0 {
+        text.push(
+            Role::Warning,
+            &format!(
+                "{} damaged on the disk of node {} came whole from other nodes: look at that disk",
+                count_objects(scrub.repaired),
+                cluster.node
+            ),
+        )
+        .end_line();
+    }
+    if !scrub.damaged.is_empty() {
+        text.push(
+            Role::Error,
+            &format!(
+                "{} on the disk of node {} cannot be repaired by it:",
+                count_objects(scrub.damaged.len() as u64),
+                cluster.node
+            ),
+        )
+        .end_line();
+        for damaged in scrub.damaged.iter().take(DAMAGED_SHOWN_MAX) {
+            text.plain("  ").plain(damaged).end_line();
+        }
+    }
+    text
+}
+
+fn count_objects(objects: u64) -> String {
+    crate::text::count(usize::try_from(objects).unwrap_or(usize::MAX), "object")
 }
 
 /// Whether the voters that answer are just a majority, in a cluster of more than one node.
@@ -165,7 +204,7 @@ pub(crate) fn join_token_made(token: &JoinToken) -> Text {
 
 #[cfg(test)]
 mod tests {
-    use confman_api::cluster::MemberReport;
+    use confman_api::cluster::{MemberReport, Scrub};
     use insta::assert_snapshot;
 
     use super::*;
@@ -204,7 +243,22 @@ mod tests {
             protocol: 1,
             quorum: true,
             members,
+            scrub: Scrub::default(),
         }
+    }
+
+    #[test]
+    fn what_is_damaged_is_told_with_the_node_and_its_disk() {
+        let mut cluster = cluster(vec![member(1, "voter", Some(20))]);
+        cluster.scrub.repaired = 1;
+        cluster.scrub.damaged = vec!["blob 01 is corrupt: its bytes hash to 02".to_owned()];
+        assert_snapshot!(scrub(&cluster).to_plain(), @"
+        1 object damaged on the disk of node 1 came whole from other nodes: look at that disk
+        1 object on the disk of node 1 cannot be repaired by it:
+          blob 01 is corrupt: its bytes hash to 02
+        ");
+        cluster.scrub = Scrub::default();
+        assert_eq!(scrub(&cluster).to_plain(), "");
     }
 
     #[test]

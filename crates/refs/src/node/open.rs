@@ -18,7 +18,7 @@ use super::{agree, purge, tend};
 use crate::budget::Budget;
 use crate::data::Data;
 use crate::data::apply::Applier;
-use crate::directory::{Directory, Wholeness, io_error, read_note, write_note};
+use crate::directory::{Directory, Purpose, io_error, read_note, write_note};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::peer::answer::Answerer;
@@ -50,8 +50,8 @@ const RECOVERY_WITHIN: Duration = Duration::from_secs(600);
 const KEPT_ENTRIES_ALONE: u64 = 16;
 
 /// See [`Node::open`].
-pub(super) fn open(options: &NodeOptions, wholeness: Wholeness) -> Result<Node, OpenError> {
-    let directory = Directory::open_as(&options.directory, wholeness)?;
+pub(super) fn open(options: &NodeOptions, purpose: Purpose) -> Result<Node, OpenError> {
+    let directory = Directory::open_as(&options.directory, purpose)?;
     let failure = Arc::new(Failure::default());
     let (log, writer) = Log::open(&directory.raft(), Arc::clone(&failure))
         .map_err(|error| log_error(&directory, error))?;
@@ -295,7 +295,7 @@ impl Opening {
             node_id: identity.node_id,
             data: Arc::clone(&self.data),
             applier,
-            raft: raft.clone(),
+            raft: Some(raft.clone()),
             transport: self
                 .peers
                 .as_ref()
@@ -419,7 +419,7 @@ impl Opening {
         let differs = move |difference: String| {
             let reason = format!("the node differs from its cluster: {difference}");
             tracing::error!("ALARM: {reason}");
-            if let Err(error) = Directory::note_removed(&path, &reason) {
+            if let Err(error) = Directory::note_differs(&path, &reason) {
                 tracing::error!("that could not be noted in {}: {error}", path.display());
             }
             failure.set(reason);

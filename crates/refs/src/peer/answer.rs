@@ -1,8 +1,9 @@
 //! Answering peers. Who asks was made sure of by the transport; whether it may ask that, is decided here.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver;
 use openraft::raft::TransferLeaderError;
 
 use super::PeerIdentity;
@@ -114,6 +115,8 @@ impl Answerer {
                 let taken = self.receiving.offered(from.node_id, offer).await;
                 transfer::message::Told::Offer(taken).encode()
             }
+            // Whoever asks has a directory to heal.
+            transfer::message::Ask::State => self.state().await,
             ask => {
                 let (offered, data) = (Arc::clone(&self.offered), Arc::clone(&self.receiving.data));
                 raft::blocking(move || offered.answer(&data, &ask)?.encode()).await
@@ -123,6 +126,28 @@ impl Answerer {
             Ok(told) => Reply::Bulk(told),
             Err(error) => Reply::refused(RefusedBecause::Busy, error.to_string()),
         }
+    }
+}
+
+impl Answerer {
+    /// The state as it is now, kept for who is going to fetch it.
+    async fn state(&self) -> std::io::Result<Bytes> {
+        let vote = self.raft.metrics().borrow_watched().vote;
+        let node_id = self.link.node_id;
+        let (offered, receiving) = (Arc::clone(&self.offered), Arc::clone(&self.receiving));
+        raft::blocking(move || {
+            let (handle, membership) = {
+                let applier = receiving
+                    .applier
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                (applier.handle(), applier.membership.clone())
+            };
+            let meta = handle.meta(&membership);
+            let offer = offered.offer(node_id, vote, &meta, handle);
+            transfer::message::Told::State(offer).encode()
+        })
+        .await
     }
 }
 

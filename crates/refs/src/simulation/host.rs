@@ -321,7 +321,7 @@ async fn open(
         node_id: node,
         data: Arc::clone(&data),
         applier,
-        raft: raft.clone(),
+        raft: Some(raft.clone()),
         transport: link.transport.clone(),
         under_way: Mutex::default(),
     };

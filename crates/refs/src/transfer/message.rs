@@ -19,6 +19,8 @@ const DIGESTS: u8 = 2;
 const ROWS: u8 = 3;
 const OBJECTS: u8 = 4;
 const PLACE: u8 = 5;
+const STATE: u8 = 6;
+const OPERATIONS: u8 = 7;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +44,10 @@ pub(crate) enum Ask {
     Objects(Vec<(Kind, ObjectId)>),
     /// The operation at a sequence number.
     Place(u64),
+    /// The state as it is now.
+    State,
+    /// The operations after a sequence number.
+    Operations(u64),
 }
 
 /// A state that is offered.
@@ -72,6 +78,10 @@ pub(crate) enum Told {
     /// In the order in which they were asked for; the rest is to be asked for again.
     Objects(Vec<Option<Bytes>>),
     Place(Option<(u64, ObjectId)>),
+    /// A state that can be fetched.
+    State(Offer),
+    /// In order; the rest is to be asked for again.
+    Operations(Vec<ObjectId>),
     /// The transfer is not known here any more.
     Gone,
 }
@@ -96,16 +106,31 @@ pub(crate) struct Digest {
     pub(crate) hash: [u8; 16],
 }
 
+impl Offer {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.transfer);
+        put_vote(out, &self.vote);
+        put_bytes(out, &self.applied);
+        put_bytes(out, &self.membership);
+    }
+
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            transfer: cursor.array()?,
+            vote: vote(cursor)?,
+            applied: bytes_of(cursor)?,
+            membership: bytes_of(cursor)?,
+        })
+    }
+}
+
 impl Ask {
     pub(crate) fn encode(&self) -> Bytes {
         let mut out = Vec::new();
         match self {
             Self::Offer(offer) => {
                 out.push(OFFER);
-                out.extend_from_slice(&offer.transfer);
-                put_vote(&mut out, &offer.vote);
-                put_bytes(&mut out, &offer.applied);
-                put_bytes(&mut out, &offer.membership);
+                offer.put(&mut out);
             }
             Self::Digests {
                 transfer,
@@ -141,6 +166,11 @@ impl Ask {
                 out.push(PLACE);
                 out.extend_from_slice(&sequence.to_le_bytes());
             }
+            Self::State => out.push(STATE),
+            Self::Operations(after) => {
+                out.push(OPERATIONS);
+                out.extend_from_slice(&after.to_le_bytes());
+            }
         }
         out.into()
     }
@@ -148,12 +178,7 @@ impl Ask {
     pub(crate) fn decode(bytes: &Bytes) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(bytes, "request about a transfer");
         let ask = match cursor.u8()? {
-            OFFER => Self::Offer(Offer {
-                transfer: cursor.array()?,
-                vote: vote(&mut cursor)?,
-                applied: bytes_of(&mut cursor)?,
-                membership: bytes_of(&mut cursor)?,
-            }),
+            OFFER => Self::Offer(Offer::read(&mut cursor)?),
             DIGESTS => Self::Digests {
                 transfer: cursor.array()?,
                 table: table(&mut cursor)?,
@@ -178,6 +203,8 @@ impl Ask {
                 Self::Objects(objects)
             }
             PLACE => Self::Place(cursor.u64()?),
+            STATE => Self::State,
+            OPERATIONS => Self::Operations(cursor.u64()?),
             other => return Err(unknown(&cursor, other)),
         };
         cursor.end()?;
@@ -241,6 +268,17 @@ impl Told {
                     out.extend_from_slice(id.as_bytes());
                 }
             }
+            Self::State(offer) => {
+                out.push(STATE);
+                offer.put(&mut out);
+            }
+            Self::Operations(operations) => {
+                out.push(OPERATIONS);
+                put_length(&mut out, operations.len());
+                for id in operations {
+                    out.extend_from_slice(id.as_bytes());
+                }
+            }
         }
         Ok(out.into())
     }
@@ -292,6 +330,15 @@ impl Told {
                 true => Some((cursor.u64()?, cursor.id()?)),
                 false => None,
             }),
+            STATE => Self::State(Offer::read(&mut cursor)?),
+            OPERATIONS => {
+                let count = cursor.count(32)?;
+                let mut operations = Vec::with_capacity(count);
+                for _ in 0..count {
+                    operations.push(cursor.id()?);
+                }
+                Self::Operations(operations)
+            }
             other => return Err(unknown(&cursor, other)),
         };
         cursor.end()?;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use confman_object_store::{Encoded, Kind, Object, ObjectBackend, ObjectId, ReadObjects};
+use confman_object_store::{Encoded, Kind, Object, ObjectBackend, ObjectId, ReadObjects, Stored};
 use futures::FutureExt;
 use futures::future::{AbortHandle, abortable};
 use openraft::async_runtime::WatchReceiver;
@@ -55,7 +55,8 @@ pub(crate) struct Receiving {
     pub(crate) node_id: u64,
     pub(crate) data: Arc<Data>,
     pub(crate) applier: Arc<Mutex<Applier>>,
-    pub(crate) raft: Raft,
+    /// `None` where no node runs.
+    pub(crate) raft: Option<Raft>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) under_way: Mutex<Option<UnderWay>>,
 }
@@ -72,7 +73,10 @@ pub(crate) struct UnderWay {
 impl Receiving {
     /// Takes up an offer, or says what has become of it.
     pub(crate) async fn offered(self: &Arc<Self>, from: u64, offer: Offer) -> Taken {
-        let vote = self.raft.metrics().borrow_watched().vote;
+        let Some(raft) = &self.raft else {
+            return Taken::Failed("no node runs here".to_owned());
+        };
+        let vote = raft.metrics().borrow_watched().vote;
         let higher_here = offer
             .vote
             .partial_cmp(&vote)
@@ -132,6 +136,8 @@ impl Receiving {
             progress: Arc::clone(&progress),
             peers: Vec::new(),
             turn: 0,
+            trust: Trust::Whole,
+            way: Way::Logged,
         };
         let (task, abort) = abortable(async move {
             let taken = match fetching.run(offer).await {
@@ -153,6 +159,32 @@ impl Receiving {
         };
         *place = Some(begun.clone());
         begun
+    }
+
+    /// Fetches a state without taking anything that is here for whole, and without installing it.
+    pub(crate) async fn fetch_whole(
+        self: &Arc<Self>,
+        from: u64,
+        offer: &Offer,
+        progress: &Arc<AtomicU64>,
+    ) -> io::Result<(Fetched, StoredMembership)> {
+        let mut fetching = Fetching {
+            receiving: Arc::clone(self),
+            from,
+            transfer: offer.transfer,
+            born: birth(&offer.transfer),
+            progress: Arc::clone(progress),
+            peers: Vec::new(),
+            turn: 0,
+            trust: Trust::Nothing,
+            way: Way::Logged,
+        };
+        let applied = Applied::decode(&offer.applied).map_err(io::Error::other)?;
+        let membership = record::decode_stored_membership(MEMBERSHIP, &offer.membership)
+            .map_err(io::Error::other)?;
+        fetching.find_peers(&membership)?;
+        let fetched = fetching.state(applied, 0).await?;
+        Ok((fetched, membership))
     }
 
     /// Asks a peer.
@@ -182,26 +214,58 @@ impl Receiving {
     }
 
     /// Writes a batch while nothing is applied: objects have one writer at a time.
-    fn write(&self, batch: WriteBatch) -> io::Result<()> {
+    fn write(&self, batch: WriteBatch, way: Way) -> io::Result<()> {
         let _one_writer = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
-        self.data
-            .db
-            .write_opt(batch, &WriteOptions::default())
-            .map_err(io::Error::other)
+        self.write_now(batch, way)
     }
 
-    fn put_objects(&self, objects: &[Encoded], born: u64) -> io::Result<()> {
+    fn write_now(&self, batch: WriteBatch, way: Way) -> io::Result<()> {
+        match way {
+            Way::InBulk => self.data.write_in_bulk(batch),
+            Way::Logged => self
+                .data
+                .db
+                .write_opt(batch, &WriteOptions::default())
+                .map_err(io::Error::other),
+        }
+    }
+
+    fn put_objects(&self, objects: &[Encoded], born: u64, way: Way) -> io::Result<()> {
         let _one_writer = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = WriteBatch::default();
         self.data
             .backend
             .put_into(&mut batch, objects, born)
             .map_err(io::Error::other)?;
-        self.data
-            .db
-            .write_opt(batch, &WriteOptions::default())
-            .map_err(io::Error::other)
+        self.write_now(batch, way)
     }
+}
+
+/// What is taken for whole of what is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// Whatever did not come with a transfer that did not end.
+    Whole,
+    /// Nothing: everything is read, down to the leaves.
+    Nothing,
+}
+
+/// How what has come is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// As everything, by way of the write-ahead log.
+    Logged,
+    /// Past the write-ahead log, into an empty node: what is lost by a crash is fetched again.
+    InBulk,
+}
+
+/// A state that was fetched.
+pub(crate) struct Fetched {
+    pub(crate) handle: Handle,
+    /// Objects that were looked at.
+    pub(crate) checked: u64,
+    /// Objects that were fetched.
+    pub(crate) fetched: u64,
 }
 
 /// One transfer.
@@ -214,6 +278,8 @@ struct Fetching {
     /// Who may be asked for objects; first the one that offered.
     peers: Vec<PeerAddress>,
     turn: usize,
+    trust: Trust,
+    way: Way,
 }
 
 /// What is known after a look at objects that are to be there.
@@ -222,6 +288,7 @@ struct Looked {
     missing: Vec<Wanted>,
     waiting: Vec<Wanted>,
     seen: HashSet<Wanted>,
+    fetched: u64,
 }
 
 impl Fetching {
@@ -230,17 +297,20 @@ impl Fetching {
         let membership = record::decode_stored_membership(MEMBERSHIP, &offer.membership)
             .map_err(io::Error::other)?;
         let receiving = Arc::clone(&self.receiving);
-        let ours = receiving
+        let (ours, sequence) = receiving
             .blocking(|receiving| {
                 let applier = receiving
                     .applier
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
-                Ok(applier.applied.last)
+                Ok((applier.applied.last, applier.applied.sequence))
             })
             .await?;
         if ours >= applied.last {
             return Ok(Taken::Installed(offer.vote));
+        }
+        if ours.is_none() {
+            self.way = Way::InBulk;
         }
         self.find_peers(&membership)?;
         tracing::info!(
@@ -250,6 +320,26 @@ impl Fetching {
             applied.sequence,
             self.from
         );
+        let Fetched { handle, .. } = self.state(applied, sequence).await?;
+        let snapshot = Snapshot {
+            meta: SnapshotMeta {
+                last_log_id: handle.applied.last,
+                last_membership: membership,
+            },
+            snapshot: handle,
+        };
+        let Some(raft) = &receiving.raft else {
+            return Err(io::Error::other("no node runs here"));
+        };
+        let installed = raft
+            .install_full_snapshot(offer.vote, snapshot)
+            .await
+            .map_err(io::Error::other)?;
+        Ok(Taken::Installed(installed.vote))
+    }
+
+    /// Fetches a state, of which operations up to a number are here, and makes it durable.
+    async fn state(&mut self, applied: Applied, here: u64) -> io::Result<Fetched> {
         let refs = self.refs().await?;
         let sessions = self.all_rows(Table::Sessions).await?;
         for table in [Table::Requests, Table::Rows] {
@@ -262,24 +352,43 @@ impl Fetching {
         wanted.extend(crate::data::sessions::staged_objects(&sessions)?);
         wanted.extend(applied.view.map(|id| (Kind::Page, id)));
         wanted.extend(applied.operation.map(|id| (Kind::Operation, id)));
-        self.objects(wanted).await?;
-        receiving
-            .blocking(|receiving| receiving.data.sync())
+        wanted.extend(self.operations(here, applied.sequence).await?);
+        let (checked, fetched) = self.objects(wanted).await?;
+        let way = self.way;
+        self.receiving
+            .blocking(move |receiving| match way {
+                Way::Logged => receiving.data.sync(),
+                Way::InBulk => receiving.data.flush().map_err(io::Error::other),
+            })
             .await?;
-        let handle = Handle::received(applied, refs.into_iter().collect(), sessions, self.born);
-        let snapshot = Snapshot {
-            meta: SnapshotMeta {
-                last_log_id: handle.applied.last,
-                last_membership: membership,
-            },
-            snapshot: handle,
-        };
-        let installed = receiving
-            .raft
-            .install_full_snapshot(offer.vote, snapshot)
-            .await
-            .map_err(io::Error::other)?;
-        Ok(Taken::Installed(installed.vote))
+        Ok(Fetched {
+            handle: Handle::received(applied, refs.into_iter().collect(), sessions, self.born),
+            checked,
+            fetched,
+        })
+    }
+
+    /// The operations between two numbers, so that they are fetched together: each alone would name the one before.
+    async fn operations(&self, after: u64, upto: u64) -> io::Result<Vec<Wanted>> {
+        let mut operations = Vec::new();
+        loop {
+            let place = after.saturating_add(operations.len() as u64);
+            if place >= upto {
+                return Ok(operations);
+            }
+            let Told::Operations(more) = self.ask_sender(&Ask::Operations(place)).await? else {
+                return Err(astray());
+            };
+            if more.is_empty() {
+                return Err(io::Error::other(format!(
+                    "operation {} is not there",
+                    place + 1
+                )));
+            }
+            let left = usize::try_from(upto - place).unwrap_or(usize::MAX);
+            let more = more.into_iter().take(left);
+            operations.extend(more.map(|id| (Kind::Operation, id)));
+        }
     }
 
     fn find_peers(&mut self, membership: &StoredMembership) -> io::Result<()> {
@@ -406,8 +515,9 @@ impl Fetching {
     /// Makes a table here what it is in the state.
     async fn table(&self, table: Table) -> io::Result<()> {
         for (range, rows) in self.differences(table).await? {
+            let way = self.way;
             self.receiving
-                .blocking(move |receiving| receiving.replace(table, range, rows))
+                .blocking(move |receiving| receiving.replace(table, range, rows, way))
                 .await?;
         }
         Ok(())
@@ -455,27 +565,28 @@ impl Fetching {
         }
     }
 
-    /// Fetches what is missing below these objects.
-    async fn objects(&mut self, wanted: Vec<Wanted>) -> io::Result<()> {
+    /// Fetches what is missing below these objects. Gives how many were looked at, and fetched.
+    async fn objects(&mut self, wanted: Vec<Wanted>) -> io::Result<(u64, u64)> {
         let mut looked = Looked {
             waiting: wanted,
             ..Looked::default()
         };
         loop {
-            let born = self.born;
+            let (born, trust, way) = (self.born, self.trust, self.way);
             looked = self
                 .receiving
-                .blocking(move |receiving| receiving.look(looked, born))
+                .blocking(move |receiving| receiving.look(looked, born, trust, way))
                 .await?;
             if looked.missing.is_empty() {
-                return Ok(());
+                return Ok((looked.seen.len() as u64, looked.fetched));
             }
             let missing = std::mem::take(&mut looked.missing);
             let found = self.fetch(missing).await?;
+            looked.fetched += found.len() as u64;
             let receiving = Arc::clone(&self.receiving);
             looked.waiting.extend(
                 receiving
-                    .blocking(move |receiving| receiving.keep(found, born))
+                    .blocking(move |receiving| receiving.keep(found, born, way))
                     .await?,
             );
         }
@@ -554,7 +665,7 @@ fn take_objects(
 impl Receiving {
     /// Looks at objects until enough are missing to ask for, or all was looked at. What is here and whole
     /// ends the descent; what is here and came with a transfer that did not end is descended into.
-    fn look(&self, mut looked: Looked, born: u64) -> io::Result<Looked> {
+    fn look(&self, mut looked: Looked, born: u64, trust: Trust, way: Way) -> io::Result<Looked> {
         let complete = self.data.complete_transfers()?;
         let mut again = Vec::new();
         while looked.missing.len() < OBJECTS_MAX {
@@ -569,15 +680,19 @@ impl Receiving {
                 Err(confman_object_store::BackendError::Corrupt { .. }) => None,
                 Err(error) => return Err(io::Error::other(error)),
             };
-            if stored
-                .as_ref()
-                .is_some_and(|stored| is_whole(stored.born, &complete))
-            {
+            let whole = |stored: &Stored| is_whole(stored.born, &complete);
+            if trust == Trust::Whole && stored.as_ref().is_some_and(whole) {
                 continue;
             }
             // What cannot be read is fetched like what is not there.
             let bytes = match &stored {
-                Some(_) => self.data.store.try_read(kind, &id).ok().flatten(),
+                Some(_) => match trust {
+                    Trust::Whole => self.data.store.try_read(kind, &id).ok().flatten(),
+                    Trust::Nothing => {
+                        let read = self.data.store.read_from_backend(kind, &id);
+                        read.ok().flatten().map(|object| object.bytes().clone())
+                    }
+                },
                 None => None,
             };
             let (Some(stored), Some(bytes)) = (stored, bytes) else {
@@ -587,24 +702,24 @@ impl Receiving {
             looked
                 .waiting
                 .extend(children(kind, &bytes).map_err(io::Error::other)?);
-            if stored.born != born {
+            if trust == Trust::Whole && stored.born != born {
                 again.push(Encoded::new(&Object::new(kind, bytes)));
             }
         }
         // An object of a transfer that was given up is of this one from now on.
-        self.put_objects(&again, born)?;
+        self.put_objects(&again, born, way)?;
         Ok(looked)
     }
 
     /// Keeps objects and tells what they refer to.
-    fn keep(&self, objects: Vec<Object>, born: u64) -> io::Result<Vec<Wanted>> {
+    fn keep(&self, objects: Vec<Object>, born: u64, way: Way) -> io::Result<Vec<Wanted>> {
         let mut refers = Vec::new();
         let mut encoded = Vec::with_capacity(objects.len());
         for object in &objects {
             refers.extend(children(object.kind(), object.bytes()).map_err(io::Error::other)?);
             encoded.push(Encoded::new(object));
         }
-        self.put_objects(&encoded, born)?;
+        self.put_objects(&encoded, born, way)?;
         Ok(refers)
     }
 
@@ -640,7 +755,13 @@ impl Receiving {
     }
 
     /// Replaces rows here by those of the state.
-    fn replace(&self, table: Table, keys: Vec<Bytes>, rows: Vec<(Bytes, Bytes)>) -> io::Result<()> {
+    fn replace(
+        &self,
+        table: Table,
+        keys: Vec<Bytes>,
+        rows: Vec<(Bytes, Bytes)>,
+        way: Way,
+    ) -> io::Result<()> {
         let families = self.data.families()?;
         let family = match table {
             Table::Requests => families.requests,
@@ -657,9 +778,9 @@ impl Receiving {
         for (key, value) in &rows {
             batch.put_cf(family, key, value);
             if batch.size_in_bytes() >= BATCH_BYTES {
-                self.write(std::mem::take(&mut batch))?;
+                self.write(std::mem::take(&mut batch), way)?;
             }
         }
-        self.write(batch)
+        self.write(batch, way)
     }
 }

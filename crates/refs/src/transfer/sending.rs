@@ -23,6 +23,8 @@ const OFFERED_MAX: usize = 8;
 const DIGESTS_MAX: usize = 4096;
 /// About how many bytes of rows and objects are in one answer.
 const ANSWER_BYTES: usize = 4 << 20;
+/// Most operations that are listed at once.
+const OPERATIONS_MAX: u64 = 8192;
 /// Most objects that are asked for at once.
 pub(super) const OBJECTS_MAX: usize = 1024;
 
@@ -80,7 +82,9 @@ impl Offered {
     /// Answers what is asked of a state, of objects, or of operations. Blocks.
     pub(crate) fn answer(&self, data: &Data, ask: &Ask) -> io::Result<Told> {
         match ask {
-            Ask::Offer(_) => Err(io::Error::other("an offer is not a question")),
+            Ask::Offer(_) | Ask::State => {
+                Err(io::Error::other("that is no question about a state"))
+            }
             Ask::Digests {
                 transfer,
                 table,
@@ -99,6 +103,7 @@ impl Offered {
                 None => Ok(Told::Gone),
             },
             Ask::Objects(wanted) => objects(data, wanted),
+            Ask::Operations(after) => operations(data, *after),
             Ask::Place(sequence) => {
                 let place = data.place(*sequence)?;
                 Ok(Told::Place(place.map(|place| (place.index, place.id))))
@@ -138,6 +143,17 @@ fn rows(handle: &Handle, table: Table, after: &[u8], upto: &[u8]) -> io::Result<
         true
     })?;
     Ok(Told::Rows { rows, ended })
+}
+
+fn operations(data: &Data, after: u64) -> io::Result<Told> {
+    let mut operations = Vec::new();
+    for sequence in after.saturating_add(1)..=after.saturating_add(OPERATIONS_MAX) {
+        match data.place(sequence)? {
+            Some(place) => operations.push(place.id),
+            None => break,
+        }
+    }
+    Ok(Told::Operations(operations))
 }
 
 fn objects(data: &Data, wanted: &[(Kind, ObjectId)]) -> io::Result<Told> {

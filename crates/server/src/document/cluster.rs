@@ -1,14 +1,15 @@
 //! The members of the cluster, and join tokens.
 
-use confman_api::cluster::{Cluster, JoinToken, JoinTokenMade, Member, MemberReport};
+use confman_api::cluster::{Cluster, JoinToken, JoinTokenMade, Member, MemberReport, Scrub};
 use confman_repo::JoinTokenInfo;
+use confman_repo::refs::ScrubStatus;
 use confman_repo::refs::cluster::{ClusterStatus, MemberState};
 use data_encoding::HEXLOWER;
 
 use super::time;
 
 /// The cluster.
-pub(crate) fn whole(status: &ClusterStatus) -> Cluster {
+pub(crate) fn whole(status: &ClusterStatus, scrub: ScrubStatus) -> Cluster {
     Cluster {
         cluster_id: HEXLOWER.encode(&status.cluster_id),
         incarnation: status.incarnation,
@@ -23,6 +24,13 @@ pub(crate) fn whole(status: &ClusterStatus) -> Cluster {
             .iter()
             .map(|member| self::member(member, status.leader))
             .collect(),
+        scrub: Scrub {
+            objects: scrub.objects,
+            bytes: scrub.bytes,
+            passes: scrub.passes,
+            repaired: scrub.repaired,
+            damaged: scrub.damaged,
+        },
     }
 }
 

@@ -55,8 +55,9 @@ async fn whole(call: Call) -> Result<Reply, ApiError> {
     let app = call.app.clone();
     call.run(move |session| {
         session.permit_operator()?;
-        let found = app.repo().node().cluster();
-        let reply = Reply::json(&cluster::whole(&found))?.index(found.applied);
+        let node = app.repo().node();
+        let found = node.cluster();
+        let reply = Reply::json(&cluster::whole(&found, node.scrub_status()))?.index(found.applied);
         Ok(reply.header(header::CACHE_CONTROL, "no-store"))
     })
     .await
@@ -86,7 +87,7 @@ async fn change(call: Call, change: MemberChange, force: bool) -> Result<Reply, 
         let node = app.repo().node();
         node.change_members(change, force)?;
         let found = node.cluster();
-        Ok(Reply::json(&cluster::whole(&found))?.index(found.applied))
+        Ok(Reply::json(&cluster::whole(&found, node.scrub_status()))?.index(found.applied))
     })
     .await
 }
