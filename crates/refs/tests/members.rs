@@ -308,6 +308,42 @@ fn a_node_that_crashes_while_it_joins_gets_the_same_id() {
     assert_eq!(ask(), Begin::Alone);
 }
 
+/// The answer of the member that let it in is lost: the next one is asked, and it gets the same id.
+#[test]
+fn a_node_that_hears_no_answer_asks_the_next_member() {
+    let mut members = Members::of(&["a", "b"]);
+    let joining = "c:7421";
+    // It is asked first.
+    members.network.hang("b:7421", joining);
+    let began = Instant::now();
+    members.join("c").unwrap();
+    assert!(began.elapsed() < Duration::from_secs(30));
+    members.wait_for_role("c", MemberRole::Voter);
+    assert_eq!(members.node("a").members().len(), 3);
+}
+
+/// It would call unknown whom it has not heard of yet.
+#[test]
+fn a_node_that_has_joined_has_not_begun_before_it_has_what_was_there() {
+    let mut members = Members::new();
+    members.set("a", "before", "x").unwrap();
+    assert!(members.node("a").has_begun());
+    let join = JoinOptions {
+        seeds: vec!["a:7421".to_owned()],
+        token: TOKEN.to_owned(),
+        replica: false,
+    };
+    let transport = members.network.transport("b:7421");
+    let directory = members.directory("b");
+    let begun = begin(&directory, Some(&join), "b:7421", &transport, PATIENCE).unwrap();
+    members.network.isolate("b:7421");
+    members.open("b", begun, false).unwrap();
+    assert!(!members.node("b").has_begun());
+    members.network.heal();
+    eventually("it has what was there", || members.node("b").has_begun());
+    assert!(members.node("b").view().get("before").is_some());
+}
+
 #[test]
 fn a_read_replica_stays_a_learner_and_answers_reads() {
     let mut members = Members::new();

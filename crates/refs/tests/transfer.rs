@@ -169,6 +169,36 @@ fn empty_node_gets_everything_while_the_cluster_serves() {
     assert_whole(&cluster, 2);
 }
 
+/// What a node knew of the members before it got a snapshot must not come back (openraft 1808).
+#[test]
+fn members_that_came_with_a_snapshot_are_known_after_a_restart_too() {
+    let mut cluster = Cluster::of(3, forgetful());
+    write(&mut cluster, 0..5);
+    let away = cluster.follower();
+    cluster.stop(away);
+    // The entries that say so are purged.
+    cluster.join(4);
+    cluster.promote(4);
+    write(&mut cluster, 5..60);
+    purge(&cluster);
+    cluster.restart(away);
+    let last = write(&mut cluster, 60..61);
+    cluster.settle(last);
+    let members = |node: &Node| node.members();
+    let wanted = members(&cluster.leader());
+    assert_eq!(wanted.len(), 4);
+    assert_eq!(members(cluster.node(away)), wanted);
+    cluster.stop(away);
+    cluster.restart(away);
+    assert_eq!(members(cluster.node(away)), wanted);
+    // With four voters, two are no majority.
+    let others: Vec<u64> = (1..=4).filter(|id| *id != away).collect();
+    cluster.stop(others[0]);
+    cluster.stop(others[1]);
+    let left = cluster.node(away).clone();
+    assert!(left.linearize(std::time::Duration::from_secs(3)).is_err());
+}
+
 #[test]
 fn transfer_that_was_interrupted_goes_on_where_it_was() {
     let mut cluster = Cluster::of(3, forgetful());

@@ -68,10 +68,16 @@ impl Fault {
     ];
 
     /// Whether it goes together with another one: it is done at once, and needs nothing of the others.
+    /// (A disk is found to fail when something is written, for which there must be a majority.)
     pub const fn goes_with_others(self) -> bool {
         !matches!(
             self,
-            Self::KillOfLeader | Self::RollingRestart | Self::Churn | Self::HandOver
+            Self::KillOfLeader
+                | Self::FailingDisk
+                | Self::FullDisk
+                | Self::RollingRestart
+                | Self::Churn
+                | Self::HandOver
         )
     }
 }

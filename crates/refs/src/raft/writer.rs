@@ -346,3 +346,28 @@ impl Writer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use openraft::RaftTypeConfig;
+    use openraft::async_runtime::{AsyncRuntime, Oneshot};
+
+    use super::*;
+
+    type Oneshots = <<Types as RaftTypeConfig>::AsyncRuntime as AsyncRuntime>::Oneshot;
+
+    /// openraft waits for ever for a completion that nobody reports.
+    #[tokio::test]
+    async fn completion_that_is_forgotten_is_an_error() {
+        let (sender, reported) = <Oneshots as Oneshot>::channel();
+        drop(Flushed::new(IOFlushed::signal(sender)));
+        let error = reported.await.unwrap().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the log's writer ended before the entries were written"
+        );
+        let (sender, reported) = <Oneshots as Oneshot>::channel();
+        Flushed::new(IOFlushed::signal(sender)).complete(Ok(()));
+        assert!(reported.await.unwrap().is_ok());
+    }
+}

@@ -158,6 +158,37 @@ async fn an_idempotent_write_that_is_sent_to_two_nodes_happens_once() {
     assert_eq!(answers[0], answers[1]);
 }
 
+/// Who evaluated it just after the other one had done it found nothing left to do, and refused it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotent_write_that_is_sent_to_all_nodes_at_once_has_one_answer() {
+    let (_network, a, b, c) = three().await;
+    a.namespace("/teams").await;
+    for server in [&b, &c] {
+        freshen(server).await;
+    }
+    for round in 0..40 {
+        let value = json!({ "value": round });
+        let body = json!({ "changes": { "k": value }, "publish": true, "message": "once" });
+        let key = format!("round {round}");
+        let asked = [&a, &b, &c].map(|server| {
+            server
+                .ask(Method::POST, "/v1/ns/teams/-/drafts/d/changes")
+                .header("idempotency-key", &key)
+                .json(&body)
+        });
+        let answers = futures::future::join_all(asked).await;
+        let commits: Vec<_> = answers
+            .iter()
+            .map(|answer| (answer.status, answer.document()["commit"].clone()))
+            .collect();
+        assert!(commits[0].0.is_success(), "{commits:?}");
+        assert!(
+            commits.iter().all(|commit| *commit == commits[0]),
+            "{commits:?}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_majority_writes_are_refused_with_when_to_try_again_and_reads_go_on() {
     let (network, a, b, c) = three().await;
