@@ -8,7 +8,11 @@
     reason = "helpers of tests are not tests to the lint"
 )]
 
+#[path = "../../crates/backup/src/testing/bucket.rs"]
+mod bucket;
+
 use std::path::Path;
+use std::process::Command;
 
 use confman_tests::{Person, Server};
 
@@ -176,4 +180,41 @@ fn what_is_damaged_is_named_and_nothing_is_restored_from_it() {
     assert!(made.stderr.contains(named), "{}", made.stderr);
     admin.does(&["backup", "verify", text(&backup)]);
     admin.does(&["backup", "restore", text(&backup), "--data", text(&new)]);
+}
+
+#[test]
+fn a_bucket_holds_a_backup_as_a_directory_does() {
+    let server = Server::start();
+    let admin = Person::admin(&server);
+    admin.does(&["ns", "create", "/teams"]);
+    admin.does(&["set", "/teams:k", "one", "--publish", "-m", "first"]);
+    let bucket = bucket::BucketServer::start();
+    let place = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let ran = Command::new(confman_tests::confman_bin())
+            .args(arguments)
+            .env_clear()
+            .env("HOME", place.path())
+            .env("CONFMAN_SERVER", server.url())
+            .env("CONFMAN_TOKEN", admin.token())
+            .env("AWS_ENDPOINT_URL", bucket.endpoint())
+            .env("AWS_REGION", "nowhere")
+            .env("AWS_ACCESS_KEY_ID", "key")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(ran.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let to = "s3://bucket/confman/prod";
+    run(&["backup", "create", to]);
+    admin.does(&["set", "/teams:k", "two", "--publish", "-m", "second"]);
+    run(&["backup", "create", to]);
+    assert_eq!(run(&["backup", "list", to]).lines().count(), 2);
+    assert!(run(&["backup", "verify", to, "--all"]).contains("nothing is wrong"));
+    let new = place.path().join("new");
+    run(&["backup", "restore", to, "--data", text(&new)]);
+    let again = Server::start_on(&new);
+    assert_eq!(Person::admin(&again).does(&["get", "/teams:k"]), "two");
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use confman_repo::refs::{Node, OpenError, RESTORED_INDEX_GAP, RestoreError};
 
 use crate::bundle::{BUNDLES, list_file, name_of};
-use crate::testing::{MemoryStorage, S3Server, TestStore, options};
+use crate::testing::{BucketServer, MemoryStorage, TestStore, options};
 use crate::{At, Backup, BackupError, DirectoryStorage, Made, PointName, Storage};
 
 fn make(storage: &MemoryStorage, store: &TestStore) -> Result<Made, BackupError> {
@@ -361,7 +361,7 @@ fn a_directory_and_a_bucket_hold_the_same() {
     let store = TestStore::new();
     store.fill(0, 80);
     let place = tempfile::tempdir().unwrap();
-    let server = S3Server::start();
+    let server = BucketServer::start();
     let directory = place.path().join("backup");
     let storages: [Box<dyn Fn() -> Box<dyn Storage>>; 2] = [
         Box::new(|| Box::new(DirectoryStorage::new(&directory))),

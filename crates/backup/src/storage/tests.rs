@@ -1,7 +1,7 @@
 //! What every storage must do.
 
 use super::*;
-use crate::testing::{MemoryStorage, S3Server};
+use crate::testing::{BucketServer, MemoryStorage};
 
 fn names(storage: &dyn Storage, beginning: &str) -> Vec<String> {
     let files = storage.list(beginning).unwrap();
@@ -62,13 +62,13 @@ fn a_directory_conforms() {
 
 #[test]
 fn a_bucket_conforms_with_and_without_a_prefix() {
-    let server = S3Server::start();
+    let server = BucketServer::start();
     conforms(&*server.storage("some/prefix"));
     refuses_what_is_too_large(&*server.storage("some/prefix"));
     let files = server.bucket.files.lock().unwrap();
     assert!(files.keys().all(|name| name.starts_with("some/prefix/")));
     drop(files);
-    conforms(&*S3Server::start().storage(""));
+    conforms(&*BucketServer::start().storage(""));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn memory_conforms() {
 
 #[test]
 fn a_bucket_that_is_busy_is_asked_again() {
-    let server = S3Server::start();
+    let server = BucketServer::start();
     let storage = server.storage("p");
     server
         .bucket
