@@ -505,6 +505,75 @@ fn rights_that_end_on_the_way_are_told_and_no_edit_is_lost() {
 }
 
 #[test]
+fn a_directory_from_elsewhere_gets_neither_tokens_nor_orders() {
+    let (server, admin) = cloned();
+    // Its server is named by the directory alone.
+    let mut pull = admin.command("copy", &["pull"]);
+    let told: Ran = pull.env_remove("CONFMAN_SERVER").output().unwrap().into();
+    assert_eq!(told.code, 4, "{}", told.stderr);
+    assert!(told.stderr.contains("is not sent to"), "{}", told.stderr);
+    assert!(told.stderr.contains(server.url()), "{}", told.stderr);
+    fine(&admin.runs_in("copy", &["pull"]), "who names it gets it");
+    // A plan that moves files of ours there.
+    admin.write("mine", "mine");
+    let plan = r#"{"format": 1, "steps": [{"path": "entries.json", "from": "../../../mine"}]}"#;
+    admin.write("copy/.confman/journal.json", plan);
+    let told = admin.runs_in("copy", &["status"]);
+    assert_eq!(told.code, 6, "{}", told.stderr);
+    assert_eq!(fs::read(admin.path("mine")).unwrap(), b"mine");
+    fs::remove_file(admin.path("copy/.confman/journal.json")).unwrap();
+    // Another user made it.
+    if is_root() {
+        let chown = Command::new("chown")
+            .arg("-R")
+            .arg("65534")
+            .arg(admin.path("copy"))
+            .status();
+        assert!(chown.unwrap().success());
+        let told = admin.runs_in("copy", &["status"]);
+        assert_eq!(told.code, 4, "{}", told.stderr);
+        assert!(told.stderr.contains("another user"), "{}", told.stderr);
+        let trusted = [("CONFMAN_TRUSTED_DIRECTORIES", admin.path("copy"))];
+        let trusted = trusted.map(|(name, path)| (name, path.display().to_string()));
+        let trusted = trusted
+            .each_ref()
+            .map(|(name, path)| (*name, path.as_str()));
+        fine(
+            &admin.runs_with("copy", &["status"], &trusted),
+            "it is trusted",
+        );
+    }
+}
+
+#[test]
+fn values_of_others_are_put_into_no_directory_of_git() {
+    let (_server, admin) = cloned();
+    let orders = "[core]\n\tfsmonitor = touch /tmp/taken\n";
+    for key in [".git/config", "deep/.GIT/hooks/post-checkout", ".git/HEAD"] {
+        admin.does(&["set", &format!("/team:{key}"), orders, "--publish"]);
+    }
+    admin.does(&["clone", "/team", "hostile"]);
+    admin.does_in("copy", &["pull"]);
+    for copy in ["hostile", "copy"] {
+        let found = Command::new("find")
+            .arg(admin.path(copy))
+            .args(["-iname", ".git"])
+            .output();
+        assert_eq!(
+            String::from_utf8_lossy(&found.unwrap().stdout),
+            "",
+            "{copy}"
+        );
+        let changed = ["status", "--jq", ".namespaces[].changes | length"];
+        assert_eq!(admin.does_in(copy, &changed), "0");
+    }
+    admin.replaces("copy/entries.json", "files/notes.txt", "files/.git/config");
+    let told = admin.runs_in("copy", &["status"]);
+    assert_eq!(told.code, 6, "{}", told.stderr);
+    assert!(told.stderr.contains("`.git`"), "{}", told.stderr);
+}
+
+#[test]
 fn what_breaks_a_schema_is_shown_in_the_files() {
     let (_server, admin) = cloned();
     let schema = r#"{"properties": {"limit": {"maximum": 9}, "deep": {"properties": {"a": {"items": {"type": "string"}}}}}}"#;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,8 +80,8 @@ pub(crate) async fn serve(
 
 /// A socket for its owner alone. One that nobody listens on any more is replaced.
 #[cfg(unix)]
-fn unix_listener(path: &std::path::Path) -> std::io::Result<tokio::net::UnixListener> {
-    use std::os::unix::fs::PermissionsExt as _;
+fn unix_listener(path: &Path) -> std::io::Result<tokio::net::UnixListener> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(std::io::Error::from(std::io::ErrorKind::AddrInUse));
     }
@@ -87,9 +89,25 @@ fn unix_listener(path: &std::path::Path) -> std::io::Result<tokio::net::UnixList
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         std::fs::remove_file(path)?;
     }
-    let listener = tokio::net::UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    // It is made where nobody else can come, and moved to its place when it is for its owner alone.
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let private = folder
+        .unwrap_or(Path::new("."))
+        .join(format!(".confman-{}", std::process::id()));
+    let made = private.join("s");
+    // Another process of this number may have been stopped in the middle.
+    let _ = std::fs::remove_file(&made);
+    let _ = std::fs::remove_dir(&private);
+    std::fs::DirBuilder::new().mode(0o700).create(&private)?;
+    let listener = tokio::net::UnixListener::bind(&made).and_then(|listener| {
+        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&made, path)?;
+        Ok(listener)
+    });
+    // What is left of a failure is untidy and no more.
+    let _ = std::fs::remove_file(&made);
+    let _ = std::fs::remove_dir(&private);
+    listener
 }
 
 /// All routes.

@@ -48,6 +48,7 @@ Environment:
   CONFMAN_CLIENT_ID                      which reader this is, for what is published gradually
   CONFMAN_PAGER, PAGER                   for log, diff and history on a terminal; `cat` for none
   NO_COLOR                               no colour
+  CONFMAN_TRUSTED_DIRECTORIES            working copies of other users that may be used, separated by `:`
 
 Exit codes:
   0 done · 1 failed, or a difference under --exit-code · 2 usage · 3 not found · 4 not allowed ·

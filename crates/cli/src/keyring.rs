@@ -121,7 +121,8 @@ fn answer(child: &mut Child, input: &str, within: Duration) -> Option<String> {
     said.recv_timeout(within).ok().flatten()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -5,6 +5,8 @@
 //! last.
 //!
 //! INVARIANT: the token of a profile goes to the server of that profile and to no other.
+//! INVARIANT: a token that is given without a server goes to no server that only a working copy names: a
+//! directory may have come from anywhere.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,8 @@ use crate::exit::Exit;
 use crate::keyring;
 use crate::profile::{Profile, Profiles};
 
+/// What is said of a server that the working copy names.
+const BY_WORKING_COPY: &str = "the working copy";
 /// Most bytes of a file with a token.
 const TOKEN_BYTES_MAX: usize = 4096;
 
@@ -71,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) server: Option<Sourced<String>>,
     /// The token.
     pub(crate) token: Option<Sourced<TokenPlace>>,
+    /// What gives a token that does not go to this server.
+    pub(crate) withheld: Option<String>,
 }
 
 impl Settings {
@@ -93,34 +99,45 @@ impl Settings {
             of_profile(flag_profile),
             stated(environment.server.as_deref(), "CONFMAN_SERVER"),
             of_profile(environment_profile),
-            stated(working_copy, "the working copy"),
+            stated(working_copy, BY_WORKING_COPY),
             of_profile(active_profile),
         ]);
         let Some(server) = server else {
             return Ok(Self {
                 server: None,
                 token: None,
+                withheld: None,
             });
         };
 
+        let is_meant = server.from != BY_WORKING_COPY
+            || profiles
+                .profiles
+                .values()
+                .any(|profile| same_server(&profile.server, &server.value));
         let same_server = profiles
             .profiles
             .iter()
             .map(|(name, profile)| (name.as_str(), "profile", profile));
+        let of_flag = flags.token_file.clone();
+        let of_flag = of_flag.map(|path| (TokenPlace::File(path), "--token-file".to_owned()));
+        let inline = environment.token.clone();
+        let inline = inline.map(|token| (TokenPlace::Inline(token), "CONFMAN_TOKEN".to_owned()));
+        let in_file = environment.token_file.clone();
+        let in_file = in_file.map(|path| (TokenPlace::File(path), "CONFMAN_TOKEN_FILE".to_owned()));
+        let given = [&of_flag, &inline, &in_file].into_iter().flatten().next();
+        if !is_meant && let Some((_, from)) = given {
+            return Ok(Self {
+                withheld: Some(from.clone()),
+                server: Some(server),
+                token: None,
+            });
+        }
         let mut candidates: Vec<_> = [
-            flags
-                .token_file
-                .clone()
-                .map(|path| (TokenPlace::File(path), "--token-file".to_owned())),
+            of_flag,
             token_of(flag_profile, &server.value),
-            environment
-                .token
-                .clone()
-                .map(|token| (TokenPlace::Inline(token), "CONFMAN_TOKEN".to_owned())),
-            environment
-                .token_file
-                .clone()
-                .map(|path| (TokenPlace::File(path), "CONFMAN_TOKEN_FILE".to_owned())),
+            inline,
+            in_file,
             token_of(environment_profile, &server.value),
             token_of(active_profile, &server.value),
         ]
@@ -134,6 +151,7 @@ impl Settings {
         Ok(Self {
             server: Some(server),
             token,
+            withheld: None,
         })
     }
 
@@ -148,6 +166,17 @@ impl Settings {
 
     /// The token itself.
     pub(crate) fn token(&self) -> Result<Option<String>, CliError> {
+        if let (Some(from), Some(server)) = (&self.withheld, &self.server) {
+            let server = &server.value;
+            return Err(CliError::new(
+                Exit::NotAllowed,
+                format!("the token of {from} is not sent to {server}"),
+            )
+            .because("only this working copy names that server, and it may have come from anywhere")
+            .next(format!(
+                "if you mean that server: CONFMAN_SERVER={server}, or `confman login --server {server}`"
+            )));
+        }
         match &self.token {
             None => Ok(None),
             Some(Sourced {
@@ -316,7 +345,8 @@ mod tests {
                                 format!("{} by {}", path.display(), token.from)
                             }
                         });
-                format!("{server}; {token}")
+                let withheld = settings.withheld.map(|from| format!(", {from} withheld"));
+                format!("{server}; {token}{}", withheld.unwrap_or_default())
             }
         }
     }
@@ -331,6 +361,14 @@ mod tests {
             ("", "profile=prod", Some("http://elsewhere")),
             ("", "token=t profile=prod", None),
             ("", "token=t token-file=/f", None),
+            ("", "token=t", Some("http://elsewhere")),
+            ("token-file=/flag", "", Some("http://elsewhere")),
+            ("", "token=t", Some("https://prod")),
+            (
+                "",
+                "token=t server=http://elsewhere",
+                Some("http://elsewhere"),
+            ),
             ("server=http://f", "server=http://e token=t", None),
             ("server=http://f", "", None),
             ("profile=prod", "server=http://e", None),
@@ -357,6 +395,10 @@ mod tests {
         [] [profile=prod] http://elsewhere => https://prod/ by CONFMAN_PROFILE `prod`; t-prod by CONFMAN_PROFILE `prod`
         [] [token=t profile=prod] - => https://prod/ by CONFMAN_PROFILE `prod`; t by CONFMAN_TOKEN
         [] [token=t token-file=/f] - => http://dev by the active profile `dev`; t by CONFMAN_TOKEN
+        [] [token=t] http://elsewhere => http://elsewhere by the working copy; no token, CONFMAN_TOKEN withheld
+        [token-file=/flag] [] http://elsewhere => http://elsewhere by the working copy; no token, --token-file withheld
+        [] [token=t] https://prod => https://prod by the working copy; t by CONFMAN_TOKEN
+        [] [token=t server=http://elsewhere] http://elsewhere => http://elsewhere by CONFMAN_SERVER; t by CONFMAN_TOKEN
         [server=http://f] [server=http://e token=t] - => http://f by --server; t by CONFMAN_TOKEN
         [server=http://f] [] - => http://f by --server; no token
         [profile=prod] [server=http://e] - => https://prod/ by --profile `prod`; t-prod by --profile `prod`

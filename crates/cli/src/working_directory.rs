@@ -10,7 +10,13 @@ use confman_model::json::Pointer;
 
 use crate::context::Context;
 use crate::error::{CliError, file_item};
+#[cfg(unix)]
+use crate::exit::Exit;
 use crate::place::no_namespace;
+
+/// Working copies of other users that are trusted, separated by `:`; `*` for all.
+#[cfg(unix)]
+const TRUSTED_VARIABLE: &str = "CONFMAN_TRUSTED_DIRECTORIES";
 
 /// A working copy and the namespace whose directory we are in.
 pub(crate) struct Here {
@@ -72,9 +78,10 @@ pub(crate) fn current() -> Result<PathBuf, CliError> {
 /// The working copy around the current directory.
 pub(crate) fn find() -> Result<Option<Here>, CliError> {
     let current = current()?;
-    if !is_inside(&current) {
+    let Some(root) = root_around(&current) else {
         return Ok(None);
-    }
+    };
+    check_owner(root)?;
     let copy = WorkingCopy::discover(&current)?;
     let namespace = copy.namespace_at(&current)?;
     Ok(Some(Here { copy, namespace }))
@@ -104,8 +111,42 @@ pub(crate) fn server() -> Result<Option<String>, CliError> {
     Ok(find()?.map(|here| here.copy.server_url().to_owned()))
 }
 
-fn is_inside(directory: &Path) -> bool {
-    directory
-        .ancestors()
-        .any(|above| above.join(PRIVATE_DIRECTORY).is_dir())
+fn root_around(directory: &Path) -> Option<&Path> {
+    let mut above = directory.ancestors();
+    above.find(|above| above.join(PRIVATE_DIRECTORY).is_dir())
+}
+
+/// Refuses a working copy that another user has put here: what is in it would be carried out as us.
+#[cfg(unix)]
+fn check_owner(root: &Path) -> Result<(), CliError> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let Ok(private) = std::fs::symlink_metadata(root.join(PRIVATE_DIRECTORY)) else {
+        return Ok(());
+    };
+    let (owner, own) = (private.uid(), rustix::process::geteuid().as_raw());
+    // Whoever is root by way of `sudo` works in their own directories.
+    let by_sudo = std::env::var("SUDO_UID").ok().filter(|_| own == 0);
+    let is_own = owner == own || owner == 0 || by_sudo.is_some_and(|uid| uid == owner.to_string());
+    let trusted = std::env::var(TRUSTED_VARIABLE).unwrap_or_default();
+    let is_trusted = || {
+        trusted
+            .split(':')
+            .any(|path| path == "*" || Path::new(path) == root)
+    };
+    if is_own || is_trusted() {
+        return Ok(());
+    }
+    let root = root.display();
+    Err(CliError::new(
+        Exit::NotAllowed,
+        format!("the working copy {root} belongs to another user"),
+    )
+    .because("what somebody else put into it would be done with your rights and your token")
+    .next(format!("if you trust its owner: {TRUSTED_VARIABLE}={root}")))
+}
+
+#[cfg(not(unix))]
+fn check_owner(_root: &Path) -> Result<(), CliError> {
+    Ok(())
 }

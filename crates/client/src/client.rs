@@ -43,6 +43,7 @@ pub use identity::TokensOf;
 pub use namespaces::SeenDocument;
 pub use operations::{OperationStream, OperationsQuery};
 pub use pack_body::FetchedPack;
+pub(crate) use pack_body::PACK_BYTES_MAX;
 pub use raw::{RawAnswer, RawRequest};
 pub use requests::RequestsQuery;
 pub use transport::ClientOptions;
@@ -53,6 +54,9 @@ use transport::{Request, SLOW_TIMEOUT_FACTOR, Transport};
 
 /// The version of the HTTP contract that this client speaks.
 pub const API_VERSION: u32 = 1;
+
+/// Most items of a list, which is more than any store has.
+pub const LIST_ITEMS_MAX: usize = 4_000_000;
 
 /// A server, as one principal. Clones share connections and the index they have seen.
 #[derive(Clone, Debug)]
@@ -130,16 +134,21 @@ impl Client {
             Cursor(String),
             End,
         }
-        try_unfold((At::Start, page), |(at, page)| async move {
+        try_unfold((At::Start, page, 0), move |(at, page, given)| async move {
             let cursor = match at {
                 At::Start => None,
                 At::Cursor(cursor) => Some(cursor),
                 At::End => return Ok::<_, ClientError>(None),
             };
-            let found = page(cursor).await?;
+            let found = page(cursor.clone()).await?;
+            let given = given + found.items.len();
+            let stands_still = found.next.is_some() && found.next == cursor;
+            if given > LIST_ITEMS_MAX || stands_still {
+                return Err(self.transport.protocol("a list has no end".to_owned()));
+            }
             let next = found.next.map_or(At::End, At::Cursor);
             let items = futures::stream::iter(found.items.into_iter().map(Ok));
-            Ok(Some((items, (next, page))))
+            Ok(Some((items, (next, page, given))))
         })
         .try_flatten()
     }

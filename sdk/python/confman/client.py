@@ -258,11 +258,15 @@ class Client:
             return None
         if answer.status != 200:
             answer.refuse()
+        try:
+            index = int(answer.headers.get("confman-index", "0"))
+        except ValueError:
+            raise Unavailable("it does not speak Confman's protocol") from None
         return Document(
             answer.body,
             namespace=namespace,
             etag=answer.headers.get("etag", ""),
-            index=int(answer.headers.get("confman-index", "0")),
+            index=index,
             cluster_id=self._cluster_id or "",
             server=server.url,
             filtered="confman-filtered" in answer.headers,
@@ -329,7 +333,6 @@ class _Server:
         finally:
             connection.close()
 
-
     def events(self, path: str, headers: dict[str, str]) -> _Events | None:
         """An open stream of events; ``None`` where the server has none."""
         connection = self._connect(SILENCE_MAX)
@@ -369,6 +372,8 @@ class _Events:
         """Waits for a sign: whether it may have moved. A sign of life says that it has not."""
         name, data = "", ""
         while line := self._response.readline(EVENT_BYTES_MAX):
+            if len(line) + len(data) > EVENT_BYTES_MAX:
+                raise Unavailable("an event is too large")
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             field, _, value = text.partition(":")
             value = value.removeprefix(" ")
@@ -379,7 +384,10 @@ class _Events:
             elif field == "data":
                 data += value
             elif not text and name in ("ready", "reset"):
-                return bool(json.loads(data)["basis"] != document.basis)
+                try:
+                    return bool(json.loads(data)["basis"] != document.basis)
+                except (ValueError, KeyError, TypeError):
+                    raise Unavailable("an event is not as agreed") from None
             elif not text and name in ("change", "end"):
                 if name == "end":
                     self.close()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from confman import AsyncClient, Client, MirrorError, NoSuchKey, OtherStore, Refused, Unavailable, WrongType
 
+from confman.client import _Events
+
 from .server import Server
 
 README = Path(__file__).parent.parent / "README.md"
@@ -128,6 +130,27 @@ class ClientTest(unittest.TestCase):
         client._servers[0].identified = False
         with self.assertRaises(OtherStore):
             client.get(NAMESPACE)
+
+    def test_events_of_a_hostile_server_are_refused(self) -> None:
+        class Stream:
+            def __init__(self, *lines: bytes) -> None:
+                self._lines = list(lines)
+
+            def readline(self, limit: int) -> bytes:
+                return self._lines.pop(0)[:limit] if len(self._lines) > 1 else self._lines[0]
+
+            def close(self) -> None:
+                pass
+
+        config = self.client().get(NAMESPACE)
+        for lines in (
+            (b"data: " + b"x" * 1000 + b"\n",),
+            (b"event: ready\n", b"data: {\n", b"\n"),
+            (b"event: reset\n", b"data: [1]\n", b"\n"),
+        ):
+            stream = Stream(*lines)
+            with self.assertRaises(Unavailable):
+                _Events(stream, stream).moved(config)  # type: ignore[arg-type]
 
     def test_asyncio(self) -> None:
         async def read() -> list[int]:

@@ -16,6 +16,8 @@ const WAIT_LEAST_MS = 1000;
 const SILENCE_MAX_MS = 45_000;
 /** Most characters of an event. */
 const EVENT_CHARS_MAX = 1 << 20;
+/** Most bytes of an answer. */
+const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 /** How old a confirmation may get before it is written down again. */
 const CONFIRM_INTERVAL_MS = 30_000;
 /** Statuses that another server, or a later time, may not have. */
@@ -217,7 +219,7 @@ export class Client {
       response = await this.#send(url, headers, wait, signal);
     }
     if (response.status === 304) return undefined;
-    const body = await response.text();
+    const body = await textOf(response);
     if (response.status !== 200) throw refusal(response.status, body);
     return new Document(body, {
       namespace,
@@ -232,7 +234,7 @@ export class Client {
   /** A server is asked for configuration only after it said which store it is. */
   async #identify(server, signal) {
     const response = await this.#send(`${server.url}/version`, { accept: "application/json" }, undefined, signal, false);
-    const body = await response.text();
+    const body = await textOf(response);
     if (response.status !== 200) throw refusal(response.status, body);
     const clusterId = parsed(body)?.clusterId;
     if (typeof clusterId !== "string") throw new Unavailable("it does not speak Confman's protocol");
@@ -372,11 +374,34 @@ class Events {
           .map((line) => line.slice(name.length + 1).trim())
           .join("\n");
       const event = field("event");
-      if (event === "ready" || event === "reset") return JSON.parse(field("data")).basis !== document.basis;
+      if (event === "ready" || event === "reset") {
+        const basis = parsed(field("data"))?.basis;
+        if (typeof basis !== "string") throw new Unavailable("an event is not as agreed");
+        return basis !== document.basis;
+      }
       if (event === "end") this.close();
       if (event === "change" || event === "end") return true;
       if (lines.some((line) => line.startsWith(":"))) return false;
     }
+  }
+}
+
+/** The body of an answer as text, as long as it is not too large. */
+async function textOf(response) {
+  if (response.body === null) return "";
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let bytes = 0;
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.length;
+    if (bytes > ANSWER_BYTES_MAX) {
+      await reader.cancel();
+      throw new Unavailable("the answer is too large");
+    }
+    text += decoder.decode(value, { stream: true });
   }
 }
 

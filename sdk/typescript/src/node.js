@@ -5,6 +5,9 @@ import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MirrorError } from "./errors.js";
 
+/** Most bytes of a document that was kept. */
+const MIRROR_BYTES_MAX = 256 * 1024 * 1024;
+
 /** Keeps documents as files in a folder, readable by their owner alone and replaced as a whole. */
 export function folderStore(folder) {
   return {
@@ -15,6 +18,7 @@ export function folderStore(folder) {
         if (process.platform !== "win32" && (found.mode & 0o022) !== 0) {
           throw new MirrorError(`${path} can be written by others and is not used; chmod 600 it`);
         }
+        if (found.size > MIRROR_BYTES_MAX) throw new MirrorError(`${path} is too large and is not used`);
         return await readFile(path, "utf8");
       } catch (error) {
         if (error.code === "ENOENT") return undefined;

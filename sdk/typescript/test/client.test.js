@@ -142,6 +142,21 @@ test("a server with another identity than what was kept is refused", async () =>
   }
 });
 
+test("an answer without end is refused", async () => {
+  const chunk = new Uint8Array(32 * 1024 * 1024).fill(32);
+  let sent = 0;
+  const endless = () =>
+    new ReadableStream({
+      pull(controller) {
+        sent += chunk.length;
+        controller.enqueue(chunk);
+      },
+    });
+  const fetch = async () => new Response(endless());
+  await assert.rejects(client({ fetch, fallback: false }).get(NAMESPACE), Unavailable);
+  assert.ok(sent < 512 * 1024 * 1024, String(sent));
+});
+
 test("the example of the README", async () => {
   const readme = await readFile(join(PACKAGE, "README.md"), "utf8");
   const example = /```js\n([\s\S]*?)```/.exec(readme)[1].replace("http://127.0.0.1:7420", server.url);

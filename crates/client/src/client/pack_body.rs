@@ -11,6 +11,8 @@ use super::transport::Transport;
 
 /// Longest first line of an answer.
 const HEAD_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of a pack.
+pub(crate) const PACK_BYTES_MAX: u64 = 2 << 30;
 /// Bytes read from the temporary file at once.
 const READ_BUFFER_BYTES: usize = 1 << 20;
 
@@ -84,9 +86,12 @@ pub(super) async fn receive(
             head = Some(parsed);
             rest = after;
         }
+        bytes += u64::try_from(rest.len()).unwrap_or(u64::MAX);
+        if bytes > PACK_BYTES_MAX {
+            return Err(transport.protocol(format!("a pack has more than {PACK_BYTES_MAX} bytes")));
+        }
         file.write_all(rest)
             .map_err(|error| ClientError::io("keep a received pack in a temporary file", error))?;
-        bytes += u64::try_from(rest.len()).unwrap_or(u64::MAX);
     }
     match head {
         Some(head) => Ok(FetchedPack { head, file, bytes }),

@@ -30,6 +30,8 @@ pub(super) const ENTRIES_SCHEMA: &str = include_str!("entries.schema.json");
 const ENTRIES_SCHEMA_FILE: &str = "entries.schema.json";
 /// Entries between two reports.
 const REPORT_EVERY: u64 = 4096;
+/// Where documents are kept as they were fetched, in `.confman/`.
+pub(super) const DOCUMENTS_DIRECTORY: &str = "documents";
 /// Name of the working copy inside of the directory that it is made in.
 const MADE_IN: &str = "copy";
 
@@ -206,7 +208,7 @@ pub(super) fn without_entries(directory: &Path) -> EntriesFile {
 /// Where the document of a namespace is kept as it was fetched, relative to the root.
 pub(super) fn document_copy(directory: &Path) -> PathBuf {
     Path::new(PRIVATE_DIRECTORY)
-        .join("documents")
+        .join(DOCUMENTS_DIRECTORY)
         .join(directory)
         .join(DOCUMENT_FILE)
 }

@@ -26,7 +26,7 @@ use super::state::read_private;
 use crate::client::{Client, ClientError};
 
 /// Name of the file in `.confman/`.
-const INHERITED_FILE: &str = "inherited.json";
+pub(super) const INHERITED_FILE: &str = "inherited.json";
 /// Version of the file.
 const INHERITED_FORMAT: u32 = 1;
 /// Most schema documents that are fetched; of more, those are not known.

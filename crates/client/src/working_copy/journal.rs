@@ -8,14 +8,16 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
 use super::PRIVATE_DIRECTORY;
+use super::cloning::DOCUMENTS_DIRECTORY;
 use super::error::WorkingCopyError;
-use super::place::{FILES_DIRECTORY, inside};
+use super::inherited::INHERITED_FILE;
+use super::place::{DOCUMENT_FILE, ENTRIES_FILE, FILES_DIRECTORY, inside, is_foreign};
 use super::state::{STATE_FILE, State, check_format, read_private};
 
 /// Name of the plan in `.confman/`.
@@ -103,6 +105,46 @@ struct Step {
     /// What the file was when the plan was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     was: Option<Stamp>,
+}
+
+impl Step {
+    /// Whether this program writes such a step: new contents come from `incoming/`, and go to the files of
+    /// namespaces and to what is private. A directory may have come from anywhere, its journal with it.
+    fn is_ours(&self) -> bool {
+        let is_number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+        self.from.as_ref().is_none_or(is_number) && is_changed(&self.path)
+    }
+}
+
+/// Whether a path is one that commands change.
+fn is_changed(path: &Path) -> bool {
+    let parts: Option<Vec<&str>> = path
+        .components()
+        .map(|part| match part {
+            Component::Normal(part) => part.to_str(),
+            _ => None,
+        })
+        .collect();
+    let parts = parts.unwrap_or_default();
+    let is_hidden = |part: &&str| part.starts_with('.');
+    match parts.as_slice() {
+        [PRIVATE_DIRECTORY, STATE_FILE | INHERITED_FILE] => true,
+        [
+            PRIVATE_DIRECTORY,
+            DOCUMENTS_DIRECTORY,
+            above @ ..,
+            DOCUMENT_FILE,
+        ] => !above.iter().any(is_hidden),
+        [above @ .., ENTRIES_FILE | DOCUMENT_FILE] => !above.iter().any(is_hidden),
+        parts => {
+            let mut parts = parts.split(|part| *part == FILES_DIRECTORY);
+            let above = parts.next().unwrap_or_default();
+            let below: Vec<&str> = parts.flatten().copied().collect();
+            !below.is_empty()
+                && !above.iter().any(is_hidden)
+                && !below.iter().any(|it| is_foreign(it))
+        }
+    }
 }
 
 /// What `journal.json` holds.
@@ -202,10 +244,19 @@ pub(super) fn recover(root: &Path) -> Result<(), WorkingCopyError> {
 /// Reads the text of the file at `path`, which is only used to say where something is wrong.
 fn parse(path: &Path, text: &[u8]) -> Result<Journal, WorkingCopyError> {
     check_format(path, text)?;
-    serde_json::from_slice(text).map_err(|error| WorkingCopyError::Damaged {
+    let damaged = |reason: String| WorkingCopyError::Damaged {
         file: path.to_path_buf(),
-        reason: error.to_string(),
-    })
+        reason,
+    };
+    let journal: Journal =
+        serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
+    match journal.steps.iter().find(|step| !step.is_ours()) {
+        Some(step) => Err(damaged(format!(
+            "a step of `{}` is none that this program writes",
+            step.path.display()
+        ))),
+        None => Ok(journal),
+    }
 }
 
 /// A plan that is read has one form.
@@ -496,6 +547,45 @@ mod tests {
         ));
         assert_eq!(fs::read_to_string(&path).unwrap(), newer);
         assert!(place.path().join("entries.json").exists());
+    }
+
+    #[test]
+    fn a_plan_that_somebody_else_wrote_is_refused() {
+        let place = place();
+        let path = place.path().join(".confman").join(JOURNAL_FILE);
+        fs::write(place.path().join("mine"), "mine").unwrap();
+        for step in [
+            r#"{"path": "entries.json", "from": "../../mine"}"#,
+            r#"{"path": "entries.json", "from": "/etc/passwd"}"#,
+            r#"{"path": ".git/hooks/post-checkout", "from": "0"}"#,
+            r#"{"path": "a/.git/entries.json", "from": "0"}"#,
+            r#"{"path": "files/.git/config", "from": "0"}"#,
+            r#"{"path": ".confman/lock"}"#,
+            r#"{"path": "../entries.json", "from": "0"}"#,
+            r#"{"path": "mine"}"#,
+        ] {
+            fs::write(&path, format!(r#"{{"format": 1, "steps": [{step}]}}"#)).unwrap();
+            let refused = recover(place.path());
+            assert!(
+                matches!(refused, Err(WorkingCopyError::Damaged { .. })),
+                "{step}"
+            );
+        }
+        assert_eq!(
+            fs::read_to_string(place.path().join("mine")).unwrap(),
+            "mine"
+        );
+        for path in [
+            "entries.json",
+            "a/b/namespace.json",
+            "files/.env.txt",
+            "a/files/x/.config/y",
+            ".confman/state.json",
+            ".confman/inherited.json",
+            ".confman/documents/a/namespace.json",
+        ] {
+            assert!(is_changed(Path::new(path)), "{path}");
+        }
     }
 
     #[test]

@@ -23,8 +23,8 @@ const CACHE_BYTES: u64 = 64 << 20;
 const DICTIONARY_BYTES_MAX: usize = 64 << 20;
 /// Most of what one fetch may bring.
 const LIMITS: PackLimits = PackLimits {
-    objects_max: 64_000_000,
-    wire_bytes_max: 8 << 30,
+    objects_max: 16_000_000,
+    wire_bytes_max: crate::client::PACK_BYTES_MAX,
     raw_bytes_max: 256 << 30,
     blob_bytes_max: 16 << 20,
     ratio_max: 2000,

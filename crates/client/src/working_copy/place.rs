@@ -102,9 +102,13 @@ impl Paths {
     ) -> String {
         let extension = extension(key, entry_type);
         let own = format!("{FILES_DIRECTORY}/{key}{extension}");
+        let mut directories = key.segments();
+        directories.next_back();
         let portable = key
             .segments()
             .all(|segment| !is_device(segment) && !segment.ends_with('.'));
+        // Other programs take hidden directories for theirs, and what is in them for orders.
+        let portable = portable && !directories.any(|segment| segment.starts_with('.'));
         if portable && !exists(&own) && self.take(&own) {
             return own;
         }
@@ -172,6 +176,11 @@ pub(super) fn file_path_problem(path: &str) -> Option<String> {
             path.escape_debug()
         ));
     }
+    if below.split('/').any(is_foreign) {
+        return Some(format!(
+            "`{path}` must not have a part that is called `.git`"
+        ));
+    }
     if below
         .split('/')
         .any(|segment| matches!(segment, "" | "." | ".."))
@@ -179,6 +188,11 @@ pub(super) fn file_path_problem(path: &str) -> Option<String> {
         return Some(format!("`{path}` must not have empty parts, `.` or `..`"));
     }
     None
+}
+
+/// Whether Git takes a directory or file of this name for its own, and what is in it for orders.
+pub(super) fn is_foreign(name: &str) -> bool {
+    name.eq_ignore_ascii_case(".git")
 }
 
 /// The place of `relative` below `root`, refused where a part of the way is a symbolic link.
@@ -253,6 +267,23 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_put_into_hidden_directories() {
+        insta::assert_snapshot!(chosen(&[
+            (".env", EntryType::String),
+            (".git/config", EntryType::String),
+            ("a/.GIT/hooks/post-checkout", EntryType::Binary),
+            ("a/.vscode/settings.json", EntryType::Json),
+            (".git", EntryType::String),
+        ]), @"
+        files/.env.txt
+        files/@/33711abd860dd29265b0e658a3281380.txt
+        files/@/f0cc866165026eea2970ea1db5adc12d.bin
+        files/@/19b9cc5480ab1b764e4e1e0c72924152
+        files/.git.txt
+        ");
+    }
+
+    #[test]
     fn namespaces_never_lie_where_something_else_does() {
         let root: Namespace = "/teams".parse().unwrap();
         let place = |text: &str| {
@@ -281,6 +312,8 @@ mod tests {
             "files//a",
             "files/a\\b",
             "files/c:x",
+            "files/.git/config",
+            "files/a/.GIT",
             "files/\u{7}",
         ] {
             assert!(file_path_problem(wrong).is_some(), "{wrong}");
