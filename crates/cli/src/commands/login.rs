@@ -167,10 +167,8 @@ fn by_browser(
     let made = connection.wait(async {
         let listener = LoginListener::bind().await?;
         let begun = client.begin_login(issuer, &listener.redirect_uri()).await?;
-        cx.ui.note(&format!(
-            "Log in here, in a browser on this machine:\n{}",
-            begun.authorization_url
-        ));
+        cx.ui.note("Log in here, in a browser on this machine:");
+        cx.ui.note(&begun.authorization_url);
         if open {
             browser::open(&begun.authorization_url);
         }
