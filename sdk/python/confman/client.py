@@ -43,6 +43,8 @@ class Client:
 
     :param servers: URL of a server, or of several of the same store.
     :param token: who to be; or ``token_file``, which is read again when its token is no longer taken.
+    :param client_id: which of the readers to be, where something is published gradually: an id that stays,
+        as that of a host or pod. Without one, what is published to all readers is what you get.
     :param mirror: directory in which documents are kept for the time when no server answers.
     :param fallback: whether what was kept may be used then.
     """
@@ -53,6 +55,7 @@ class Client:
         *,
         token: str | None = None,
         token_file: str | os.PathLike[str] | None = None,
+        client_id: str | None = None,
         mirror: str | os.PathLike[str] | None = None,
         fallback: bool = True,
         timeout: float = ANSWER_TIMEOUT,
@@ -65,6 +68,7 @@ class Client:
         self._token = token or os.environ.get("CONFMAN_TOKEN")
         if self._token_file is not None:
             self._token = self._token_file.read_text().strip()
+        self._client_id = client_id or os.environ.get("CONFMAN_CLIENT_ID")
         self._mirror_directory = mirror
         self._fallback = fallback
         self._preferred = random.randrange(len(urls))
@@ -293,7 +297,10 @@ class Client:
         server.identified = True
 
     def _identity(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self._token}"} if self._token else {}
+        headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
+        if self._client_id:
+            headers["confman-client"] = self._client_id
+        return headers
 
     def _renew(self) -> bool:
         """Reads the token again; whether it is another one."""

@@ -63,6 +63,15 @@ class ClientTest(unittest.TestCase):
         client = self.client()
         self.assertIs(client.get(NAMESPACE), client.get(NAMESPACE))
 
+    def test_a_part_of_the_readers_gets_what_is_published_gradually(self) -> None:
+        self.server.run("set", f"{NAMESPACE}:limits/daily", "700", "--type", "number", "--draft", "more")
+        self.server.run("request", "create", f"{NAMESPACE}@draft/more", "--title", "more", "--stage", "100%")
+        self.server.run("request", "publish", "1")
+        self.assertEqual(self.client().get(NAMESPACE).integer("limits/daily"), 100)
+        self.assertEqual(self.client(client_id="pod-1").get(NAMESPACE).integer("limits/daily"), 700)
+        self.server.run("request", "abort", "1", "-m", "tried")
+        self.assertEqual(self.client(client_id="pod-1").get(NAMESPACE).integer("limits/daily"), 100)
+
     def test_a_watch_gives_every_new_document_and_survives_an_outage(self) -> None:
         client = self.client()
         documents = client.watch(NAMESPACE)

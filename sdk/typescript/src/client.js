@@ -28,6 +28,7 @@ export class Client {
   #servers;
   #token;
   #tokenValue;
+  #clientId;
   #store;
   #fallback;
   #timeoutMs;
@@ -46,6 +47,7 @@ export class Client {
     if (urls.length === 0) throw new ConfmanError("no server is named");
     this.#servers = urls.map((url) => ({ url: checkedUrl(url), identified: false, withoutWatches: false }));
     this.#token = options.token;
+    this.#clientId = options.clientId;
     this.#store = options.store;
     this.#fallback = options.fallback ?? true;
     this.#timeoutMs = options.timeoutMs ?? ANSWER_TIMEOUT_MS;
@@ -114,9 +116,7 @@ export class Client {
     const silence = new Silence(abort);
     const stop = signal === undefined ? abort.signal : AbortSignal.any([abort.signal, signal]);
     try {
-      const token = await this.#currentToken();
-      const headers = { accept: "text/event-stream" };
-      if (token !== undefined) headers.authorization = `Bearer ${token}`;
+      const headers = { accept: "text/event-stream", ...this.#identity(await this.#currentToken()) };
       const response = await this.#fetch(pathOf(server, namespace, "watch"), {
         headers,
         redirect: "error",
@@ -252,11 +252,19 @@ export class Client {
     const token = withToken ? await this.#currentToken() : undefined;
     const timeout = AbortSignal.timeout(this.#timeoutMs + (wait ?? 0) * 1000);
     return this.#fetch(url, {
-      headers: token === undefined ? headers : { ...headers, authorization: `Bearer ${token}` },
+      headers: withToken ? { ...headers, ...this.#identity(token) } : headers,
       redirect: "error",
       cache: "no-store",
       signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
     });
+  }
+
+  /** The headers that say who asks. */
+  #identity(token) {
+    return {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(this.#clientId === undefined ? {} : { "confman-client": this.#clientId }),
+    };
   }
 
   async #currentToken() {

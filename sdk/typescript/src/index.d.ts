@@ -62,6 +62,11 @@ export interface Store {
 export interface ClientOptions {
   /** Who to be; a function is asked again when its token is no longer taken. */
   token?: string | (() => string | Promise<string>);
+  /**
+   * Which of the readers to be, where something is published gradually: an id that stays, as that of a host or
+   * pod. Without one, what is published to all readers is what you get.
+   */
+  clientId?: string;
   /** Where documents are kept for the time when no server answers. */
   store?: Store;
   /** Whether what was kept may be used then. Default: true. */

@@ -65,6 +65,18 @@ test("unchanged documents are not sent again", async () => {
   assert.equal(await reader.get(NAMESPACE), await reader.get(NAMESPACE));
 });
 
+test("a part of the readers gets what is published gradually", async () => {
+  const of = async (options) => (await client(options).get(NAMESPACE)).number("limits/daily");
+  const before = await of({});
+  await server.run("set", `${NAMESPACE}:limits/daily`, "700", "--type", "number", "--draft", "more");
+  await server.run("request", "create", `${NAMESPACE}@draft/more`, "--title", "more", "--stage", "100%");
+  await server.run("request", "publish", "1");
+  assert.equal(await of({}), before);
+  assert.equal(await of({ clientId: "pod-1" }), 700);
+  await server.run("request", "abort", "1", "-m", "tried");
+  assert.equal(await of({ clientId: "pod-1" }), before);
+});
+
 test("a watch gives every new document and survives an outage", async () => {
   const notes = [];
   const watch = client({ onNote: (text) => notes.push(text) }).watch(NAMESPACE);
