@@ -90,7 +90,9 @@ impl WorkingCopy {
             documents.push(document);
         }
         let inherited = Inherited::fetch(client, &mirror, namespace, &documents, None).await?;
-        files.put(Inherited::path(), inherited.to_text().as_bytes())?;
+        if let Some(inherited) = inherited {
+            files.put(Inherited::path(), inherited.to_text().as_bytes())?;
+        }
         remember_files(&made, &known);
         files.put(
             Path::new(PRIVATE_DIRECTORY).join(ENTRIES_SCHEMA_FILE),

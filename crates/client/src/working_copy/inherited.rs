@@ -107,15 +107,18 @@ impl Inherited {
         SchemaDocument::parse(text).ok().map(Arc::new)
     }
 
-    /// Asks the server for all of it. `documents` are those of the namespaces of the working copy, the root's first.
+    /// Asks the server for all of it; `None` where it does not say, as one of an older version. `documents` are those of the namespaces of the working copy, the root's first.
     pub(super) async fn fetch(
         client: &Client,
         mirror: &Mirror,
         root: &Namespace,
         documents: &[NamespaceDocument],
         before: Option<&Self>,
-    ) -> Result<Self, WorkingCopyError> {
-        let effective = client.effective_namespace(root, None).await?;
+    ) -> Result<Option<Self>, WorkingCopyError> {
+        let effective = client.effective_namespace(root, None).await;
+        let Some(effective) = unless_hidden(effective)? else {
+            return Ok(None);
+        };
         let mut inherited = Self {
             format: INHERITED_FORMAT,
             environment: setting(&effective, ENVIRONMENT),
@@ -155,7 +158,7 @@ impl Inherited {
                 .map(|attached| attached.schema.clone()),
         );
         inherited.fetch_schemas(client, wanted).await?;
-        Ok(inherited)
+        Ok(Some(inherited))
     }
 
     /// Fetches schemas and all that they refer to.

@@ -68,8 +68,12 @@ impl WorkingCopy {
         let inherited =
             Inherited::fetch(client, &self.mirror, root, &documents, before.as_ref()).await?;
         let mut plan = Plan::new(&self.root, &lock)?;
-        if before.as_ref() != Some(&inherited) {
-            plan.put(Inherited::path(), inherited.to_text().as_bytes())?;
+        match inherited {
+            Some(inherited) if before.as_ref() != Some(&inherited) => {
+                plan.put(Inherited::path(), inherited.to_text().as_bytes())?;
+            }
+            Some(_) => {}
+            None => plan.remove(Inherited::path())?,
         }
         let mut state = self.state.clone();
         state.namespaces.clear();
