@@ -24,6 +24,11 @@ fn programs_read_as_the_guide_says() {
 }
 
 #[test]
+fn a_store_is_backed_up_and_restored_as_the_guide_says() {
+    assert!(guide("docs/guides/cluster.md").run() > 10);
+}
+
+#[test]
 fn the_first_minute_is_as_the_readme_says() {
     assert!(guide("README.md").run() > 15);
 }

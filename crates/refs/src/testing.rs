@@ -6,7 +6,8 @@ mod membership;
 mod network;
 
 pub use membership::{
-    add_learner, damage_object, finish, hand_over, lead_astray, promote, snapshot_and_purge, stage,
+    add_learner, damage_object, finish, hand_over, lead_astray, lose_place, promote,
+    snapshot_and_purge, stage,
 };
 pub use network::MemoryNetwork;
 

@@ -107,6 +107,19 @@ pub fn damage_object(node: &Node, kind: Kind, id: &ObjectId) -> Result<(), Strin
         .map_err(|error| error.to_string())
 }
 
+/// Takes an operation out of the table that says where operations are.
+///
+/// # Errors
+/// The disk fails.
+pub fn lose_place(node: &Node, sequence: u64) -> Result<(), String> {
+    let families = node.data.families().map_err(|error| error.to_string())?;
+    let key = crate::data::operations::key(sequence);
+    node.data
+        .db
+        .delete_cf(families.operations, key)
+        .map_err(|error| error.to_string())
+}
+
 /// Stages all of a transaction but its end, which it returns.
 ///
 /// # Errors

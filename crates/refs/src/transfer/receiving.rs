@@ -137,7 +137,6 @@ impl Receiving {
             peers: Vec::new(),
             turn: 0,
             trust: Trust::Whole,
-            way: Way::Logged,
         };
         let (task, abort) = abortable(async move {
             let taken = match fetching.run(offer).await {
@@ -177,7 +176,6 @@ impl Receiving {
             peers: Vec::new(),
             turn: 0,
             trust: Trust::Nothing,
-            way: Way::Logged,
         };
         let applied = Applied::decode(&offer.applied).map_err(io::Error::other)?;
         let membership = record::decode_stored_membership(MEMBERSHIP, &offer.membership)
@@ -214,30 +212,25 @@ impl Receiving {
     }
 
     /// Writes a batch while nothing is applied: objects have one writer at a time.
-    fn write(&self, batch: WriteBatch, way: Way) -> io::Result<()> {
+    fn write(&self, batch: WriteBatch) -> io::Result<()> {
         let _one_writer = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write_now(batch, way)
+        self.data
+            .db
+            .write_opt(batch, &WriteOptions::default())
+            .map_err(io::Error::other)
     }
 
-    fn write_now(&self, batch: WriteBatch, way: Way) -> io::Result<()> {
-        match way {
-            Way::InBulk => self.data.write_in_bulk(batch),
-            Way::Logged => self
-                .data
-                .db
-                .write_opt(batch, &WriteOptions::default())
-                .map_err(io::Error::other),
-        }
-    }
-
-    fn put_objects(&self, objects: &[Encoded], born: u64, way: Way) -> io::Result<()> {
+    fn put_objects(&self, objects: &[Encoded], born: u64) -> io::Result<()> {
         let _one_writer = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = WriteBatch::default();
         self.data
             .backend
             .put_into(&mut batch, objects, born)
             .map_err(io::Error::other)?;
-        self.write_now(batch, way)
+        self.data
+            .db
+            .write_opt(batch, &WriteOptions::default())
+            .map_err(io::Error::other)
     }
 }
 
@@ -248,15 +241,6 @@ enum Trust {
     Whole,
     /// Nothing: everything is read, down to the leaves.
     Nothing,
-}
-
-/// How what has come is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// As everything, by way of the write-ahead log.
-    Logged,
-    /// Past the write-ahead log, into an empty node: what is lost by a crash is fetched again.
-    InBulk,
 }
 
 /// A state that was fetched.
@@ -279,7 +263,6 @@ struct Fetching {
     peers: Vec<PeerAddress>,
     turn: usize,
     trust: Trust,
-    way: Way,
 }
 
 /// What is known after a look at objects that are to be there.
@@ -308,9 +291,6 @@ impl Fetching {
             .await?;
         if ours >= applied.last {
             return Ok(Taken::Installed(offer.vote));
-        }
-        if ours.is_none() {
-            self.way = Way::InBulk;
         }
         self.find_peers(&membership)?;
         tracing::info!(
@@ -354,12 +334,8 @@ impl Fetching {
         wanted.extend(applied.operation.map(|id| (Kind::Operation, id)));
         wanted.extend(self.operations(here, applied.sequence).await?);
         let (checked, fetched) = self.objects(wanted).await?;
-        let way = self.way;
         self.receiving
-            .blocking(move |receiving| match way {
-                Way::Logged => receiving.data.sync(),
-                Way::InBulk => receiving.data.flush().map_err(io::Error::other),
-            })
+            .blocking(|receiving| receiving.data.sync())
             .await?;
         Ok(Fetched {
             handle: Handle::received(applied, refs.into_iter().collect(), sessions, self.born),
@@ -515,9 +491,8 @@ impl Fetching {
     /// Makes a table here what it is in the state.
     async fn table(&self, table: Table) -> io::Result<()> {
         for (range, rows) in self.differences(table).await? {
-            let way = self.way;
             self.receiving
-                .blocking(move |receiving| receiving.replace(table, range, rows, way))
+                .blocking(move |receiving| receiving.replace(table, range, rows))
                 .await?;
         }
         Ok(())
@@ -572,10 +547,10 @@ impl Fetching {
             ..Looked::default()
         };
         loop {
-            let (born, trust, way) = (self.born, self.trust, self.way);
+            let (born, trust) = (self.born, self.trust);
             looked = self
                 .receiving
-                .blocking(move |receiving| receiving.look(looked, born, trust, way))
+                .blocking(move |receiving| receiving.look(looked, born, trust))
                 .await?;
             if looked.missing.is_empty() {
                 return Ok((looked.seen.len() as u64, looked.fetched));
@@ -586,7 +561,7 @@ impl Fetching {
             let receiving = Arc::clone(&self.receiving);
             looked.waiting.extend(
                 receiving
-                    .blocking(move |receiving| receiving.keep(found, born, way))
+                    .blocking(move |receiving| receiving.keep(found, born))
                     .await?,
             );
         }
@@ -665,7 +640,7 @@ fn take_objects(
 impl Receiving {
     /// Looks at objects until enough are missing to ask for, or all was looked at. What is here and whole
     /// ends the descent; what is here and came with a transfer that did not end is descended into.
-    fn look(&self, mut looked: Looked, born: u64, trust: Trust, way: Way) -> io::Result<Looked> {
+    fn look(&self, mut looked: Looked, born: u64, trust: Trust) -> io::Result<Looked> {
         let complete = self.data.complete_transfers()?;
         let mut again = Vec::new();
         while looked.missing.len() < OBJECTS_MAX {
@@ -707,19 +682,19 @@ impl Receiving {
             }
         }
         // An object of a transfer that was given up is of this one from now on.
-        self.put_objects(&again, born, way)?;
+        self.put_objects(&again, born)?;
         Ok(looked)
     }
 
     /// Keeps objects and tells what they refer to.
-    fn keep(&self, objects: Vec<Object>, born: u64, way: Way) -> io::Result<Vec<Wanted>> {
+    fn keep(&self, objects: Vec<Object>, born: u64) -> io::Result<Vec<Wanted>> {
         let mut refers = Vec::new();
         let mut encoded = Vec::with_capacity(objects.len());
         for object in &objects {
             refers.extend(children(object.kind(), object.bytes()).map_err(io::Error::other)?);
             encoded.push(Encoded::new(object));
         }
-        self.put_objects(&encoded, born, way)?;
+        self.put_objects(&encoded, born)?;
         Ok(refers)
     }
 
@@ -755,13 +730,7 @@ impl Receiving {
     }
 
     /// Replaces rows here by those of the state.
-    fn replace(
-        &self,
-        table: Table,
-        keys: Vec<Bytes>,
-        rows: Vec<(Bytes, Bytes)>,
-        way: Way,
-    ) -> io::Result<()> {
+    fn replace(&self, table: Table, keys: Vec<Bytes>, rows: Vec<(Bytes, Bytes)>) -> io::Result<()> {
         let families = self.data.families()?;
         let family = match table {
             Table::Requests => families.requests,
@@ -778,9 +747,9 @@ impl Receiving {
         for (key, value) in &rows {
             batch.put_cf(family, key, value);
             if batch.size_in_bytes() >= BATCH_BYTES {
-                self.write(std::mem::take(&mut batch), way)?;
+                self.write(std::mem::take(&mut batch))?;
             }
         }
-        self.write(batch, way)
+        self.write(batch)
     }
 }
