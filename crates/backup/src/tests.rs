@@ -238,6 +238,7 @@ fn what_is_damaged_or_missing_is_named_and_fetched_again() {
             *bytes = bytes.slice(..bytes.len() - 1);
         }),
     ];
+    let mut followed = false;
     for bundle in &bundles {
         for (said, harm) in harms {
             harm(storage.files.lock().unwrap().get_mut(bundle).unwrap());
@@ -266,6 +267,8 @@ fn what_is_damaged_or_missing_is_named_and_fetched_again() {
                 .any(|problem| problem.contains("is in none of")),
             "{found:#?}"
         );
+        let refers = |problem: &String| problem.contains(" refers to it");
+        followed |= found.iter().any(refers);
         let again = make(&storage, &store).unwrap();
         assert_eq!(again.warnings.len(), 1, "{:?}", again.warnings);
         let newest = vec![again.name.clone()];
@@ -273,6 +276,8 @@ fn what_is_damaged_or_missing_is_named_and_fetched_again() {
         assert_eq!(verified.problems, [""; 0]);
         storage.files.lock().unwrap().clone_from(&good);
     }
+    // The older one is missed by what the newer one has.
+    assert!(followed);
     let point = made.name.file();
     storage
         .files
