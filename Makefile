@@ -49,8 +49,9 @@ crash: build ## 100 rounds of kill -9 under load (make test runs 5)
 SEEDS ?= 1000
 SEED ?=
 MINUTES ?= 30
-faults: build ## Real nodes under mixed faults for MINUTES=30, half with three nodes, half with five; SEED=n plans others
-	CONFMAN_FAULTS_MINUTES=$(MINUTES) CONFMAN_FAULTS_SEED=$(SEED) cargo test --workspace --test faults --locked -- cluster_keeps --nocapture
+NODES ?=
+faults: build ## Real nodes under mixed faults for MINUTES=30, half with three nodes, half with five (NODES=n); SEED=n plans others
+	CONFMAN_FAULTS_MINUTES=$(MINUTES) CONFMAN_FAULTS_SEED=$(SEED) CONFMAN_FAULTS_NODES=$(NODES) cargo test --workspace --test faults --locked -- cluster_keeps --nocapture
 
 simulate: build ## A simulated cluster under SEEDS=1000 seeds of faults (make test tries 24); SEED=n replays one aloud
 	CONFMAN_SIMULATE_SEEDS=$(SEEDS) CONFMAN_SIMULATE_SEED=$(SEED) cargo test --workspace --lib --locked -- simulation::tests::cluster_keeps --nocapture

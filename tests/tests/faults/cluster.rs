@@ -293,13 +293,15 @@ impl Cluster {
     /// The histories of all keys, as far as they are told.
     pub fn chains(&mut self) -> Chains {
         let (mut chains, wrong) = (Chains::new(), self.wrong.len());
+        let mut ready = self.numbers().into_iter();
+        let by = ready.find(|number| self.is_ready(*number)).unwrap_or(1);
         for (above, below) in NAMESPACES {
             for (namespace, keys) in [(above, KEYS), (below, KEYS_BELOW)] {
                 for key in keys {
                     if self.wrong.len() > wrong {
                         return chains;
                     }
-                    let chain = self.chain(namespace, key);
+                    let chain = self.chain(by, namespace, key);
                     chains.insert(format!("{namespace}:{key}"), chain);
                 }
             }
@@ -307,12 +309,12 @@ impl Cluster {
         chains
     }
 
-    fn chain(&mut self, namespace: &str, key: &str) -> Vec<String> {
+    fn chain(&mut self, by: u8, namespace: &str, key: &str) -> Vec<String> {
         let mut chain = Vec::new();
         let mut cursor = String::new();
         loop {
             let path = format!("/v1/ns/{namespace}/-/history/{key}?limit={PAGE}{cursor}");
-            let url = self.hosts[&1].url();
+            let url = self.hosts[&by].url();
             let asked = self.nodes.get(&url, &path, PAGE_WITHIN);
             let page = match self.runtime.block_on(asked) {
                 Ok((200, page)) => page,

@@ -38,6 +38,8 @@ const INSIDE: &str = "CONFMAN_FAULTS_INSIDE";
 /// How many minutes of faults; without it, each of the short run's faults comes once.
 const MINUTES: &str = "CONFMAN_FAULTS_MINUTES";
 const SEED: &str = "CONFMAN_FAULTS_SEED";
+/// How many nodes, where it is not to be three for half of the time and five for the other half.
+const NODES: &str = "CONFMAN_FAULTS_NODES";
 /// What makes the namespaces: whoever ends this ends everything inside.
 const NAMESPACES: [&str; 8] = [
     "--map-root-user",
@@ -114,12 +116,12 @@ fn cluster_keeps_its_promises_under_faults() {
     let seed = number(SEED).unwrap_or(1);
     let plans = match number(MINUTES) {
         // Half of the time with three nodes, half with five.
-        Some(minutes) => [3, 5]
-            .map(|size| {
-                let time = Duration::from_secs(minutes * 30);
-                Plan::new(seed, size, &Fault::ALL, time)
-            })
-            .to_vec(),
+        Some(minutes) => {
+            let sizes = number(NODES).map_or(vec![3, 5], |size| vec![size as u8]);
+            let time = Duration::from_secs(minutes * 60) / sizes.len() as u32;
+            let plan = |size: &u8| Plan::new(seed, *size, &Fault::ALL, time);
+            sizes.iter().map(plan).collect()
+        }
         None => vec![Plan {
             hold_ms: (800, 1500),
             ..Plan::new(seed, 3, &SHORT, Duration::ZERO)

@@ -28,6 +28,9 @@ const CLIENTS: u64 = 5;
 const FAULTS: (u64, u64) = (8, 25);
 /// How long the whole cluster may take to serve again after the last fault.
 const SERVES_WITHIN: Duration = Duration::from_secs(30);
+/// Numbers of faults, of a hundred.
+const POWER_CUT_OF_MOST: u64 = 18;
+const RESTART_BEHIND_A_CUT: u64 = 91;
 /// What a violation begins with that is one of time alone.
 pub(crate) const SLOW: &str = "not every member serves";
 /// How long a change of members is waited for before the next one may begin.
@@ -226,11 +229,16 @@ impl Cluster {
 
     /// Something goes wrong.
     async fn fault(&mut self) {
-        let which = chance(|chance| chance.between(0, 100));
+        // What a mistake needs to come out comes more often where it is looked for.
+        let which = chance(|chance| match self.plan.bug {
+            Some(Bug::LeaseReads) if chance.percent(40) => RESTART_BEHIND_A_CUT,
+            Some(Bug::AcknowledgedBeforeSync) if chance.percent(30) => POWER_CUT_OF_MOST,
+            _ => chance.between(0, 100),
+        });
         let name = match which {
             0..10 => self.crash(End::Killed).await,
-            10..18 => self.crash(End::PowerCut).await,
-            18..23 => self.power_cut_everywhere().await,
+            10..POWER_CUT_OF_MOST => self.crash(End::PowerCut).await,
+            POWER_CUT_OF_MOST..23 => self.power_cut_everywhere().await,
             23..39 => self.partition(),
             39..47 => self.one_way(),
             47..53 => self.bridge(),
@@ -238,8 +246,8 @@ impl Cluster {
             61..68 => self.slow_disk(),
             68..75 => self.mend_links(),
             75..82 => self.transfer(),
-            82..91 => self.change_members().await,
-            91..96 => self.restart_behind_a_cut().await,
+            82..RESTART_BEHIND_A_CUT => self.change_members().await,
+            RESTART_BEHIND_A_CUT..96 => self.restart_behind_a_cut().await,
             _ => self.snapshot(),
         };
         self.world.note(|| format!("fault: {name}"));
