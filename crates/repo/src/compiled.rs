@@ -241,6 +241,22 @@ impl Session {
         }
         Ok(size)
     }
+
+    /// Whether a part of the readers gets something else here than the others, because a namespace of the
+    /// chain is published gradually.
+    ///
+    /// # Errors
+    /// As [`Session::effective`].
+    pub fn is_divided(&self, namespace: &Namespace) -> Result<bool, Error> {
+        let seen = self.look()?;
+        seen.permit(namespace, Permission::ConfigReadPublished)?;
+        for link in seen.chain(namespace)? {
+            if seen.get(&names::rollout(&link)?).is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl Seen<'_> {

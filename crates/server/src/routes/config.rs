@@ -141,12 +141,14 @@ pub(crate) async fn value(call: Call, namespace: Namespace, key: Key) -> Result<
     }
     let client = preference::client(&call.headers)?.map(str::to_owned);
     call.run(move |session| {
-        let compiled = revision == Revision::Published
-            && (client.is_some() || session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX);
+        let published = revision == Revision::Published;
+        let divided = published && client.is_some() && session.is_divided(&namespace)?;
+        let compiled =
+            published && (divided || session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX);
         if compiled {
             let (reader, document) = session.document_for(&namespace, client.as_deref())?;
             // What is not there is refused in one place, below; what this client does not get is not there.
-            if document.get(&key).is_none() && client.is_some() {
+            if document.get(&key).is_none() && divided {
                 return Err(Error::not_found(What::Entry, format!("{namespace}:{key}")).into());
             }
             if document.get(&key).is_some() {
@@ -333,9 +335,10 @@ async fn basis(
     let basis = call
         .run(move |session| {
             // Whoever asks again and again whether something moved is answered at hand the next time.
-            let compiled = revision == Revision::Published
-                && (client.is_some()
-                    || session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX);
+            let published = revision == Revision::Published;
+            let divided = published && client.is_some() && session.is_divided(&namespace)?;
+            let compiled = published
+                && (divided || session.document_size(&namespace)? <= ENTRIES_FOR_ONE_KEY_MAX);
             match compiled {
                 true => Ok(session.document_for(&namespace, client.as_deref())?.1.basis),
                 false => Ok(session.basis(&namespace, &revision)?),
