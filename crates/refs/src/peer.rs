@@ -251,6 +251,11 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Is told who this node is, as soon as it knows: what it calls under from then on.
     fn introduce(&self, _identity: &PeerIdentity) {}
+
+    /// Bytes of the requests that were answered, and of their answers.
+    fn carried(&self, _lane: Lane) -> u64 {
+        0
+    }
 }
 
 /// What a node in an empty directory becomes.

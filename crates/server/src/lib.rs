@@ -64,7 +64,7 @@ pub use options::{
 pub use peer::authority::{
     AuthorityError, CA_CERTIFICATE, CA_KEY, NodeFiles, make_authority, make_node,
 };
-pub use peer::{CertificateError, PeerServeOptions};
+pub use peer::{CertificateError, PeerServeOptions, Peers};
 pub use process::serve;
 pub use restored::{Completed, complete_restored, hold};
 pub use scrubber::SCRUB_PASS_EVERY;

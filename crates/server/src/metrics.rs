@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use confman_repo::Repo;
+use confman_repo::refs::peer::Lane;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -294,6 +295,26 @@ impl Collector for Store {
                 log.entries,
             ),
             ("log_bytes", "Bytes that were written to the log", log.bytes),
+            (
+                "peer_control_bytes",
+                "Bytes of heartbeats and votes that this node asked of others, answers included",
+                node.carried(Lane::Control),
+            ),
+            (
+                "peer_log_bytes",
+                "Bytes of log entries that this node sent to others, answers included",
+                node.carried(Lane::Log),
+            ),
+            (
+                "peer_bulk_bytes",
+                "Bytes of states and repairs that this node asked others for, answers included",
+                node.carried(Lane::Bulk),
+            ),
+            (
+                "peer_request_bytes",
+                "Bytes of requests of clients that this node passed on, answers included",
+                node.carried(Lane::Request),
+            ),
             (
                 "scrub_objects",
                 "Objects that were read again",

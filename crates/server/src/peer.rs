@@ -71,9 +71,9 @@ impl Shared {
     }
 }
 
-/// The peers' side of a server.
+/// The peers' side of a server. What it is told is all that it needs: a node without one can use it too.
 #[derive(Debug)]
-pub(crate) struct Peers {
+pub struct Peers {
     shared: Arc<Shared>,
     transport: Arc<calling::TlsTransport>,
     address: String,
@@ -85,7 +85,7 @@ impl Peers {
     ///
     /// # Errors
     /// The certificates cannot be used or the address cannot be listened on.
-    pub(crate) fn start(options: &PeerServeOptions) -> Result<Self, ServeError> {
+    pub fn start(options: &PeerServeOptions) -> Result<Self, ServeError> {
         let certificates = Certificates::load(options).map_err(ServeError::Certificates)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(PEER_THREADS)
@@ -117,17 +117,19 @@ impl Peers {
     }
 
     /// How a node reaches others.
-    pub(crate) fn transport(&self) -> Arc<dyn confman_repo::refs::Transport> {
+    #[must_use]
+    pub fn transport(&self) -> Arc<dyn confman_repo::refs::Transport> {
         Arc::<calling::TlsTransport>::clone(&self.transport)
     }
 
     /// Where others reach this node.
-    pub(crate) fn address(&self) -> &str {
+    #[must_use]
+    pub fn address(&self) -> &str {
         &self.address
     }
 
     /// Lets peers reach the node, for as long as it is there.
-    pub(crate) fn attach(&self, node: &Arc<Node>) {
+    pub fn attach(&self, node: &Arc<Node>) {
         self.shared.node.store(Some(Arc::new(Arc::downgrade(node))));
     }
 }

@@ -11,7 +11,7 @@ use crate::cluster::{
     Admit, ChangeError, ClusterStatus, Force, HAND_OVER_WITHIN, JoinOptions, JoinRequest, Member,
     MemberChange, MemberRole, MemberState, NotAdmitted,
 };
-use crate::peer::{Begin, PROTOCOL_MAX, PROTOCOL_MIN, PeerAddress, Transport};
+use crate::peer::{Begin, Lane, PROTOCOL_MAX, PROTOCOL_MIN, PeerAddress, Transport};
 
 /// How long one member may take to let a node in. Its answer may be lost: then the next one is asked, and the
 /// request, which is the same one, has the same answer.
@@ -206,6 +206,13 @@ impl Node {
                 .map(|(member, report)| MemberState { member, report })
                 .collect(),
         }
+    }
+
+    /// Bytes of what this node asked of its peers since it was opened, and of their answers.
+    #[must_use]
+    pub fn carried(&self, lane: Lane) -> u64 {
+        let transport = self.link.transport.as_ref();
+        transport.map_or(0, |transport| transport.carried(lane))
     }
 
     /// Changes the members, whichever of them leads. Blocks until it is done.

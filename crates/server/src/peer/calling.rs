@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsConnector;
 
-use super::frame::{Frame, read_frame, read_welcome, write_frame, write_hello};
+use super::frame::{Frame, read_frame, read_welcome, write_frames, write_hello};
 use super::{HANDSHAKE_WITHIN, Shared};
 
 /// Most requests that wait to be written to one connection.
@@ -71,6 +71,7 @@ pub(super) struct TlsTransport {
     shared: Arc<Shared>,
     runtime: tokio::runtime::Handle,
     ways: Ways,
+    carried: [Arc<AtomicU64>; Lane::ALL.len()],
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -83,6 +84,17 @@ impl TlsTransport {
             shared,
             runtime,
             ways: Arc::default(),
+            carried: std::array::from_fn(|_| Arc::default()),
+        }
+    }
+
+    fn carried_in(&self, lane: Lane) -> &Arc<AtomicU64> {
+        let [control, log, bulk, request] = &self.carried;
+        match lane {
+            Lane::Control => control,
+            Lane::Log => log,
+            Lane::Bulk => bulk,
+            Lane::Request => request,
         }
     }
 }
@@ -97,10 +109,14 @@ impl Transport for TlsTransport {
     ) -> BoxFuture<'static, Result<Bytes, CallError>> {
         let way = Arc::clone(lock(&self.ways).entry((peer.clone(), lane)).or_default());
         let (shared, peer) = (Arc::clone(&self.shared), peer.clone());
+        let carried = Arc::clone(self.carried_in(lane));
+        let asked = request.len();
         let called = self.runtime.spawn(async move {
-            tokio::time::timeout(within, call(&shared, &way, &peer, lane, request))
+            let answer = tokio::time::timeout(within, call(&shared, &way, &peer, lane, request))
                 .await
-                .unwrap_or(Err(CallError::TimedOut(within)))
+                .unwrap_or(Err(CallError::TimedOut(within)))?;
+            carried.fetch_add((asked + answer.len()) as u64, Ordering::Relaxed);
+            Ok(answer)
         });
         Box::pin(async move {
             called
@@ -113,6 +129,10 @@ impl Transport for TlsTransport {
         self.shared.identity.store(Some(Arc::new(identity.clone())));
         // Connections that were opened under another name are not used any more.
         lock(&self.ways).clear();
+    }
+
+    fn carried(&self, lane: Lane) -> u64 {
+        self.carried_in(lane).load(Ordering::Relaxed)
     }
 }
 
@@ -306,12 +326,7 @@ where
     let waiting = Arc::new(Mutex::new(Waiting::default()));
     let calls = Arc::clone(&waiting);
     tokio::spawn(async move {
-        let writing = async {
-            while let Some(frame) = queue.recv().await {
-                write_frame(&mut output, &frame).await?;
-            }
-            Ok::<_, io::Error>(())
-        };
+        let writing = write_frames(&mut output, &mut queue);
         let reading = async {
             while let Some(frame) = read_frame(&mut input).await? {
                 if let Some(sender) = lock(&calls).calls.remove(&frame.call) {

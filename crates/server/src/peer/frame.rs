@@ -4,7 +4,8 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use confman_repo::refs::peer::{Lane, MESSAGE_BYTES_MAX, PeerIdentity};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::sync::mpsc;
 
 /// What a connection begins with.
 const MAGIC: &[u8; 8] = b"confman\x01";
@@ -12,6 +13,11 @@ const MAGIC: &[u8; 8] = b"confman\x01";
 const GREETING_BYTES_MAX: usize = 4096;
 /// Most bytes of a reason to refuse.
 const REASON_BYTES_MAX: usize = 2048;
+
+/// So many bytes of small frames are written together: what a record of TLS holds.
+const WRITE_BYTES: usize = 16 << 10;
+/// Most frames that are taken from a queue at once.
+const FRAMES_MAX: usize = 64;
 
 const ACCEPTED: u8 = 0;
 const REFUSED: u8 = 1;
@@ -27,11 +33,25 @@ fn malformed(reason: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.into())
 }
 
-/// Writes a frame: `u32` length, `u64` call, message.
-pub(super) async fn write_frame(
+/// Writes frames until their queue ends. Those that wait go together, each with its head: a system call and a
+/// record of TLS for all of them.
+pub(super) async fn write_frames(
     out: &mut (impl AsyncWrite + Unpin),
-    frame: &Frame,
+    queue: &mut mpsc::Receiver<Frame>,
 ) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
+    let mut frames = Vec::new();
+    while queue.recv_many(&mut frames, FRAMES_MAX).await > 0 {
+        for frame in frames.drain(..) {
+            write_frame(&mut out, &frame).await?;
+        }
+        out.flush().await?;
+    }
+    Ok(())
+}
+
+/// Writes a frame: `u32` length, `u64` call, message. Does not flush.
+async fn write_frame(out: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> io::Result<()> {
     let length = u32::try_from(frame.message.len())
         .ok()
         .filter(|length| *length as usize <= MESSAGE_BYTES_MAX)
@@ -41,8 +61,7 @@ pub(super) async fn write_frame(
     at_length.copy_from_slice(&length.to_le_bytes());
     at_call.copy_from_slice(&frame.call.to_le_bytes());
     out.write_all(&head).await?;
-    out.write_all(&frame.message).await?;
-    out.flush().await
+    out.write_all(&frame.message).await
 }
 
 /// Reads a frame; `None` where the connection ends before one.
@@ -187,8 +206,27 @@ mod tests {
             call: 7,
             message: Bytes::from_static(b"message"),
         };
-        write_frame(&mut one, &frame).await.unwrap();
+        let another = Frame {
+            call: 8,
+            message: Bytes::from(vec![7; 3 * WRITE_BYTES]),
+        };
+        let (sender, mut queue) = mpsc::channel(4);
+        for (call, message) in [
+            (7, &frame.message),
+            (8, &another.message),
+            (9, &frame.message),
+        ] {
+            let message = message.clone();
+            sender.send(Frame { call, message }).await.unwrap();
+        }
+        drop(sender);
+        write_frames(&mut one, &mut queue).await.unwrap();
         assert_eq!(read_frame(&mut other).await.unwrap(), Some(frame));
+        assert_eq!(read_frame(&mut other).await.unwrap(), Some(another));
+        assert_eq!(
+            read_frame(&mut other).await.unwrap().map(|last| last.call),
+            Some(9)
+        );
         let identity = PeerIdentity::member([1; 16], 2, 1);
         for lane in Lane::ALL {
             write_hello(&mut one, lane, &identity).await.unwrap();

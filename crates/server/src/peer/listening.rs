@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 
-use super::frame::{Frame, read_frame, read_hello, write_frame, write_welcome};
+use super::frame::{Frame, read_frame, read_hello, write_frames, write_welcome};
 use super::{HANDSHAKE_WITHIN, Shared};
 
 /// Most connections of peers at once: far more than a cluster has.
@@ -99,12 +99,7 @@ where
 {
     let (mut input, mut output) = tokio::io::split(stream);
     let (sender, mut answers) = mpsc::channel::<Frame>(CALLS_MAX);
-    let writing = tokio::spawn(async move {
-        while let Some(frame) = answers.recv().await {
-            write_frame(&mut output, &frame).await?;
-        }
-        Ok::<_, io::Error>(())
-    });
+    let writing = tokio::spawn(async move { write_frames(&mut output, &mut answers).await });
     let places = Arc::new(Semaphore::new(CALLS_MAX));
     while let Some(Frame { call, message }) = read_frame(&mut input).await? {
         let Some(node) = shared.node() else { break };

@@ -51,10 +51,16 @@ impl Answered {
 
 /// Asks on [`CONNECTIONS`] connections for a while.
 pub async fn ask(asked: &Asked, duration: Duration) -> Result<Answered, Failure> {
+    ask_all(std::slice::from_ref(asked), duration).await
+}
+
+/// The same, with the connections spread over several who are asked.
+pub async fn ask_all(asked: &[Asked], duration: Duration) -> Result<Answered, Failure> {
     let until = Instant::now() + duration;
     let begun = Instant::now();
     let connections: Vec<_> = (0..CONNECTIONS)
-        .map(|number| tokio::spawn(connection(asked.clone(), number, until)))
+        .zip(asked.iter().cycle())
+        .map(|(number, asked)| tokio::spawn(connection(asked.clone(), number, until)))
         .collect();
     let mut times = Histogram::<u64>::new(3)?;
     for connection in connections {

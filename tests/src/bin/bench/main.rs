@@ -4,13 +4,16 @@
 //! table with ratios. Figures speak of the machine they were measured on: the ratio is what counts.
 
 mod clone;
+mod cluster;
 mod command_line;
 mod confman;
+mod etcd;
 mod git;
 mod history;
 mod import;
 mod load;
 mod machine;
+mod member;
 mod peers;
 mod reading;
 mod schemas;
@@ -44,6 +47,8 @@ pub struct Scale {
     pub namespaces: usize,
     /// Namespaces that share the keys of a large store.
     pub stored_namespaces: usize,
+    /// Leaders that are killed.
+    pub kills: usize,
 }
 
 const FULL: Scale = Scale {
@@ -56,6 +61,7 @@ const FULL: Scale = Scale {
     watchers: 10_000,
     namespaces: 10_000,
     stored_namespaces: 1_000,
+    kills: 10,
 };
 
 /// Small enough for a smoke run; its figures mean nothing.
@@ -69,6 +75,7 @@ const QUICK: Scale = Scale {
     watchers: 200,
     namespaces: 100,
     stored_namespaces: 20,
+    kills: 2,
 };
 
 type Benchmark = (&'static str, fn(Scale, &mut Table) -> Result<(), Failure>);
@@ -79,6 +86,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 const BENCHMARKS: &[Benchmark] = &[
     ("tree", tree::run),
     ("transactions", transactions::run),
+    ("cluster", cluster::run),
     ("history", history::run),
     ("import", import::run),
     ("clone", clone::run),
@@ -97,6 +105,11 @@ fn main() -> Result<(), Failure> {
         && first == peers::BARE
     {
         return peers::serve_bare(address, file.as_ref());
+    }
+    if let [first, given @ ..] = given.as_slice()
+        && first == member::MEMBER
+    {
+        return member::run(given);
     }
     let mut names = Vec::new();
     let mut out = None;

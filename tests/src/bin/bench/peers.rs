@@ -174,7 +174,8 @@ pub fn etcd(directory: &Path) -> Result<Option<Peer>, Failure> {
     Ok(Some(peer))
 }
 
-fn free_address() -> Result<SocketAddr, Failure> {
+/// An address that nobody uses now.
+pub fn free_address() -> Result<SocketAddr, Failure> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 

@@ -297,7 +297,7 @@ fn rows(table: &mut Table, what: &str, ours: Answered, peers: &[(&str, &str, Opt
 }
 
 /// Puts a value into etcd and gives the request that reads it.
-async fn range(address: SocketAddr, value: &[u8]) -> Result<Vec<u8>, Failure> {
+pub async fn range(address: SocketAddr, value: &[u8]) -> Result<Vec<u8>, Failure> {
     let key = data_encoding::BASE64.encode(b"document");
     let put = json!({ "key": key, "value": data_encoding::BASE64.encode(value) });
     let client = reqwest::Client::new();

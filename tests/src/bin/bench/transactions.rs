@@ -4,23 +4,31 @@
 //! Twice: what the replicated refs do (one ref and one object a transaction, in process), and what a
 //! whole publish over HTTP does (value checked, tree edited, commit, history, one transaction).
 
-use std::process::{Child, Command, Stdio};
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use confman_object_store::{Encoded, Kind, Object};
-use confman_refs::{Expect, Node, NodeOptions, RefEdit, RefName, RequestId, Target, Transaction};
+use confman_refs::{
+    Expect, Node, NodeOptions, PeerOptions, RefEdit, RefName, RequestId, Target, Transaction,
+};
 use confman_tests::Server;
 use hdrhistogram::Histogram;
 
+use crate::etcd::Etcd;
 use crate::table::{Row, Table};
-use crate::{Failure, Scale, confman, git, machine};
+use crate::{Failure, Scale, confman, etcd, git, machine};
 
-const CLIENTS: usize = 64;
+/// Clients at once.
+pub const CLIENTS: usize = 64;
 
-struct Rate {
-    per_second: f64,
+/// How fast something was done.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// How often in a second.
+    pub per_second: f64,
     p50: Duration,
     p99: Duration,
 }
@@ -79,7 +87,8 @@ impl Rate {
         })
     }
 
-    fn text(&self) -> String {
+    /// For a table.
+    pub fn text(&self) -> String {
         format!(
             "{:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
             self.per_second,
@@ -89,22 +98,33 @@ impl Rate {
     }
 }
 
-/// Threads that each move a ref of their own to a new object, again and again.
 fn refs_rate(transactions: usize) -> Result<Rate, Failure> {
     let directory = tempfile::tempdir()?;
-    let node = Node::open(&NodeOptions {
-        directory: directory.path().join("node"),
+    let node = Node::open(&options(directory.path(), None))?;
+    transact_rate(&node, 0..transactions)
+}
+
+/// How a node is opened that is measured.
+pub fn options(directory: &Path, peers: Option<PeerOptions>) -> NodeOptions {
+    NodeOptions {
+        directory: directory.join("node"),
         cache_bytes: 64 << 20,
         block_cache_bytes: 64 << 20,
-        peers: None,
-    })?;
-    let next = AtomicUsize::new(0);
+        peers,
+    }
+}
+
+/// Threads that each move a ref of their own to a new object, again and again. No number may be given twice to
+/// the same cluster.
+pub fn transact_rate(node: &Node, numbers: Range<usize>) -> Result<Rate, Failure> {
+    let transactions = numbers.len();
+    let next = AtomicUsize::new(numbers.start);
     let begun = Instant::now();
     let times = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
-                let (node, next) = (&node, &next);
-                scope.spawn(move || move_ref(node, next, client, transactions))
+                let next = &next;
+                scope.spawn(move || move_ref(node, next, client, numbers.end))
             })
             .collect();
         clients
@@ -123,14 +143,14 @@ fn move_ref(
     node: &Node,
     next: &AtomicUsize,
     client: usize,
-    transactions: usize,
+    end: usize,
 ) -> Result<Vec<Duration>, Failure> {
     let name = RefName::new(&format!("/client-{client}@published"))?;
-    let mut seen = None;
+    let mut seen = node.view().get(name.as_str());
     let mut times = Vec::new();
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= transactions {
+        if number >= end {
             return Ok(times);
         }
         let text = format!(
@@ -203,48 +223,17 @@ async fn confman_rate(transactions: usize) -> Result<Rate, Failure> {
 
 async fn etcd_rate(transactions: usize) -> Result<Option<Rate>, Failure> {
     let directory = tempfile::tempdir()?;
-    let Some((etcd, url)) = Etcd::start(directory.path()).await? else {
+    let Some(etcd) = Etcd::start(directory.path(), 1).await? else {
         return Ok(None);
     };
-    let http = reqwest::Client::builder().http2_prior_knowledge().build()?;
-    let rate = measure(transactions, move |client, number| {
-        let key = format!("/client-{client}/{}", git::key(number));
-        let message = put_request(key.as_bytes(), git::value(number, 0).as_bytes());
-        let request = http
-            .post(format!("{url}/etcdserverpb.KV/Put"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(message);
-        async move {
-            let response = request.send().await?;
-            let status = response.status();
-            let body = response.bytes().await?;
-            if !status.is_success() || body.len() < 6 {
-                return Err(format!("etcd answered {status} and {} bytes", body.len()).into());
-            }
-            Ok(())
-        }
-    })
-    .await?;
+    let url = etcd.urls().into_iter().next().unwrap_or_default();
+    let rate = etcd::put_rate(&url, transactions).await?;
     drop(etcd);
     Ok(Some(rate))
 }
 
-/// `PutRequest {key = 1, value = 2}` in a gRPC frame.
-fn put_request(key: &[u8], value: &[u8]) -> Vec<u8> {
-    let mut message = Vec::new();
-    for (tag, bytes) in [(0x0a_u8, key), (0x12, value)] {
-        message.push(tag);
-        message.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
-        message.extend_from_slice(bytes);
-    }
-    let mut frame = vec![0];
-    frame.extend_from_slice(&u32::try_from(message.len()).unwrap_or(0).to_be_bytes());
-    frame.extend_from_slice(&message);
-    frame
-}
-
-async fn measure<F, T>(transactions: usize, transact: F) -> Result<Rate, Failure>
+/// Clients that each do the next of so many.
+pub async fn measure<F, T>(transactions: usize, transact: F) -> Result<Rate, Failure>
 where
     F: Fn(usize, usize) -> T + Clone + Send + 'static,
     T: Future<Output = Result<(), Failure>> + Send,
@@ -272,69 +261,4 @@ where
         times.extend(client.await??);
     }
     Rate::of(transactions, begun.elapsed(), times.into_iter())
-}
-
-/// An etcd of one node that ends with this value.
-struct Etcd(Child);
-
-impl Etcd {
-    async fn start(directory: &std::path::Path) -> Result<Option<(Self, String)>, Failure> {
-        let free = |_| -> Result<u16, Failure> {
-            Ok(std::net::TcpListener::bind("127.0.0.1:0")?
-                .local_addr()?
-                .port())
-        };
-        let (client_port, peer_port) = (free(())?, free(())?);
-        let client = format!("http://127.0.0.1:{client_port}");
-        let peer = format!("http://127.0.0.1:{peer_port}");
-        let spawned = Command::new("etcd")
-            .arg("--data-dir")
-            .arg(directory.join("etcd"))
-            .args([
-                "--listen-client-urls",
-                &client,
-                "--advertise-client-urls",
-                &client,
-            ])
-            .args([
-                "--listen-peer-urls",
-                &peer,
-                "--initial-advertise-peer-urls",
-                &peer,
-            ])
-            .args([
-                "--initial-cluster",
-                &format!("default={peer}"),
-                "--log-level",
-                "error",
-            ])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut etcd = match spawned {
-            Ok(child) => Self(child),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let http = reqwest::Client::new();
-        loop {
-            let health = http.get(format!("{client}/health")).send().await;
-            if let Ok(response) = health
-                && response.text().await?.contains("true")
-            {
-                return Ok(Some((etcd, client)));
-            }
-            if let Some(status) = etcd.0.try_wait()? {
-                return Err(format!("etcd ended: {status}").into());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-impl Drop for Etcd {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
