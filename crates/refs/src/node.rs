@@ -433,13 +433,28 @@ impl Node {
             .on_runtime(link.read_index(timeout))
             .unwrap_or_else(|| Err(TransactError::Unavailable("the node is closing".to_owned())))?;
         let left = until.saturating_duration_since(Instant::now());
-        if self.gate.wait_for(index, left) {
-            return Ok(self.view());
+        match self.gate.wait_for(index, left) {
+            true => Ok(self.view()),
+            false => Err(behind(index, timeout)),
         }
-        Err(TransactError::Unavailable(format!(
-            "this node did not reach index {index} within {} ms",
-            timeout.as_millis()
-        )))
+    }
+
+    /// As [`Self::linearize`], for a task: [`Self::view`] is what it waited for.
+    ///
+    /// # Errors
+    /// No leader within the timeout.
+    pub async fn linearized(&self, timeout: Duration) -> Result<(), TransactError> {
+        self.available()?;
+        let until = Instant::now() + timeout;
+        let (answer, rounds) = self.link.ask_index();
+        if let Some(rounds) = rounds {
+            self.runtime.spawn(rounds);
+        }
+        let index = link::index_of(answer, timeout).await?;
+        match self.gate.reached(index, until).await {
+            true => Ok(()),
+            false => Err(behind(index, timeout)),
+        }
     }
 
     /// Who this node is to its peers.
@@ -516,6 +531,15 @@ impl Node {
     /// The disk fails.
     pub fn put_rows(&self, index: u64, rows: &[IndexRow]) -> Result<(), io::Error> {
         self.data.put_rows(index, rows)
+    }
+
+    /// Removes a row that no operation gives, by its place as [`Self::each_row`] shows it. Only where nobody reads
+    /// them.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn remove_row(&self, table: u8, place: &[u8]) -> Result<(), io::Error> {
+        self.data.remove_row(table, place)
     }
 
     /// Every ref as it is on disk, in order. [`Self::view`] is the same, unless something is wrong.
@@ -749,6 +773,13 @@ impl Submitted<'_> {
             .on_runtime(sent)
             .unwrap_or_else(|| Err(TransactError::UnknownOutcome("the node stopped".to_owned())))
     }
+}
+
+fn behind(index: u64, timeout: Duration) -> TransactError {
+    TransactError::Unavailable(format!(
+        "this node did not reach index {index} within {} ms",
+        timeout.as_millis()
+    ))
 }
 
 fn refused(refusal: Refusal) -> TransactError {

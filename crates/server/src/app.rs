@@ -178,16 +178,13 @@ impl App {
     /// Waits until this node has applied everything that was acknowledged anywhere before.
     pub(crate) async fn linearize(&self) -> Result<(), ApiError> {
         let limit = Duration::from_secs(FRESHNESS_SECONDS_MAX);
-        self.blocking(move |repo| {
-            let confirmed = repo.node().linearize(limit);
-            confirmed.map(drop).map_err(|error| {
-                later(ApiError::new(
-                    Code::Unavailable,
-                    format!("no majority confirmed what is newest: {error}"),
-                ))
-            })
+        let confirmed = self.repo.node().linearized(limit).await;
+        confirmed.map_err(|error| {
+            later(ApiError::new(
+                Code::Unavailable,
+                format!("no majority confirmed what is newest: {error}"),
+            ))
         })
-        .await
     }
 }
 

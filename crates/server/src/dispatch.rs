@@ -27,6 +27,9 @@ use crate::routes::{
 };
 use crate::url::{self, Part, PathError, Resource};
 
+/// The query that asks for nothing but what is newest.
+const ONLY_LINEARIZABLE: &str = "consistency=linearizable";
+
 /// Answers a request, whatever happens.
 pub(crate) async fn handle(app: App, request: Request) -> Response {
     let begun = Instant::now();
@@ -35,7 +38,8 @@ pub(crate) async fn handle(app: App, request: Request) -> Response {
     let resource = url::parse(request.uri().path());
     let route = resource.as_ref().map_or("-", Resource::template);
     if let Ok(resource) = &resource
-        && let Some(reply) = at_hand(&app, resource, &request)
+        && request.uri().query().is_none()
+        && let Some(reply) = at_hand(&app, resource, &method, request.headers())
     {
         let response = finished(reply.into_response(), &method, request_id);
         note(&app, &method, route, &response, begun, Waits::No);
@@ -145,21 +149,20 @@ fn note(
 
 /// The answer to a plain read of effective configuration that is compiled already, for a caller who
 /// is known to have the right. `None` for everything else. Neither blocks nor waits.
-fn at_hand(app: &App, resource: &Resource, request: &Request) -> Option<Reply> {
+fn at_hand(app: &App, resource: &Resource, method: &Method, headers: &HeaderMap) -> Option<Reply> {
     let (namespace, key) = match resource {
         Resource::In(namespace, Part::Config) => (namespace, None),
         Resource::In(namespace, Part::ConfigKey(key)) => (namespace, Some(key)),
         _ => return None,
     };
-    let plain = matches!(*request.method(), Method::GET | Method::HEAD)
-        && request.uri().query().is_none()
-        && !request.headers().contains_key(HEADER_MIN_INDEX);
+    let plain =
+        matches!(*method, Method::GET | Method::HEAD) && !headers.contains_key(HEADER_MIN_INDEX);
     if !plain {
         return None;
     }
-    let token = preference::bearer(request.headers()).ok()?;
+    let token = preference::bearer(headers).ok()?;
     let reader = app.repo().reader(token, namespace)?;
-    config::at_hand(&reader, key, request.headers())
+    config::at_hand(&reader, key, headers)
 }
 
 async fn answer(
@@ -195,6 +198,12 @@ async fn answer(
     };
     if is_linearizable(here.query.as_deref())? {
         app.linearize().await?;
+        // What is at hand is of the newest view, which is new enough now.
+        if here.query.as_deref() == Some(ONLY_LINEARIZABLE)
+            && let Some(reply) = at_hand(app, &resource, &method, &parts.headers)
+        {
+            return Ok(reply);
+        }
     }
     let principal = actor.principal().to_owned();
     let client = origin.client.clone().unwrap_or_default();

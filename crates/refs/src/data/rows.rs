@@ -67,6 +67,13 @@ impl Data {
         self.db.write(batch).map_err(io::Error::other)
     }
 
+    /// Removes the row at a place, as [`Self::each_row`] shows it.
+    pub(crate) fn remove_row(&self, table: u8, place: &[u8]) -> io::Result<()> {
+        let key = [&[table], place].concat();
+        let removed = self.db.delete_cf(self.families()?.rows, key);
+        removed.map_err(io::Error::other)
+    }
+
     /// Rows with exactly this prefix, newest operation first.
     pub(crate) fn rows(&self, range: &RowRange) -> io::Result<Vec<StoredRow>> {
         let families = self.families()?;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use openraft::async_runtime::{Instant as _, WatchReceiver};
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
@@ -341,20 +342,23 @@ impl Link {
 
     /// The index that must be applied to see everything that was acknowledged by now. Shares rounds.
     pub(crate) async fn read_index(self, within: Duration) -> Result<u64, TransactError> {
+        let (answer, rounds) = self.ask_index();
+        if let Some(rounds) = rounds {
+            raft::spawn(rounds);
+        }
+        index_of(answer, within).await
+    }
+
+    /// Asks for that index. Where rounds come with the answer, they are to be run on raft's runtime.
+    pub(crate) fn ask_index(
+        &self,
+    ) -> (IndexAnswer, Option<impl Future<Output = ()> + Send + use<>>) {
         let (answer, begins) = self.reads.ask();
-        if begins {
+        let rounds = begins.then(|| {
             let link = self.clone();
-            raft::spawn(Arc::clone(&self.reads).run(move || link.clone().find_index()));
-        }
-        match tokio::time::timeout(within, answer).await {
-            Ok(Ok(Ok(index))) => Ok(index),
-            Ok(Ok(Err(reason))) => Err(TransactError::Unavailable(reason)),
-            Ok(Err(_)) => Err(TransactError::Unavailable("the node stopped".to_owned())),
-            Err(_) => Err(TransactError::Unavailable(format!(
-                "no leader confirmed itself within {} ms",
-                within.as_millis()
-            ))),
-        }
+            Arc::clone(&self.reads).run(move || link.clone().find_index())
+        });
+        (answer, rounds)
     }
 
     async fn find_index(self) -> Result<u64, String> {
@@ -741,6 +745,22 @@ impl Link {
         Told::Standing(
             known(&metrics.membership_config) || known(&metrics.committed_membership_config),
         )
+    }
+}
+
+/// What a round answers.
+pub(crate) type IndexAnswer = oneshot::Receiver<Result<u64, String>>;
+
+/// Waits for what a round answers.
+pub(crate) async fn index_of(answer: IndexAnswer, within: Duration) -> Result<u64, TransactError> {
+    match tokio::time::timeout(within, answer).await {
+        Ok(Ok(Ok(index))) => Ok(index),
+        Ok(Ok(Err(reason))) => Err(TransactError::Unavailable(reason)),
+        Ok(Err(_)) => Err(TransactError::Unavailable("the node stopped".to_owned())),
+        Err(_) => Err(TransactError::Unavailable(format!(
+            "no leader confirmed itself within {} ms",
+            within.as_millis()
+        ))),
     }
 }
 
