@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build install run test lint bench crash faults simulate fuzz fuzz-smoke clean-example
+.PHONY: help setup build install run test lint bench crash faults rolling simulate fuzz fuzz-smoke clean-example
 
 DATA ?= $(CURDIR)/.cache/example
 LISTEN ?= 127.0.0.1:7420
@@ -52,6 +52,10 @@ MINUTES ?= 30
 NODES ?=
 faults: build ## Real nodes under mixed faults for MINUTES=30, half with three nodes, half with five (NODES=n); SEED=n plans others
 	CONFMAN_FAULTS_MINUTES=$(MINUTES) CONFMAN_FAULTS_SEED=$(SEED) CONFMAN_FAULTS_NODES=$(NODES) cargo test --workspace --test faults --locked -- cluster_keeps --nocapture
+
+ROUNDS ?= 10
+rolling: build ## ROUNDS=10 rolling restarts under 500 reads and 50 publishes a second (make test does one)
+	CONFMAN_ROLLING_ROUNDS=$(ROUNDS) cargo test --workspace --test rolling_restart --locked -- --nocapture
 
 simulate: build ## A simulated cluster under SEEDS=1000 seeds of faults (make test tries 24); SEED=n replays one aloud
 	CONFMAN_SIMULATE_SEEDS=$(SEEDS) CONFMAN_SIMULATE_SEED=$(SEED) cargo test --workspace --lib --locked -- simulation::tests::cluster_keeps --nocapture

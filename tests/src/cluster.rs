@@ -257,6 +257,18 @@ impl Cluster {
         found.unwrap_or_default()
     }
 
+    /// Waits until a node serves: what the next restart waits for where one follows another.
+    ///
+    /// # Panics
+    /// It does not in time.
+    pub fn wait_until_ready(&self, name: &str) {
+        let person = self.person_at(name);
+        eventually(&format!("{name} is ready"), || {
+            let ran = person.runs(&["api", "GET", "/readyz"]);
+            ran.code == 0 && ran.json()["ready"] == true
+        });
+    }
+
     /// Waits until a node has a role, as the first server that runs sees it.
     ///
     /// # Panics

@@ -1,5 +1,4 @@
-//! The life of a cluster of real servers: it grows, loses nodes, changes, and nobody who knows all of them
-//! notices.
+//! The life of a cluster of real servers: it grows, loses nodes and changes.
 
 #![allow(
     clippy::expect_used,
@@ -9,11 +8,8 @@
     reason = "helpers of tests are not tests to the lint"
 )]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use confman_client::{Client, ClientOptions};
 use confman_tests::Cluster;
 use confman_tests::cluster::{JoinAs, eventually};
 
@@ -222,97 +218,4 @@ fn a_token_is_needed_to_join_and_a_used_one_is_none() {
         said.contains("its join token is not known, used up, revoked or over"),
         "{said}"
     );
-}
-
-/// Every node is stopped and started, one after the other, while clients that know all of them read and
-/// publish: none of their requests fails.
-#[test]
-fn a_rolling_restart_under_load_fails_no_request() {
-    let mut cluster = Cluster::of(&["b", "c"]);
-    cluster.admin.does(&["ns", "create", "/teams"]);
-    cluster
-        .admin
-        .does(&["set", "/teams:k", "0", "--publish", "-m", "why"]);
-    let (urls, token) = (cluster.urls(), cluster.admin.token().to_owned());
-    let stop = Arc::new(AtomicBool::new(false));
-    let done = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let work: Vec<_> = (0..4)
-        .map(|number| {
-            let client = client(&urls, &token);
-            let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
-            runtime.spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    let count = match number {
-                        0 | 1 => {
-                            let namespace = "/teams".parse().unwrap();
-                            client.effective_values(&namespace, None).await.map(drop)?;
-                            &done[0]
-                        }
-                        _ => {
-                            publish(&client, number).await?;
-                            &done[1]
-                        }
-                    };
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-                Ok::<(), confman_client::ClientError>(())
-            })
-        })
-        .collect();
-    let progress = |kind: usize, from: u64| {
-        eventually("requests go on", || {
-            done[kind].load(Ordering::Relaxed) > from + 5
-        });
-    };
-    for name in ["a", "b", "c"] {
-        assert!(cluster.take(name).stop().success());
-        cluster.restart(name).unwrap();
-        eventually("it is ready again", || {
-            let ran = cluster.person_at(name).runs(&["api", "GET", "/readyz"]);
-            ran.code == 0 && ran.json()["ready"] == true
-        });
-        for kind in [0, 1] {
-            progress(kind, done[kind].load(Ordering::Relaxed));
-        }
-    }
-    stop.store(true, Ordering::Relaxed);
-    for worker in work {
-        let outcome = runtime.block_on(worker).unwrap();
-        assert!(outcome.is_ok(), "{outcome:?}");
-    }
-}
-
-fn client(urls: &str, token: &str) -> Client {
-    let options = ClientOptions {
-        timeout: Duration::from_secs(30),
-        retries: 3,
-        user_agent: "test".to_owned(),
-        client_id: None,
-    };
-    Client::new(urls, Some(token), options).unwrap()
-}
-
-/// Publishes a key of one's own.
-async fn publish(client: &Client, number: usize) -> Result<(), confman_client::ClientError> {
-    let changes = serde_json::json!({
-        "changes": { format!("of-{number}"): { "value": 1 } },
-        "publish": true,
-        "message": "under load",
-    });
-    // Never the same twice, so that there is always something to publish.
-    let time = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
-    let text = changes
-        .to_string()
-        .replace("\"value\":1", &format!("\"value\":{time}"));
-    let changes = serde_json::from_str(&text).unwrap();
-    let namespace = "/teams".parse().unwrap();
-    let draft = format!("load-{number}").parse().unwrap();
-    client
-        .change_and_publish(&namespace, &draft, &changes)
-        .await
-        .map(drop)
 }

@@ -12,7 +12,6 @@ use confman_object_store::{Kind, ObjectId, ReadObjects};
 use confman_refs::peer::ELECTION_MAX;
 use confman_refs::{Begin, Node};
 use confman_tests::Cluster;
-use confman_tests::cluster::eventually;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -492,10 +491,7 @@ fn confman_without_leader(runtime: &Runtime, cluster: &mut Cluster) -> Result<Du
     stop.store(true, Ordering::Release);
     runtime.block_on(writing)??;
     cluster.restart(&leader)?;
-    eventually("who was killed serves again", || {
-        let ran = cluster.person_at(&leader).runs(&["api", "GET", "/readyz"]);
-        ran.code == 0 && ran.json().get("ready") == Some(&json!(true))
-    });
+    cluster.wait_until_ready(&leader);
     killed
 }
 
