@@ -92,6 +92,18 @@ pub struct FsckReport {
     pub operations: u64,
     /// Rows of derived indexes that were compared.
     pub rows: u64,
+    /// Of a directory: rows of operations that its node has not got yet, because it was stopped while it took a
+    /// state from another member. They are no problem; started, it goes on where it was.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub rows_ahead: u64,
+    /// Of a directory: rows that were made again or removed before this check.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows_mended: Option<u64>,
     /// What is wrong; empty when all is well.
     pub problems: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -53,6 +53,7 @@ pub mod revision;
 mod rollout;
 pub mod rotation;
 mod row;
+mod rows;
 pub mod schema;
 pub mod search;
 mod seen;

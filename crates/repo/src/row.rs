@@ -228,6 +228,18 @@ pub(crate) fn life_prefix(policy: &LineName) -> Vec<u8> {
     about(policy, &[])
 }
 
+/// The log index in the key of a derived row: behind its prefix, before its suffix.
+pub(crate) fn index_of(table: u8, key: &[u8]) -> Option<u64> {
+    let suffix_bytes = match table {
+        HISTORY => history_suffix(0).len(),
+        _ => 0,
+    };
+    let (_, index) = key
+        .get(..key.len().checked_sub(suffix_bytes)?)?
+        .split_last_chunk::<8>()?;
+    Some(!u64::from_be_bytes(*index))
+}
+
 #[cfg(test)]
 mod tests {
     use confman_refs::RefName;
@@ -281,6 +293,28 @@ mod tests {
                 prop_assert_eq!((again.suffix, again.value), (suffix, value));
             }
         }
+    }
+
+    #[test]
+    fn the_index_of_a_row_is_read_from_its_key() {
+        let history = HistoryRow {
+            position: 3,
+            version: 1,
+            created: 3,
+            leaf: None,
+        };
+        let rows = [
+            history.to_row(&line(), b"k"),
+            commit_row(&line(), &ObjectId::from_bytes([b'C'; 32]), 3),
+            LifeChange::Began.to_row(&line()),
+        ];
+        for row in rows {
+            let mut key = row.prefix;
+            key.extend_from_slice(&(!77_u64).to_be_bytes());
+            key.extend_from_slice(&row.suffix);
+            assert_eq!(index_of(row.table, &key), Some(77));
+        }
+        assert_eq!(index_of(HISTORY, b"short"), None);
     }
 
     #[test]

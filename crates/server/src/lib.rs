@@ -54,7 +54,7 @@ pub use confman_repo::DOCUMENTS_BYTES_MAX_DEFAULT as DOCUMENTS_BYTES_DEFAULT;
 pub use confman_repo::refs::OpenError;
 pub use confman_repo::refs::cluster::{HealError, Healed, JoinOptions, Recovered, recover};
 pub use error::Code;
-pub use fsck::fsck;
+pub use fsck::{WrongRows, fsck};
 pub use heal::{HealDirectoryError, heal};
 pub use logging::{LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat};
 pub use options::{

@@ -170,6 +170,25 @@ fn rows_that_are_missing_are_found() {
         "{:?}",
         report.problems
     );
+
+    // A row too many, and one of an operation that is not here yet, which a transfer may have brought.
+    let node = test.repo.node();
+    let row = |prefix: &[u8]| IndexRow {
+        table: 5,
+        prefix: prefix.to_vec(),
+        suffix: Vec::new(),
+        value: vec![1],
+    };
+    let newest = node.view().index();
+    node.put_rows(newest - 1, &[row(b"too many")]).unwrap();
+    node.put_rows(newest + 10, &[row(b"to come")]).unwrap();
+    let report = test.admin.fsck(&mut |_| {}).unwrap();
+    assert_eq!((report.problems.len(), report.rows_ahead), (5, 1));
+    assert_eq!(test.repo.mend_rows().unwrap(), 5);
+    let report = test.admin.fsck(&mut |_| {}).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert_eq!(report.rows_ahead, 1);
+    assert_eq!(test.repo.mend_rows().unwrap(), 0);
 }
 
 #[test]

@@ -112,6 +112,9 @@ pub(crate) fn report(found: confman_repo::FsckReport) -> FsckReport {
             .collect(),
         operations: found.operations,
         rows: found.rows,
+        // What was applied meanwhile is nothing to tell of.
+        rows_ahead: 0,
+        rows_mended: None,
         problems: found.problems,
     }
 }

@@ -131,7 +131,9 @@ async fn a_stopped_store_can_be_checked_and_a_missing_one_cannot() {
     let server = Server::start(&options(data.path())).await.unwrap();
     server.stop().await.unwrap();
     let check = |directory: PathBuf| {
-        tokio::task::spawn_blocking(move || crate::fsck(&directory, &mut |_| {}))
+        tokio::task::spawn_blocking(move || {
+            crate::fsck(&directory, crate::WrongRows::Tell, &mut |_| {})
+        })
     };
     let report = check(data.path().to_owned()).await.unwrap().unwrap();
     assert!(report.problems.is_empty(), "{:?}", report.problems);
