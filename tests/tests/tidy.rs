@@ -32,7 +32,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("confman-api", &["confman-model"]),
     ("confman-backup", &["confman-object-store", "confman-repo"]),
-    ("confman-server", &["confman-api", "confman-repo"]),
+    ("confman-secret", &["confman-model"]),
+    (
+        "confman-server",
+        &["confman-api", "confman-repo", "confman-secret"],
+    ),
     (
         "confman-client",
         &[
@@ -41,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "confman-model",
             "confman-object-store",
             "confman-policy",
+            "confman-secret",
         ],
     ),
     (

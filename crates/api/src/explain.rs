@@ -67,7 +67,7 @@ pub struct AttachedSchema {
 pub struct Grant {
     /// Whose document grants it.
     pub namespace: String,
-    /// `viewer`, `editor`, `publisher` or `admin`.
+    /// `viewer`, `editor`, `publisher` or `admin`; `resolver` for whom secrets are resolved.
     pub role: String,
     /// To whom: a principal, or `group:NAME`.
     pub holder: String,

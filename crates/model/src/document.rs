@@ -142,6 +142,9 @@ pub struct Settings {
     /// Schemes a secret reference may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_schemes: Option<Vec<String>>,
+    /// The principals and groups for whom a server resolves references to secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_resolvers: Option<Vec<String>>,
 }
 
 /// When schemas are enforced.
@@ -445,6 +448,7 @@ impl Settings {
             guards: None,
             value_bytes_max: Some(VALUE_BYTES_MAX_DEFAULT),
             secret_schemes: Some(SECRET_SCHEMES_DEFAULT.map(str::to_owned).to_vec()),
+            secret_resolvers: None,
         }
     }
 
@@ -465,6 +469,7 @@ impl Settings {
             guards: near.guards.or(far.guards),
             value_bytes_max: near.value_bytes_max.or(far.value_bytes_max),
             secret_schemes: near.secret_schemes.or(far.secret_schemes),
+            secret_resolvers: near.secret_resolvers.or(far.secret_resolvers),
         }
     }
 

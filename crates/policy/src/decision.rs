@@ -8,6 +8,9 @@ use confman_model::{Namespace, Scope};
 
 use crate::permission::{Permission, least_role, permits};
 
+/// What somebody is for whom secrets are resolved.
+const RESOLVER: &str = "resolver";
+
 /// Who asks: a principal, the groups it belongs to, and what its token leaves of its rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -48,9 +51,15 @@ impl Subject {
         if holder == ANYONE {
             return role == Role::Viewer;
         }
+        self.is_named(holder)
+    }
+
+    /// Whether this is the holder itself, or in the group that it is. Nobody is called `anyone`, but for
+    /// whoever sends no token.
+    fn is_named(&self, holder: &str) -> bool {
         match holder.strip_prefix(GROUP_PREFIX) {
             Some(group) => self.groups.iter().any(|own| own == group),
-            None => holder == self.principal,
+            None => holder == self.principal && holder != ANYONE,
         }
     }
 }
@@ -62,6 +71,8 @@ pub struct GrantsAt {
     pub namespace: Namespace,
     /// Who holds which role.
     pub roles: Roles,
+    /// For whom secrets are resolved; `None` where the document does not say.
+    pub secret_resolvers: Option<Vec<String>>,
 }
 
 /// Every grant that counts in a namespace.
@@ -73,15 +84,23 @@ pub struct Grants {
     pub root: Roles,
 }
 
-/// One reason why somebody has a role.
+/// One reason why somebody has a role, or is one of those for whom secrets are resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Whose document says so.
     pub namespace: Namespace,
-    /// The role it gives.
-    pub role: Role,
+    /// The role it gives; `None` for a secret resolver.
+    pub role: Option<Role>,
     /// To whom, as written there: a principal or `group:NAME`.
     pub holder: String,
+}
+
+impl Grant {
+    /// What it makes of its holder: the name of a role, or `resolver`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.role.map_or(RESOLVER, role_name)
+    }
 }
 
 /// The answer, and why.
@@ -102,12 +121,14 @@ pub struct Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.allowed {
-            write!(
-                f,
-                "{} needs role {}",
-                self.permission,
-                role_name(least_role(self.permission))
-            )?;
+            match least_role(self.permission) {
+                Some(least) => write!(f, "{} needs role {}", self.permission, role_name(least))?,
+                None => write!(
+                    f,
+                    "{} is for those that the setting `secretResolvers` names, whatever their role",
+                    self.permission
+                )?,
+            }
             if let Some(scope) = &self.outside {
                 return write!(f, ", the token is only for {scope}");
             }
@@ -122,7 +143,7 @@ impl fmt::Display for Decision {
             write!(
                 f,
                 "{separator}{} of {} on {}",
-                role_name(grant.role),
+                grant.name(),
                 grant.holder,
                 grant.namespace
             )?;
@@ -142,7 +163,10 @@ pub const fn role_name(role: Role) -> &'static str {
 #[must_use]
 pub fn decide(grants: &Grants, subject: &Subject, permission: Permission) -> Decision {
     let held = held(grants, subject);
-    let role = held.iter().map(|grant| grant.role).max();
+    let role = held.iter().filter_map(|grant| grant.role).max();
+    if permission == Permission::SecretResolve {
+        return decide_to_resolve(grants, subject, role, held);
+    }
     let granted = role.is_some_and(|role| permits(role, permission));
     let outside = match &subject.scope {
         Some(scope) if granted && !leaves(scope, grants, permission) => Some(scope.clone()),
@@ -151,7 +175,7 @@ pub fn decide(grants: &Grants, subject: &Subject, permission: Permission) -> Dec
     let allowed = granted && outside.is_none();
     let because = if allowed {
         held.into_iter()
-            .filter(|grant| permits(grant.role, permission))
+            .filter(|grant| grant.role.is_some_and(|role| permits(role, permission)))
             .collect()
     } else {
         held
@@ -165,11 +189,52 @@ pub fn decide(grants: &Grants, subject: &Subject, permission: Permission) -> Dec
     }
 }
 
+/// Decides whether secrets are resolved for `subject`: no role gives that, but the nearest document that
+/// says for whom. A token leaves it where its scope reaches, whatever role that leaves.
+fn decide_to_resolve(
+    grants: &Grants,
+    subject: &Subject,
+    role: Option<Role>,
+    held: Vec<Grant>,
+) -> Decision {
+    let stated = grants.chain.iter().find_map(|at| {
+        let holders = at.secret_resolvers.as_ref()?;
+        Some((&at.namespace, holders))
+    });
+    let named: Vec<Grant> = stated
+        .into_iter()
+        .flat_map(|(namespace, holders)| {
+            let own = holders.iter().filter(|holder| subject.is_named(holder));
+            own.map(|holder| Grant {
+                namespace: namespace.clone(),
+                role: None,
+                holder: holder.clone(),
+            })
+        })
+        .collect();
+    let outside = subject
+        .scope
+        .clone()
+        .filter(|scope| !named.is_empty() && !reaches(scope, grants));
+    let allowed = !named.is_empty() && outside.is_none();
+    Decision {
+        permission: Permission::SecretResolve,
+        allowed,
+        role,
+        because: if allowed { named } else { held },
+        outside,
+    }
+}
+
 /// Whether a scope leaves a permission where these grants count.
 fn leaves(scope: &Scope, grants: &Grants, permission: Permission) -> bool {
+    reaches(scope, grants) && permits(scope.role, permission)
+}
+
+/// Whether a scope is about where these grants count.
+fn reaches(scope: &Scope, grants: &Grants) -> bool {
     let here = grants.chain.first();
     here.is_some_and(|here| scope.namespace.contains(&here.namespace))
-        && permits(scope.role, permission)
 }
 
 /// Every grant that counts, nearest namespace and highest role first.
@@ -180,7 +245,7 @@ pub fn all_grants(grants: &Grants) -> Vec<Grant> {
         for (role, holders) in by_role(&at.roles) {
             all.extend(holders.iter().map(|holder| Grant {
                 namespace: at.namespace.clone(),
-                role,
+                role: Some(role),
                 holder: holder.clone(),
             }));
         }
@@ -189,7 +254,7 @@ pub fn all_grants(grants: &Grants) -> Vec<Grant> {
     if !grants.chain.iter().any(|at| at.namespace == root) {
         all.extend(grants.root.admin.iter().map(|holder| Grant {
             namespace: root.clone(),
-            role: Role::Admin,
+            role: Some(Role::Admin),
             holder: holder.clone(),
         }));
     }
@@ -231,7 +296,7 @@ fn granted<'a>(
         .filter(move |holder| subject.is(holder, role))
         .map(move |holder| Grant {
             namespace: namespace.clone(),
-            role,
+            role: Some(role),
             holder: holder.clone(),
         })
 }
@@ -260,6 +325,16 @@ mod tests {
         GrantsAt {
             namespace: namespace.parse().unwrap(),
             roles: roles(grants),
+            secret_resolvers: None,
+        }
+    }
+
+    /// A namespace that names for whom secrets are resolved.
+    fn resolving(namespace: &str, holders: &[&str]) -> GrantsAt {
+        let holders = holders.iter().map(|holder| (*holder).to_owned()).collect();
+        GrantsAt {
+            secret_resolvers: Some(holders),
+            ..at(namespace, &[(Role::Admin, "ann")])
         }
     }
 
@@ -295,7 +370,7 @@ mod tests {
                         decision.because,
                         [Grant {
                             namespace: place.parse().unwrap(),
-                            role,
+                            role: Some(role),
                             holder: "ann".into()
                         }]
                     );
@@ -429,6 +504,49 @@ mod tests {
         insta::assert_snapshot!(check(&grants, &ann, Permission::SchemaWrite), @"schema:write needs role admin, the highest here is publisher");
         let elsewhere = scoped("ann", "/b", Role::Admin);
         insta::assert_snapshot!(check(&grants, &elsewhere, Permission::NamespaceRead), @"namespace:read needs role viewer, the token is only for admin in /b");
+    }
+
+    #[test]
+    fn secrets_are_resolved_for_those_whom_the_nearest_document_names_and_for_no_role() {
+        let root = roles(&[(Role::Admin, "root")]);
+        let grants = |chain: Vec<GrantsAt>| Grants {
+            chain,
+            root: root.clone(),
+        };
+        let may = |grants: &Grants, subject: &Subject| {
+            decide(grants, subject, Permission::SecretResolve).allowed
+        };
+        let svc = Subject::principal("svc");
+        let inherited = grants(vec![
+            at("/a/b", &[]),
+            resolving("/a", &["svc", "group:ops"]),
+        ]);
+        assert!(may(&inherited, &svc));
+        let ops = Subject {
+            groups: vec!["ops".to_owned()],
+            ..Subject::principal("bob")
+        };
+        assert!(may(&inherited, &ops));
+        for other in ["ann", "root", "bob", "group:ops", "anyone"] {
+            assert!(!may(&inherited, &Subject::principal(other)), "{other}");
+        }
+        // An empty list is a statement, and so is one without those that are named further up.
+        for nearer in [
+            resolving("/a/b", &[]),
+            resolving("/a/b", &["anyone", "ann"]),
+        ] {
+            let narrowed = grants(vec![nearer, resolving("/a", &["svc"])]);
+            assert!(!may(&narrowed, &svc));
+            assert!(!may(&narrowed, &Subject::anyone()));
+        }
+        // A token leaves it where it reaches, and nowhere else.
+        assert!(may(&inherited, &scoped("svc", "/a", Role::Viewer)));
+        let elsewhere = scoped("svc", "/c", Role::Admin);
+        assert!(!may(&inherited, &elsewhere));
+        let said = |subject: &Subject| check(&inherited, subject, Permission::SecretResolve);
+        insta::assert_snapshot!(said(&svc), @"secret:resolve is allowed by resolver of svc on /a");
+        insta::assert_snapshot!(said(&Subject::principal("ann")), @"secret:resolve is for those that the setting `secretResolvers` names, whatever their role, the highest here is admin");
+        insta::assert_snapshot!(said(&elsewhere), @"secret:resolve is for those that the setting `secretResolvers` names, whatever their role, the token is only for admin in /c");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! INVARIANT: what no grant allows is denied; an empty chain denies everything.
 //! INVARIANT: what a token's scope does not leave is denied, whatever is granted.
-//! INVARIANT: a child cannot take away what its chain grants, and `admin` on `/` always stands.
+//! INVARIANT: a child cannot take away the roles that its chain grants, and `admin` on `/` always stands.
 
 pub mod decision;
 pub mod permission;

@@ -33,11 +33,13 @@ pub enum Permission {
     SchemaWrite,
     /// Delete the namespace.
     NamespaceDelete,
+    /// Have the server resolve references to secrets. No role has it: the namespace names who does.
+    SecretResolve,
 }
 
 impl Permission {
     /// Every permission, least first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NamespaceRead,
         Self::ConfigReadPublished,
         Self::ConfigReadDraft,
@@ -51,6 +53,7 @@ impl Permission {
         Self::RolesManage,
         Self::SchemaWrite,
         Self::NamespaceDelete,
+        Self::SecretResolve,
     ];
 
     /// The name as in documents and messages: `config:publish`.
@@ -70,6 +73,7 @@ impl Permission {
             Self::RolesManage => "roles:manage",
             Self::SchemaWrite => "schema:write",
             Self::NamespaceDelete => "namespace:delete",
+            Self::SecretResolve => "secret:resolve",
         }
     }
 }
@@ -109,10 +113,11 @@ impl fmt::Display for Permission {
     }
 }
 
-/// The least role that has the permission. A higher role has everything that a lower one has.
+/// The least role that has the permission; `None` where no role has it. A higher role has everything
+/// that a lower one has.
 #[must_use]
-pub const fn least_role(permission: Permission) -> Role {
-    match permission {
+pub const fn least_role(permission: Permission) -> Option<Role> {
+    Some(match permission {
         Permission::NamespaceRead | Permission::ConfigReadPublished => Role::Viewer,
         Permission::ConfigReadDraft | Permission::ConfigWriteDraft | Permission::RequestCreate => {
             Role::Editor
@@ -125,13 +130,14 @@ pub const fn least_role(permission: Permission) -> Role {
         | Permission::RolesManage
         | Permission::SchemaWrite
         | Permission::NamespaceDelete => Role::Admin,
-    }
+        Permission::SecretResolve => return None,
+    })
 }
 
 /// Whether the role has the permission.
 #[must_use]
 pub fn permits(role: Role, permission: Permission) -> bool {
-    role >= least_role(permission)
+    least_role(permission).is_some_and(|least| role >= least)
 }
 
 #[cfg(test)]
@@ -167,6 +173,7 @@ mod tests {
         roles:manage              -   -   -  yes
         schema:write              -   -   -  yes
         namespace:delete          -   -   -  yes
+        secret:resolve            -   -   -   -
         ");
     }
 }

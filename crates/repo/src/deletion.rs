@@ -569,6 +569,7 @@ impl Seen<'_> {
         let mut chain = vec![GrantsAt {
             namespace: deleted.namespace.clone(),
             roles: deleted.document.roles.clone(),
+            secret_resolvers: None,
         }];
         let mut is_cut = !deleted.document.inherit;
         for above in deleted.namespace.ancestors().skip(1) {
@@ -593,6 +594,7 @@ impl Seen<'_> {
                 chain.push(GrantsAt {
                     namespace: above,
                     roles: gone.document.roles.clone(),
+                    secret_resolvers: None,
                 });
                 is_cut = !gone.document.inherit;
             }

@@ -252,7 +252,8 @@ impl Intent<'_> {
                 }
             }
         }
-        if self.session.idempotency_key.is_some() {
+        // A transaction that moves nothing leaves the row of its request.
+        if self.session.idempotency_key.is_some() || edits.is_empty() {
             let mut value = self.digest.to_vec();
             value.extend(serde_json::to_vec(outcome).map_err(Error::bug)?);
             rows.push(IndexRow {

@@ -235,7 +235,10 @@ impl Session {
         let (grants, filtered) = seen.grants_shown(namespace, moment)?;
         let may_change = grants
             .into_iter()
-            .filter(|grant| confman_policy::permits(grant.role, Permission::ConfigWriteDraft))
+            .filter(|grant| {
+                let role = grant.role;
+                role.is_some_and(|role| confman_policy::permits(role, Permission::ConfigWriteDraft))
+            })
             .collect();
         Ok(Explanation {
             namespace: namespace.clone(),

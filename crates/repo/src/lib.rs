@@ -47,6 +47,7 @@ pub mod reading;
 mod record;
 pub mod repo;
 pub mod request;
+pub mod resolution;
 pub mod restored;
 mod review;
 pub mod revision;

@@ -342,7 +342,9 @@ impl Evaluation<'_> {
                 reason: "the document says this already".to_owned(),
             });
         }
-        if new.roles != old.roles || new.inherit != old.inherit {
+        let names_others = new.roles != old.roles
+            || new.settings.secret_resolvers != old.settings.secret_resolvers;
+        if names_others || new.inherit != old.inherit {
             self.permit(namespace, Permission::RolesManage)?;
         }
         if new.schema != old.schema || new.inherit != old.inherit {
@@ -395,6 +397,18 @@ impl Evaluation<'_> {
                         "`{holder}` is {role} now, though nobody of that name exists"
                     ));
                 }
+            }
+        }
+        let named = |document: &NamespaceDocument| {
+            let holders = document.settings.secret_resolvers.clone();
+            holders.unwrap_or_default()
+        };
+        let before = named(old);
+        for holder in named(new).iter().filter(|it| !before.contains(it)) {
+            if !self.is_known(holder)? {
+                warnings.push(format!(
+                    "secrets are resolved for `{holder}` now, though nobody of that name exists"
+                ));
             }
         }
         let mut grants = self.grants(namespace, None)?;

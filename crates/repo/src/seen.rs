@@ -136,6 +136,7 @@ impl<'a> Seen<'a> {
             .map(|link| GrantsAt {
                 namespace: link.namespace,
                 roles: link.document.roles.clone(),
+                secret_resolvers: link.document.settings.secret_resolvers.clone(),
             })
             .collect();
         let root = self.document_at(&Namespace::root(), moment)?.roles.clone();

@@ -11,6 +11,7 @@ use crate::error::cause::later;
 use crate::error::{ApiError, Code};
 use crate::metrics::Metrics;
 use crate::oidc::Oidc;
+use crate::resolving::Resolving;
 use crate::watches::{self, Watches};
 
 /// Most calls of `repo` at once. Writes spend most of their time waiting for the disk, together.
@@ -32,6 +33,7 @@ pub(crate) struct App {
     watches: Arc<Watches>,
     metrics: Arc<Metrics>,
     oidc: Arc<Oidc>,
+    resolving: Option<Arc<Resolving>>,
 }
 
 impl App {
@@ -53,7 +55,21 @@ impl App {
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             stopping,
             oidc: Arc::default(),
+            resolving: None,
         }
+    }
+
+    /// An app that resolves references to secrets, where there is something that does.
+    pub(crate) fn resolving_by(self, resolving: Option<Resolving>) -> Self {
+        Self {
+            resolving: resolving.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// What resolves references to secrets, where an operator has turned that on.
+    pub(crate) fn resolving(&self) -> Option<&Resolving> {
+        self.resolving.as_deref()
     }
 
     /// The store.
@@ -188,7 +204,8 @@ impl App {
     }
 }
 
-async fn turn(gate: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+/// Waits for a turn.
+pub(crate) async fn turn(gate: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
     let limit = Duration::from_secs(TURN_SECONDS_MAX);
     match tokio::time::timeout(limit, Arc::clone(gate).acquire_owned()).await {
         Ok(Ok(turn)) => Ok(turn),

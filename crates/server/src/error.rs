@@ -74,6 +74,10 @@ codes! {
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "the route does not answer this method";
     /// The wanted format cannot say something that the configuration has.
     Inexpressible = "inexpressible", UNPROCESSABLE_ENTITY, "the format cannot express it";
+    /// The configuration has references that the server does not resolve; `errors` lists them.
+    Unresolvable = "unresolvable", UNPROCESSABLE_ENTITY, "the server does not resolve these references";
+    /// References gave no value; `errors` lists them.
+    Unresolved = "unresolved", BAD_GATEWAY, "secrets cannot be resolved";
     /// The principal has as many watches open as it may.
     TooManyWatchers = "too-many-watchers", TOO_MANY_REQUESTS, "too many watches are open";
     /// The answer cannot be given in a media type that `Accept` allows.

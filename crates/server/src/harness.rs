@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use crate::app::App;
 use crate::dispatch;
+use crate::resolving::Resolving;
 use crate::server::{OpenStore, StorePeers, bootstrap};
 
 /// Memory for effective documents in tests.
@@ -79,16 +80,19 @@ impl TestServer {
             .unwrap()
             .unwrap_or_default();
         let app = App::new(Arc::clone(&repo), WATCHERS_MAX, CancellationToken::new());
-        let router = Router::new()
-            .fallback(|State(app): State<App>, request| dispatch::handle(app, request))
-            .with_state(app.clone());
         Self {
-            router,
+            router: router(&app),
             app,
             token,
             repo,
             _data: data,
         }
+    }
+
+    /// Lets it resolve references to secrets.
+    pub(crate) fn resolve_by(&mut self, resolving: Resolving) {
+        self.app = self.app.clone().resolving_by(Some(resolving));
+        self.router = router(&self.app);
     }
 
     pub(crate) fn ask(&self, method: Method, path: &str) -> Asking<'_> {
@@ -155,6 +159,12 @@ impl TestServer {
             json!({ "changes": changes, "publish": true, "message": "as a test needs it" });
         self.write(Method::POST, &path, document).await
     }
+}
+
+fn router(app: &App) -> Router {
+    Router::new()
+        .fallback(|State(app): State<App>, request| dispatch::handle(app, request))
+        .with_state(app.clone())
 }
 
 impl Asking<'_> {

@@ -40,6 +40,7 @@ mod query;
 mod rendering;
 mod reply;
 mod request_id;
+mod resolving;
 mod restored;
 mod routes;
 mod scheduler;
@@ -66,6 +67,9 @@ pub use peer::authority::{
 };
 pub use peer::{CertificateError, PeerServeOptions, Peers};
 pub use process::serve;
+pub use resolving::{
+    REFERENCES_MAX, RESOLUTIONS_MAX, RESOLVE_SECONDS_MAX, ResolveRule, ResolveRuleError,
+};
 pub use restored::{Completed, complete_restored, hold};
 pub use scrubber::SCRUB_PASS_EVERY;
 pub use server::Server;

@@ -92,6 +92,10 @@ const ACKNOWLEDGE: (&str, &str) = (
     "acknowledgeDeprecated",
     "`true`: though a key is deprecated",
 );
+const RESOLVE: (&str, &str) = (
+    "resolve",
+    "`true`: with secrets in place of references, where the server and the namespace allow it",
+);
 const AT: [(&str, &str); 3] = [
     ("at", "a revision"),
     ("rev", "the same as `at`"),
@@ -274,6 +278,7 @@ fn operations() -> Vec<Operation> {
                     "`json`, `yaml`, `toml`, `properties`, `env`, `dotenv` or `flat`",
                 ),
                 ("origin", "`true`: with where each value comes from"),
+                RESOLVE,
             ],
             Either(
                 values,
@@ -283,7 +288,7 @@ fn operations() -> Vec<Operation> {
         get(
             "/v1/ns/{namespace}/-/config/{key}",
             "One effective value",
-            &AT,
+            &[AT[0], AT[1], AT[2], RESOLVE],
             Either(
                 of::<entry::EffectiveEntry>,
                 &["application/octet-stream", "text/plain"],

@@ -8,6 +8,7 @@ use confman_repo::refs::cluster::JoinOptions;
 
 use crate::logging::LogFormat;
 use crate::peer::PeerServeOptions;
+use crate::resolving::ResolveRule;
 use crate::watches::WATCHERS_PER_PRINCIPAL_DEFAULT;
 
 /// Memory for decoded pages and commits where nothing else is said.
@@ -40,6 +41,8 @@ pub struct ServeOptions {
     pub join: Option<JoinOptions>,
     /// Bytes of what is stored that are read again each second; 0 for none.
     pub scrub_bytes_per_second: u64,
+    /// The references to secrets that it resolves for those whom a namespace names; none by default.
+    pub resolve_secrets: Vec<ResolveRule>,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -67,6 +70,7 @@ impl ServeOptions {
             peers: None,
             join: None,
             scrub_bytes_per_second: SCRUB_BYTES_PER_SECOND_DEFAULT,
+            resolve_secrets: Vec::new(),
             log_format: LogFormat::Text,
         }
     }
@@ -145,6 +149,9 @@ pub enum ServeError {
     /// It is to join a cluster and was not told how to talk to peers.
     #[error("a node that joins a cluster needs to know how to talk to its peers")]
     JoinWithoutPeers,
+    /// It is to resolve references to secrets and is not set up for that.
+    #[error("cannot resolve secrets: {0}")]
+    Secrets(String),
     /// The store did not accept the administrator's token.
     #[error("cannot make the first administrator: {0}")]
     Bootstrap(String),

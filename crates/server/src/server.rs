@@ -23,6 +23,7 @@ use crate::options::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DataDirectory, Ready, ServeError, ServeOptions,
 };
 use crate::peer::Peers;
+use crate::resolving::Resolving;
 use crate::{scheduler, scrubber};
 
 /// The node that begins a cluster.
@@ -53,6 +54,9 @@ impl Server {
                 (directory.path().to_owned(), Some(directory))
             }
         };
+        let resolving =
+            Resolving::from_environment(&options.resolve_secrets, &|name| std::env::var(name).ok())
+                .map_err(ServeError::Secrets)?;
         // First, so that a port in use costs nothing and changes nothing.
         let listener = listen(&options.listen).await?;
         let opening = OpenStore {
@@ -102,7 +106,8 @@ impl Server {
             Arc::clone(&repo),
             options.watchers_per_principal,
             stop.clone(),
-        );
+        )
+        .resolving_by(resolving);
         let upkeep = tokio::spawn(scrubber::run(app.clone(), options.scrub_bytes_per_second));
         let serving = tokio::spawn(serve(
             app,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use confman_server::{
     BLOCK_CACHE_BYTES_DEFAULT, CACHE_BYTES_DEFAULT, DOCUMENTS_BYTES_DEFAULT, DataDirectory,
     JoinOptions, LISTEN_DEFAULT, LOG_FORMAT_VARIABLE, LOG_VARIABLE, LogFormat, OpenError,
-    PeerServeOptions, Ready, SCRUB_BYTES_PER_SECOND_DEFAULT, ServeError, ServeOptions,
+    PeerServeOptions, Ready, ResolveRule, SCRUB_BYTES_PER_SECOND_DEFAULT, ServeError, ServeOptions,
     WATCHERS_PER_PRINCIPAL_DEFAULT,
 };
 use serde::Serialize;
@@ -19,6 +19,8 @@ use crate::text::Text;
 const PROFILE_DEV: &str = "dev";
 /// Where the join token may be.
 const JOIN_TOKEN_VARIABLE: &str = "CONFMAN_JOIN_TOKEN";
+/// Where the references that are resolved may be named.
+const RESOLVE_SECRETS_VARIABLE: &str = "CONFMAN_RESOLVE_SECRETS";
 /// Most bytes of a file with a join token.
 const TOKEN_FILE_BYTES_MAX: u64 = 4096;
 /// Bytes of a mebibyte.
@@ -80,6 +82,17 @@ pub(crate) struct Args {
     /// Most watches and waiting requests of one principal at once
     #[arg(long, value_name = "N", default_value_t = WATCHERS_PER_PRINCIPAL_DEFAULT)]
     watchers_per_principal: usize,
+
+    /// References to secrets that the server resolves for those whom a namespace names: `vault://MOUNT/PATH`,
+    /// `keyvault://VAULT`, or `SCHEME://` for a helper program, after `NAMESPACE=` where only there and below;
+    /// separated by commas, or given again
+    #[arg(
+        long,
+        value_name = "[NAMESPACE=]REFERENCES",
+        env = RESOLVE_SECRETS_VARIABLE,
+        value_delimiter = ','
+    )]
+    resolve_secrets: Vec<ResolveRule>,
 
     /// Addresses of peers of the cluster to join, separated by commas; without effect where the data is a node's already
     #[arg(
@@ -188,6 +201,7 @@ impl Args {
             documents_bytes: usize::try_from(self.document_cache.saturating_mul(MIB))
                 .unwrap_or(usize::MAX),
             watchers_per_principal: self.watchers_per_principal,
+            resolve_secrets: self.resolve_secrets,
             scrub_bytes_per_second: self.scrub_rate.saturating_mul(MIB),
             log_format: match self.log_format {
                 LogFormatName::Text => LogFormat::Text,
@@ -348,7 +362,7 @@ pub(super) fn error(error: ServeError) -> CliError {
             _ => Exit::Failure,
         },
         ServeError::Certificates(_) => Exit::Invalid,
-        ServeError::JoinWithoutPeers => Exit::Usage,
+        ServeError::JoinWithoutPeers | ServeError::Secrets(_) => Exit::Usage,
         ServeError::Bootstrap(_) | ServeError::Failed(_) => Exit::Failure,
     };
     let why = std::error::Error::source(&error).map(chain);

@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn what_a_patch_makes_wrong_is_refused_with_everything_that_is_wrong() {
         let wrong = |patch: Value| document().merged(&patch).unwrap_err().to_string();
-        insta::assert_snapshot!(wrong(json!({"ownr": "x", "settings": {"minAprovers": 2}})), @"the namespace document is not valid: line 15, column 20 (at `/settings/minAprovers`): there is no field `minAprovers` here; allowed are schemaEnforcement, requireApproval, minApprovers, approvers, allowSelfApproval, environment, autoApprove, freeze, guards, valueBytesMax, secretSchemes; line 23, column 11 (at `/ownr`): there is no field `ownr` here; allowed are path, displayName, description, owner, inherit, schema, roles, settings, metadata");
+        insta::assert_snapshot!(wrong(json!({"ownr": "x", "settings": {"minAprovers": 2}})), @"the namespace document is not valid: line 15, column 20 (at `/settings/minAprovers`): there is no field `minAprovers` here; allowed are schemaEnforcement, requireApproval, minApprovers, approvers, allowSelfApproval, environment, autoApprove, freeze, guards, valueBytesMax, secretSchemes, secretResolvers; line 23, column 11 (at `/ownr`): there is no field `ownr` here; allowed are path, displayName, description, owner, inherit, schema, roles, settings, metadata");
         insta::assert_snapshot!(wrong(json!([])), @"the namespace document is not valid: it must be an object");
         insta::assert_snapshot!(wrong(json!({"settings": {"minApprovers": 0}})), @"the namespace document is not valid: line 14, column 21 (at `/settings/minApprovers`): 0 is not allowed, only 1 to 100; to need no approval, set `requireApproval` to false");
     }

@@ -57,6 +57,7 @@ const SETTINGS: Shape = Object(&[
     ("guards", GUARDS),
     ("valueBytesMax", Leaf),
     ("secretSchemes", Leaf),
+    ("secretResolvers", Leaf),
 ]);
 
 const AUTO_APPROVE_RULE: Shape = Object(&[

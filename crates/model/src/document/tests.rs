@@ -52,6 +52,7 @@ fn full() -> NamespaceDocument {
             }),
             value_bytes_max: Some(4096),
             secret_schemes: Some(vec!["vault".to_owned()]),
+            secret_resolvers: Some(members(&["group:payments-services"])),
         },
         metadata: DocumentMetadata {
             created: "2026-11-24T10:00:00Z".to_owned(),
@@ -143,6 +144,9 @@ fn the_stored_text_has_every_field_in_a_fixed_order() {
         "valueBytesMax": 4096,
         "secretSchemes": [
           "vault"
+        ],
+        "secretResolvers": [
+          "group:payments-services"
         ]
       },
       "metadata": {
@@ -205,7 +209,7 @@ fn unknown_fields_are_all_named_with_what_is_allowed() {
 }"#;
     assert_snapshot!(refused(text), @"
     line 3, column 12 (at `/Owner`): there is no field `Owner` here; allowed are path, displayName, description, owner, inherit, schema, roles, settings, metadata
-    line 5, column 20 (at `/settings/minApprover`): there is no field `minApprover` here; allowed are schemaEnforcement, requireApproval, minApprovers, approvers, allowSelfApproval, environment, autoApprove, freeze, guards, valueBytesMax, secretSchemes
+    line 5, column 20 (at `/settings/minApprover`): there is no field `minApprover` here; allowed are schemaEnforcement, requireApproval, minApprovers, approvers, allowSelfApproval, environment, autoApprove, freeze, guards, valueBytesMax, secretSchemes, secretResolvers
     line 7, column 44 (at `/settings/autoApprove/0/globs`): there is no field `globs` here; allowed are name, keys, changes, roles, tags
     line 9, column 25 (at `/roles/approver`): there is no field `approver` here; allowed are admin, publisher, editor, viewer
     ");
@@ -261,6 +265,7 @@ fn everything_that_breaks_a_rule_is_reported_at_once() {
     "environment": "Prod",
     "valueBytesMax": 16777217,
     "secretSchemes": ["vault", "Env", ""],
+    "secretResolvers": ["ci", "anyone", "ci"],
     "autoApprove": [{"name": ""}, {"name": "x", "keys": [""], "tags": [""]}],
     "freeze": [
       {"from": "2026-12-24", "until": "2026-12-25T00:00:00Z"},
@@ -270,7 +275,7 @@ fn everything_that_breaks_a_rule_is_reported_at_once() {
   },
   "metadata": {"created": "yesterday"}
 }"#;
-    assert_snapshot!(refused(text), @r"
+    assert_snapshot!(refused(text), @"
     line 4, column 22 (at `/roles/admin/1`): `ann` is in the list already
     line 4, column 29 (at `/roles/admin/2`): `` (empty) cannot name a principal or group, which has no white space
     line 4, column 33 (at `/roles/admin/3`): `b b` cannot name a principal or group, which has no white space
@@ -281,15 +286,17 @@ fn everything_that_breaks_a_rule_is_reported_at_once() {
     line 11, column 22 (at `/settings/valueBytesMax`): 16777217 is not allowed, only 1 to 16777216
     line 12, column 32 (at `/settings/secretSchemes/1`): `Env` is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
     line 12, column 39 (at `/settings/secretSchemes/2`): `` (empty) is not a scheme: a letter a-z, then a-z, 0-9, `+`, `-` and `.`, at most 63 characters
-    line 13, column 30 (at `/settings/autoApprove/0/name`): a rule needs a name, by which records cite it
-    line 13, column 21 (at `/settings/autoApprove/0`): a rule without conditions would approve everything; state `keys`, `changes`, `roles` or `tags`
-    line 13, column 58 (at `/settings/autoApprove/1/keys/0`): it is empty, so it can never hold
-    line 13, column 72 (at `/settings/autoApprove/1/tags/0`): it is empty, so it can never hold
-    line 15, column 16 (at `/settings/freeze/0/from`): `2026-12-24` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
-    line 16, column 54 (at `/settings/freeze/1/until`): it must be later than `from`
-    line 18, column 37 (at `/settings/guards/percentRemovedMax`): 101 is not allowed, only 0 to 100
-    line 18, column 76 (at `/settings/guards/approvers`): 0 is not allowed, only 1 to 100
-    line 20, column 27 (at `/metadata/created`): `yesterday` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
+    line 13, column 31 (at `/settings/secretResolvers/1`): `anyone` is everybody, for whom no secret is resolved
+    line 13, column 41 (at `/settings/secretResolvers/2`): `ci` is in the list already
+    line 14, column 30 (at `/settings/autoApprove/0/name`): a rule needs a name, by which records cite it
+    line 14, column 21 (at `/settings/autoApprove/0`): a rule without conditions would approve everything; state `keys`, `changes`, `roles` or `tags`
+    line 14, column 58 (at `/settings/autoApprove/1/keys/0`): it is empty, so it can never hold
+    line 14, column 72 (at `/settings/autoApprove/1/tags/0`): it is empty, so it can never hold
+    line 16, column 16 (at `/settings/freeze/0/from`): `2026-12-24` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
+    line 17, column 54 (at `/settings/freeze/1/until`): it must be later than `from`
+    line 19, column 37 (at `/settings/guards/percentRemovedMax`): 101 is not allowed, only 0 to 100
+    line 19, column 76 (at `/settings/guards/approvers`): 0 is not allowed, only 1 to 100
+    line 21, column 27 (at `/metadata/created`): `yesterday` is not a time of RFC 3339, as in `2026-11-24T10:00:00Z`
     ");
 }
 

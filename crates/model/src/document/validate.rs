@@ -18,7 +18,7 @@ use crate::value::{Problem, VALUE_BYTES_CEILING};
 pub const TITLE_BYTES_MAX: usize = 256;
 /// Most bytes that name a principal or group.
 pub const PRINCIPAL_BYTES_MAX: usize = 256;
-/// Most principals and groups that hold one role in one namespace.
+/// Most principals and groups that hold one role in one namespace, or for whom secrets are resolved.
 pub const ROLE_MEMBERS_MAX: usize = 1000;
 /// Most approvals that can be asked for.
 pub const MIN_APPROVERS_MAX: u32 = 100;
@@ -98,21 +98,26 @@ fn roles(roles: &Roles, at: &Pointer, findings: &mut Findings) {
         ("viewer", viewer),
     ];
     for (role, members) in members_by_role {
-        let at = at.member(role);
-        findings.limit_count(&at, members, ROLE_MEMBERS_MAX);
-        let mut seen = BTreeSet::new();
-        for (index, member) in members.iter().enumerate() {
-            principal(member, at.item(index), findings);
-            if member == ANYONE && role != "viewer" {
-                let what = format!("`{ANYONE}` is everybody, who can be viewer and nothing more");
-                findings.add(at.item(index), what);
-            }
-            if !seen.insert(member) {
-                findings.add(
-                    at.item(index),
-                    format!("{} is in the list already", Quoted(member)),
-                );
-            }
+        let not_anyone = (role != "viewer")
+            .then(|| format!("`{ANYONE}` is everybody, who can be viewer and nothing more"));
+        holders(members, &at.member(role), not_anyone, findings);
+    }
+}
+
+/// A list of principals and groups. Where anyone may not be in it, `not_anyone` says why.
+fn holders(members: &[String], at: &Pointer, not_anyone: Option<String>, findings: &mut Findings) {
+    findings.limit_count(at, members, ROLE_MEMBERS_MAX);
+    let mut seen = BTreeSet::new();
+    for (index, member) in members.iter().enumerate() {
+        principal(member, at.item(index), findings);
+        if let Some(what) = not_anyone.as_ref().filter(|_| member == ANYONE) {
+            findings.add(at.item(index), what.clone());
+        }
+        if !seen.insert(member) {
+            findings.add(
+                at.item(index),
+                format!("{} is in the list already", Quoted(member)),
+            );
         }
     }
 }
@@ -142,6 +147,7 @@ fn settings(settings: &Settings, at: &Pointer, findings: &mut Findings) {
         guards,
         value_bytes_max,
         secret_schemes,
+        secret_resolvers,
     } = settings;
     if let Some(count) = min_approvers
         && !(1..=MIN_APPROVERS_MAX).contains(count)
@@ -174,6 +180,10 @@ fn settings(settings: &Settings, at: &Pointer, findings: &mut Findings) {
         for (index, scheme) in schemes.iter().enumerate() {
             secret_scheme(scheme, at.item(index), findings);
         }
+    }
+    if let Some(holders) = secret_resolvers {
+        let what = format!("`{ANYONE}` is everybody, for whom no secret is resolved");
+        self::holders(holders, &at.member("secretResolvers"), Some(what), findings);
     }
     if let Some(rules) = auto_approve {
         let at = at.member("autoApprove");

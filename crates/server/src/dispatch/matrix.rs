@@ -14,10 +14,12 @@ use confman_repo::policy::Permission::{
 };
 use confman_repo::policy::{Role, permits};
 use confman_repo::{DocumentChange, ExpectedHead};
+use confman_secret::Secrets;
 use serde_json::{Value, json};
 
 use self::Needs::{At, Door, Nothing, Of, Root, Somebody};
 use crate::harness::{Answer, TestServer};
+use crate::resolving::Resolving;
 use crate::url;
 
 /// What a route takes.
@@ -703,4 +705,52 @@ async fn every_role_may_on_every_route_at_every_place_what_the_matrix_says_and_n
         counted.len() == 3 && counted.values().all(|count| *count > 100),
         "{counted:?}"
     );
+}
+
+/// No role has secrets resolved: those have whom the namespace names, where they may read.
+#[tokio::test]
+async fn secrets_are_resolved_for_those_who_are_named_and_may_read_whatever_their_role() {
+    let (mut server, callers) = set_up().await;
+    let limit = std::time::Duration::from_secs(1);
+    let rules = vec!["vault://kv".parse().unwrap()];
+    server.resolve_by(Resolving::new(rules, Secrets::new(Vec::new()), limit));
+    let named = ["nobody", "local-viewer", "local-publisher", "global-editor"];
+    let mut counted = BTreeMap::new();
+    for is_named in [false, true] {
+        if is_named {
+            let patch = json!({ "settings": { "secretResolvers": named } });
+            let path = format!("/v1/ns{OWN}/-/namespace");
+            server.write(Method::PATCH, &path, patch).await;
+        }
+        for caller in &callers {
+            for place in PLACES {
+                for path in ["config", "config/k"] {
+                    let path = format!("/v1/ns{place}/-/{path}?resolve=true");
+                    let answer = server
+                        .get(&path)
+                        .without_token()
+                        .header("authorization", &format!("Bearer {}", caller.token))
+                        .send()
+                        .await;
+                    let inherits = matches!(place, OWN | CHILD);
+                    let is_named = is_named && inherits && named.contains(&caller.name.as_str());
+                    let expected = match caller.role_at(place) {
+                        None => Verdict::Hidden,
+                        Some(_) if is_named => Verdict::Allowed,
+                        Some(_) => Verdict::Refused,
+                    };
+                    let found = verdict(&answer, place, 0);
+                    assert_eq!(
+                        found,
+                        expected,
+                        "{path} by {}: {}",
+                        caller.name,
+                        answer.text()
+                    );
+                    *counted.entry(format!("{found:?}")).or_insert(0_usize) += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(counted.len(), 3, "{counted:?}");
 }

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 fn grant(grant: &policy::Grant) -> Grant {
     Grant {
         namespace: grant.namespace.to_string(),
-        role: role_name(grant.role).to_owned(),
+        role: grant.name().to_owned(),
         holder: grant.holder.clone(),
     }
 }

@@ -4,6 +4,8 @@
 //! the document is compiled and the right is known, on the thread that the request came in on; the
 //! rest are answered here after finding that out.
 
+mod resolved;
+
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -77,15 +79,19 @@ pub(crate) fn at_hand(reader: &Reader, key: Option<&Key>, headers: &HeaderMap) -
     }
 }
 
-/// `GET …/config?at=|rev=|ref=&prefix=&format=&origin=`
+/// `GET …/config?at=|rev=|ref=&prefix=&format=&origin=&resolve=`
 pub(crate) async fn document(call: Call, namespace: Namespace) -> Result<Reply, ApiError> {
-    let mut query = call.query(&["at", "rev", "ref", "prefix", "format", "origin"]);
+    let mut query = call.query(&["at", "rev", "ref", "prefix", "format", "origin", "resolve"]);
     let revision = revision(&mut query);
     let prefix = query.text("prefix").map(str::to_owned);
     let format: Option<Format> = query.parsed("format");
     let origin = query.flag("origin", false);
     if origin && format.is_some_and(|format| format != Format::Json) {
         query.refuse("`origin=true` is for JSON; leave `format` out");
+    }
+    let resolve = resolve(&mut query, &revision);
+    if origin && resolve {
+        query.refuse("`origin` and `resolve` are two different documents");
     }
     query.finish()?;
     let format = match format {
@@ -95,6 +101,9 @@ pub(crate) async fn document(call: Call, namespace: Namespace) -> Result<Reply, 
         }
         None => accepted_format(&call.headers)?,
     };
+    if resolve {
+        return resolved::document(&call, namespace, prefix, format).await;
+    }
     let tag = |basis: &str| rendering::form_tag(basis, format);
     if let Some(unchanged) = unchanged(&call, &namespace, &revision, tag).await? {
         return Ok(unchanged.value(header::VARY, VARY));
@@ -129,12 +138,16 @@ pub(crate) async fn document(call: Call, namespace: Namespace) -> Result<Reply, 
     .await
 }
 
-/// `GET …/config/{key}?at=|rev=|ref=`: as JSON with where it comes from, or as raw bytes.
+/// `GET …/config/{key}?at=|rev=|ref=&resolve=`: as JSON with where it comes from, or as raw bytes.
 pub(crate) async fn value(call: Call, namespace: Namespace, key: Key) -> Result<Reply, ApiError> {
-    let mut query = call.query(&["at", "rev", "ref"]);
+    let mut query = call.query(&["at", "rev", "ref", "resolve"]);
     let revision = revision(&mut query);
+    let resolve = resolve(&mut query, &revision);
     query.finish()?;
     let media_type = preference::accepted(&call.headers, &VALUE_MEDIA_TYPES)?;
+    if resolve {
+        return resolved::value(&call, namespace, key, media_type).await;
+    }
     let tag = move |basis: &str| value_tag(basis, media_type);
     if let Some(unchanged) = unchanged(&call, &namespace, &revision, tag).await? {
         return Ok(unchanged.value(header::VARY, VARY_VALUE));
@@ -277,6 +290,16 @@ fn revision(query: &mut Query) -> Revision {
     }
     let found = names.iter().find_map(|name| query.parsed(name));
     found.unwrap_or_default()
+}
+
+/// Whether references are to be resolved, which is done for what is published and for nothing else: what
+/// nobody has published is nobody's to have resolved.
+fn resolve(query: &mut Query, revision: &Revision) -> bool {
+    let resolve = query.flag("resolve", false);
+    if resolve && *revision != Revision::Published {
+        query.refuse("`resolve=true` is for what is published; leave the revision out");
+    }
+    resolve
 }
 
 /// The answer 304 where the caller has this state already, after waiting for another one if it asked

@@ -1,7 +1,8 @@
 //! References to secrets, resolved here and nowhere else.
 //!
-//! Configuration holds references (`vault://kv/stripe#key`); the server stores and serves them as
-//! they are. Whoever uses the secret resolves them, with rights of their own.
+//! Configuration holds references (`vault://kv/stripe#key`), which are stored and served as they are.
+//! Whoever uses the secret resolves them, with rights of their own; a server does it only where its
+//! operator and the namespace say so.
 //!
 //! | reference | where the value is |
 //! |---|---|
@@ -26,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use confman_model::{EntryType, Key, Value};
@@ -269,19 +270,28 @@ fn plain(secret: &Secret) -> Result<Value, ResolveError> {
         .map_err(|_| ResolveError::Away("what it stands for is not a value".to_owned()))
 }
 
-/// An HTTP client for a keeper of secrets: it follows nothing, so that no token goes elsewhere.
+/// An HTTP client for a keeper of secrets, made when it is needed first, and kept.
+#[derive(Default)]
+struct Http(OnceLock<reqwest::Client>);
+
+impl Http {
+    fn client(&self, limit: Duration) -> Result<&reqwest::Client, ResolveError> {
+        if let Some(client) = self.0.get() {
+            return Ok(client);
+        }
+        let client = http(limit)?;
+        Ok(self.0.get_or_init(|| client))
+    }
+}
+
+/// A client that follows nothing, so that no token goes elsewhere.
 fn http(limit: Duration) -> Result<reqwest::Client, ResolveError> {
     reqwest::Client::builder()
         .user_agent(concat!("confman-secrets/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .timeout(limit)
         .build()
-        .map_err(|error| {
-            ResolveError::NotSetUp(format!(
-                "cannot set up HTTP: {}",
-                crate::client::chain(&error)
-            ))
-        })
+        .map_err(|error| ResolveError::NotSetUp(format!("cannot set up HTTP: {}", chain(&error))))
 }
 
 /// What a keeper's answer means, and its body where it has one for us.
@@ -294,7 +304,7 @@ async fn answer(
         true => ResolveError::TimedOut(limit),
         false => ResolveError::Away(format!(
             "{who} cannot be reached: {}",
-            crate::client::chain(&error.without_url())
+            chain(&error.without_url())
         )),
     };
     let mut response = sent.map_err(failed)?;
@@ -317,6 +327,18 @@ async fn answer(
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
 }
 
 /// What a keeper said that is not as agreed; its text is not repeated, it may hold the secret.

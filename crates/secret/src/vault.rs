@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
+use reqwest::header::HeaderValue;
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 use super::reference::is_plain;
 use super::{
-    RESOLVE_TIMEOUT, ResolveError, Secret, SecretReference, SecretResolver, answer, http,
+    Http, RESOLVE_TIMEOUT, ResolveError, Secret, SecretReference, SecretResolver, answer,
     not_as_agreed,
 };
 
@@ -20,6 +21,7 @@ pub struct VaultResolver {
     token: Option<Zeroizing<String>>,
     namespace: Option<String>,
     limit: Duration,
+    http: Http,
 }
 
 impl std::fmt::Debug for VaultResolver {
@@ -39,6 +41,7 @@ impl VaultResolver {
             token: Some(Zeroizing::new(token.to_owned())),
             namespace: None,
             limit,
+            http: Http::default(),
         }
     }
 
@@ -52,6 +55,7 @@ impl VaultResolver {
             token: set("VAULT_TOKEN").map(Zeroizing::new),
             namespace: set("VAULT_NAMESPACE"),
             limit: RESOLVE_TIMEOUT,
+            http: Http::default(),
         }
     }
 
@@ -62,10 +66,17 @@ impl VaultResolver {
         let missing = |name: &str| ResolveError::NotSetUp(format!("{name} is not set"));
         let address = self.address.as_ref().ok_or_else(|| missing("VAULT_ADDR"))?;
         let token = self.token.as_ref().ok_or_else(|| missing("VAULT_TOKEN"))?;
-        let mut request = http(self.limit)?
+        // Marked, so that it stays out of what libraries log.
+        let mut token = HeaderValue::from_str(token).map_err(|_| {
+            ResolveError::NotSetUp("VAULT_TOKEN is no text that can be sent".to_owned())
+        })?;
+        token.set_sensitive(true);
+        let mut request = self
+            .http
+            .client(self.limit)?
             .get(format!("{address}/v1/{mount}/data/{path}"))
             .header("x-vault-request", "true")
-            .header("x-vault-token", token.as_str());
+            .header("x-vault-token", token);
         if let Some(namespace) = &self.namespace {
             request = request.header("x-vault-namespace", namespace);
         }

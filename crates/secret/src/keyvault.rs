@@ -11,7 +11,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{
-    RESOLVE_TIMEOUT, ResolveError, Secret, SecretReference, SecretResolver, answer, http,
+    Http, RESOLVE_TIMEOUT, ResolveError, Secret, SecretReference, SecretResolver, answer,
     not_as_agreed,
 };
 
@@ -54,6 +54,7 @@ pub struct KeyVaultResolver {
     identity: Identity,
     limit: Duration,
     token: Mutex<Option<(Zeroizing<String>, Instant)>>,
+    http: Http,
 }
 
 impl std::fmt::Debug for KeyVaultResolver {
@@ -87,6 +88,7 @@ impl KeyVaultResolver {
             identity,
             limit,
             token: Mutex::new(None),
+            http: Http::default(),
         }
     }
 
@@ -133,7 +135,11 @@ impl KeyVaultResolver {
             .unwrap_or_default();
         let url = format!("{base}/secrets/{name}{version}?api-version={API_VERSION}");
         let token = self.bearer().await?;
-        let sent = http(self.limit)?.get(url).bearer_auth(token.as_str());
+        let sent = self
+            .http
+            .client(self.limit)?
+            .get(url)
+            .bearer_auth(token.as_str());
         let body = match answer(WHO, self.limit, sent.send().await).await {
             Err(ResolveError::Refused(what)) => {
                 // It may have been revoked before its time; the next call gets a new one.
@@ -156,7 +162,9 @@ impl KeyVaultResolver {
         {
             return Ok(token.clone());
         }
-        let mut request = http(self.limit)?
+        let mut request = self
+            .http
+            .client(self.limit)?
             .get(url)
             .query(&[("resource", self.resource.as_str())]);
         request = match header {
