@@ -75,6 +75,10 @@ fn what_a_disk_has_damaged_is_found_and_comes_whole_from_another_node() {
         said["repaired"] == 1
     });
     assert_eq!(said["damaged"], serde_json::json!([]), "{said}");
+    // Whoever is asked knows it of all.
+    let status = cluster.person_at("a").does(&["cluster", "status"]);
+    let wanted = format!("on the disk of node {} came whole", cluster.id("c"));
+    assert!(status.contains(&wanted), "{status}");
     let on_c = cluster.person_at("c");
     assert_eq!(on_c.does(&["get", "/teams:k"]), "one");
     let doctor = on_c.runs(&["doctor"]);

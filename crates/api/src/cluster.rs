@@ -31,6 +31,15 @@ pub struct Cluster {
     pub scrub: Scrub,
 }
 
+impl Cluster {
+    /// What each node has found when it read again what it stores, as far as it is known.
+    pub fn scrubs(&self) -> impl Iterator<Item = (u64, &Scrub)> {
+        let told = self.members.iter().filter(|member| member.id != self.node);
+        let told = told.filter_map(|member| Some((member.id, member.scrub.as_ref()?)));
+        std::iter::once((self.node, &self.scrub)).chain(told)
+    }
+}
+
 /// What has come of reading again what is stored, since the node was started.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -64,6 +73,9 @@ pub struct Member {
     /// What it said of itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub report: Option<MemberReport>,
+    /// What it has found when it read again what it stores; absent where it did not answer, or is too old to say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scrub: Option<Scrub>,
 }
 
 /// What a member says of itself.

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use confman_object_store::ObjectId;
 
+use crate::node::scrub::ScrubStatus;
+
 pub use crate::joining::{JOIN_WITHIN, begin};
 pub use crate::node::heal::{HealError, Healed, heal};
 pub use crate::node::members::JoinError;
@@ -90,6 +92,8 @@ pub struct MemberState {
     pub member: Member,
     /// What it says; `None`: it did not answer.
     pub report: Option<MemberReport>,
+    /// What has come of reading again what it stores; `None`: it did not answer, or is too old to say.
+    pub scrub: Option<ScrubStatus>,
 }
 
 /// The cluster as one of its members sees it.

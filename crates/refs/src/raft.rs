@@ -21,6 +21,7 @@ use openraft::RaftTypeConfig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::name::RefName;
+use crate::peer::PeerAddress;
 use crate::transaction::{Committed, Expect, RequestId, Target};
 
 /// Which types openraft is used with.
@@ -78,6 +79,21 @@ pub(crate) async fn blocking<T: Send + 'static>(
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     // Nobody waits for it.
     drop(<<Types as RaftTypeConfig>::AsyncRuntime as openraft_rt::AsyncRuntime>::spawn(task));
+}
+
+/// The members other than this one that can be reached, and where, in the order of their ids.
+pub(crate) fn peers_of(membership: &Membership, own: u64) -> Vec<(u64, PeerAddress)> {
+    membership
+        .nodes()
+        .filter(|(id, node)| **id != own && !node.addr.is_empty())
+        .map(|(id, node)| {
+            let peer = PeerAddress {
+                node_id: Some(*id),
+                address: node.addr.as_str().into(),
+            };
+            (*id, peer)
+        })
+        .collect()
 }
 
 /// Random bytes; in a simulation, those of its seed.

@@ -230,22 +230,27 @@ fn clock(answer: &RawAnswer, now: Timestamp) -> Check {
     }
 }
 
-/// What the server has found when it read again what it stores; only admins of `/` may know.
+/// What the nodes have found when they read again what they store; only admins of `/` may know.
 fn storage(connection: &Connection) -> Option<Check> {
     const NAME: &str = "storage";
-    let scrub = connection.wait(connection.client.cluster()).ok()?.scrub;
-    let read = format!("{} objects read again since it was started", scrub.objects);
-    let damaged = count(scrub.damaged.len(), "damaged object");
-    Some(match (scrub.damaged.len(), scrub.repaired) {
+    let cluster = connection.wait(connection.client.cluster()).ok()?;
+    let (mut objects, mut repaired, mut damaged) = (0, 0, 0);
+    for (_, scrub) in cluster.scrubs() {
+        objects += scrub.objects;
+        repaired += scrub.repaired;
+        damaged += scrub.damaged.len();
+    }
+    let read = format!("{objects} objects read again since the nodes were started");
+    Some(match (damaged, repaired) {
         (0, 0) => Check::fine(NAME, read),
         (0, repaired) => Check::warning(
             NAME,
             format!("{read}, {repaired} of them damaged and repaired from other nodes"),
-            "look at the disk of that node",
+            "`confman cluster status` says on which node; look at its disk",
         ),
         (_, _) => Check::failed(
             NAME,
-            CliError::new(Exit::Invalid, format!("{read}, and {damaged}")).next(
+            CliError::new(Exit::Invalid, format!("{read}, and {}", count(damaged, "damaged object"))).next(
                 "`confman cluster status` names them; `confman cluster heal` repairs a member, a backup restores a node that is alone",
             ),
         ),

@@ -1,6 +1,6 @@
 //! The members of the cluster, and join tokens.
 
-use confman_api::cluster::{Cluster, JoinToken, Member};
+use confman_api::cluster::{Cluster, JoinToken, Member, Scrub};
 
 use crate::render::time;
 use crate::text::{Role, Text};
@@ -51,21 +51,28 @@ pub(crate) fn status(cluster: &Cluster) -> Text {
     ))
     .end_line();
     text.append(members(cluster));
-    text.append(scrub(cluster));
+    text.append(scrubs(cluster));
     text
 }
 
-/// What the node that answers has found when it read again what it stores, where that is not that all is well.
-fn scrub(cluster: &Cluster) -> Text {
+/// What the nodes have found when they read again what they store, where that is not that all is well.
+fn scrubs(cluster: &Cluster) -> Text {
     let mut text = Text::new();
-    let scrub = &cluster.scrub;
+    for (node, found) in cluster.scrubs() {
+        text.append(scrub(node, found));
+    }
+    text
+}
+
+fn scrub(node: u64, scrub: &Scrub) -> Text {
+    let mut text = Text::new();
     if scrub.repaired > 0 {
         text.push(
             Role::Warning,
             &format!(
                 "{} damaged on the disk of node {} came whole from other nodes: look at that disk",
                 count_objects(scrub.repaired),
-                cluster.node
+                node
             ),
         )
         .end_line();
@@ -76,7 +83,7 @@ fn scrub(cluster: &Cluster) -> Text {
             &format!(
                 "{} on the disk of node {} cannot be repaired by it:",
                 count_objects(scrub.damaged.len() as u64),
-                cluster.node
+                node
             ),
         )
         .end_line();
@@ -204,7 +211,7 @@ pub(crate) fn join_token_made(token: &JoinToken) -> Text {
 
 #[cfg(test)]
 mod tests {
-    use confman_api::cluster::{MemberReport, Scrub};
+    use confman_api::cluster::MemberReport;
     use insta::assert_snapshot;
 
     use super::*;
@@ -229,6 +236,7 @@ mod tests {
                 operation: Some("0123456789abcdef0123".to_owned()),
                 failed: None,
             }),
+            scrub: None,
         }
     }
 
@@ -252,13 +260,24 @@ mod tests {
         let mut cluster = cluster(vec![member(1, "voter", Some(20))]);
         cluster.scrub.repaired = 1;
         cluster.scrub.damaged = vec!["blob 01 is corrupt: its bytes hash to 02".to_owned()];
-        assert_snapshot!(scrub(&cluster).to_plain(), @"
+        let of_one = scrubs(&cluster).to_plain();
+        assert_snapshot!(of_one, @"
         1 object damaged on the disk of node 1 came whole from other nodes: look at that disk
         1 object on the disk of node 1 cannot be repaired by it:
           blob 01 is corrupt: its bytes hash to 02
         ");
+        // As a server says it that asks all members, of which one is too old to know.
+        let mut other = member(7, "voter", Some(20));
+        other.scrub = Some(Scrub {
+            repaired: 2,
+            ..Scrub::default()
+        });
+        cluster.members.push(other);
+        cluster.members.push(member(9, "learner", Some(20)));
+        assert_snapshot!(scrubs(&cluster).to_plain().replace(&of_one, ""), @"2 objects damaged on the disk of node 7 came whole from other nodes: look at that disk");
+        cluster.members.clear();
         cluster.scrub = Scrub::default();
-        assert_eq!(scrub(&cluster).to_plain(), "");
+        assert_eq!(scrubs(&cluster).to_plain(), "");
     }
 
     #[test]

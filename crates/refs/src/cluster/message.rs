@@ -7,6 +7,7 @@ use confman_object_store::DecodeError;
 
 use super::{ChangeError, Force, JoinRequest, MemberChange, MemberReport};
 use crate::cursor::{Cursor, put_length, put_name, put_target};
+use crate::node::scrub::ScrubStatus;
 use crate::raft::{Answer, Refusal};
 use crate::transaction::{Committed, Expect, RequestId};
 
@@ -29,6 +30,8 @@ pub(crate) enum Ask {
     Report,
     /// Is this node a member?
     Standing { node: u64 },
+    /// What has come of reading again what you store?
+    Scrub,
 }
 
 /// What is answered.
@@ -56,6 +59,8 @@ pub(crate) enum Told {
     Report(MemberReport),
     /// Whether it is a member.
     Standing(bool),
+    /// What has come of reading again what it stores.
+    Scrub(ScrubStatus),
     /// Too much is waiting.
     Busy,
     /// Nothing was done, and why.
@@ -101,6 +106,7 @@ impl Ask {
                 out.push(7);
                 out.extend_from_slice(&node.to_le_bytes());
             }
+            Self::Scrub => out.push(8),
         }
         out.into()
     }
@@ -140,6 +146,7 @@ impl Ask {
             7 => Self::Standing {
                 node: cursor.u64()?,
             },
+            8 => Self::Scrub,
             other => return Err(cursor.wrong(format!("{other} is not a question known here"))),
         };
         cursor.end()?;
@@ -200,6 +207,10 @@ impl Told {
                 out.push(12);
                 put_text(&mut out, reason);
             }
+            Self::Scrub(scrub) => {
+                out.push(13);
+                put_scrub(&mut out, scrub);
+            }
         }
         out.into()
     }
@@ -226,6 +237,7 @@ impl Told {
             10 => Self::Busy,
             11 => Self::Unavailable(text(&mut cursor)?),
             12 => Self::Unknown(text(&mut cursor)?),
+            13 => Self::Scrub(scrub(&mut cursor)?),
             other => return Err(cursor.wrong(format!("{other} is not an answer known here"))),
         };
         cursor.end()?;
@@ -394,6 +406,30 @@ fn report(cursor: &mut Cursor<'_>) -> Result<MemberReport, DecodeError> {
     })
 }
 
+fn put_scrub(out: &mut Vec<u8>, scrub: &ScrubStatus) {
+    for figure in [scrub.objects, scrub.bytes, scrub.passes, scrub.repaired] {
+        out.extend_from_slice(&figure.to_le_bytes());
+    }
+    put_length(out, scrub.damaged.len());
+    for damaged in &scrub.damaged {
+        put_text(out, damaged);
+    }
+}
+
+fn scrub(cursor: &mut Cursor<'_>) -> Result<ScrubStatus, DecodeError> {
+    let [objects, bytes, passes, repaired] =
+        [cursor.u64()?, cursor.u64()?, cursor.u64()?, cursor.u64()?];
+    // Each has a length at least.
+    let count = cursor.count(4)?;
+    Ok(ScrubStatus {
+        objects,
+        bytes,
+        passes,
+        repaired,
+        damaged: (0..count).map(|_| text(cursor)).collect::<Result<_, _>>()?,
+    })
+}
+
 fn put_answer(out: &mut Vec<u8>, answer: &Answer) {
     match answer {
         Answer::Nothing => out.push(0),
@@ -528,6 +564,7 @@ mod tests {
             },
             Ask::Report,
             Ask::Standing { node: 4 },
+            Ask::Scrub,
         ];
         let changes = [
             MemberChange::Promote { node: 1 },
@@ -606,6 +643,13 @@ mod tests {
             Told::Done,
             Told::Report(report),
             Told::Standing(true),
+            Told::Scrub(ScrubStatus {
+                objects: 1,
+                bytes: 2,
+                passes: 3,
+                repaired: 4,
+                damaged: vec!["a blob".to_owned(), String::new()],
+            }),
             Told::Busy,
             Told::Unavailable("u".to_owned()),
             Told::Unknown("x".to_owned()),

@@ -30,7 +30,7 @@ use crate::failure::Failure;
 use crate::operation::Operation;
 use crate::peer::{Lane, PROTOCOL_MAX, PeerAddress, PeerIdentity, Transport};
 use crate::raft::log::Log;
-use crate::raft::{Membership, StoredMembership};
+use crate::raft::{Membership, StoredMembership, peers_of};
 use crate::transfer::message::{Ask, Offer, Told};
 use crate::transfer::receiving::{Fetched, Receiving};
 use crate::verify;
@@ -137,7 +137,8 @@ fn heal_opened(
     });
     let healing = Healing {
         receiving,
-        members: Members::of(&membership, identity.node_id),
+        voters: membership.voter_ids().collect(),
+        peers: peers_of(&membership, identity.node_id),
         needed,
         answers: Arc::default(),
     };
@@ -166,35 +167,11 @@ fn newest_membership(log: &Log, applier: &Applier) -> io::Result<Membership> {
     Ok(newest.unwrap_or_else(|| applier.membership.membership().clone()))
 }
 
-/// Who can be asked.
-struct Members {
-    voters: BTreeSet<u64>,
-    peers: Vec<(u64, PeerAddress)>,
-}
-
-impl Members {
-    fn of(membership: &Membership, own: u64) -> Self {
-        let peers = membership
-            .nodes()
-            .filter(|(id, node)| **id != own && !node.addr.is_empty())
-            .map(|(id, node)| {
-                let peer = PeerAddress {
-                    node_id: Some(*id),
-                    address: node.addr.as_str().into(),
-                };
-                (*id, peer)
-            })
-            .collect();
-        Self {
-            voters: membership.voter_ids().collect(),
-            peers,
-        }
-    }
-}
-
 struct Healing {
     receiving: Arc<Receiving>,
-    members: Members,
+    voters: BTreeSet<u64>,
+    /// Who can be asked.
+    peers: Vec<(u64, PeerAddress)>,
     /// The log begins after this index: the state must reach it.
     needed: u64,
     answers: Arc<AtomicU64>,
@@ -241,7 +218,7 @@ impl Healing {
         let mut reasons;
         loop {
             reasons = Vec::new();
-            for (id, peer) in &self.members.peers {
+            for (id, peer) in &self.peers {
                 match self.agreed_with(*id, peer).await {
                     Ok(offer) => return Ok((*id, offer)),
                     Err(reason) => reasons.push(format!("node {id}: {reason}")),
@@ -274,9 +251,9 @@ impl Healing {
                 self.needed
             ));
         }
-        let mut agree = usize::from(self.members.voters.contains(&id));
-        for (other, address) in &self.members.peers {
-            if *other == id || !self.members.voters.contains(other) {
+        let mut agree = usize::from(self.voters.contains(&id));
+        for (other, address) in &self.peers {
+            if *other == id || !self.voters.contains(other) {
                 continue;
             }
             let asked = self
@@ -289,11 +266,11 @@ impl Healing {
                 agree += 1;
             }
         }
-        match agree * 2 > self.members.voters.len() {
+        match agree * 2 > self.voters.len() {
             true => Ok(offer),
             false => Err(format!(
                 "{agree} of {} voters are at its operation {}",
-                self.members.voters.len(),
+                self.voters.len(),
                 applied.sequence
             )),
         }

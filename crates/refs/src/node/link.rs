@@ -20,6 +20,7 @@ use openraft::{ChangeMembers, RaftMetrics, ReadPolicy};
 use tokio::time::Instant;
 
 use super::BUSY_AFTER;
+use super::scrub::ScrubStatus;
 use crate::budget::Budget;
 use crate::cluster::message::{Ask, Told};
 use crate::cluster::rounds::Rounds;
@@ -82,6 +83,8 @@ pub(crate) struct Link {
     /// When a leader was heard last.
     pub(crate) heard: Arc<Mutex<Option<Instant>>>,
     pub(crate) reads: Arc<Rounds<Result<u64, String>>>,
+    /// What has come of reading again what is stored here.
+    pub(crate) scrubbed: Arc<arc_swap::ArcSwap<ScrubStatus>>,
     /// How long a leader may be missing before somebody who needs one is told so.
     pub(crate) leader_within: Duration,
 }
@@ -612,6 +615,17 @@ impl Link {
         }
     }
 
+    /// What has come of reading again what a member stores; `None` where it does not answer, or is too old to.
+    pub(crate) async fn scrub_of(&self, node: u64) -> Option<ScrubStatus> {
+        if node == self.node_id {
+            return Some(ScrubStatus::clone(&self.scrubbed.load()));
+        }
+        match self.ask(node, &Ask::Scrub, REPORT_WITHIN).await {
+            Ok(Told::Scrub(scrub)) => Some(scrub),
+            _ => None,
+        }
+    }
+
     /// Whether this node answers that: to one that is no member, as one that was removed, only whether it is.
     pub(crate) fn listens_to(&self, node: u64, ask: &Ask) -> bool {
         if matches!(ask, Ask::Join(_) | Ask::Standing { .. }) {
@@ -652,6 +666,7 @@ impl Link {
             Ask::Change { change, force } => self.change_here(change, force).await,
             Ask::Report => Told::Report(self.report()),
             Ask::Standing { node } => self.standing_of(node).await,
+            Ask::Scrub => Told::Scrub(ScrubStatus::clone(&self.scrubbed.load())),
         }
     }
 

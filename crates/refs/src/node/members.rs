@@ -188,7 +188,10 @@ impl Node {
         let ids: Vec<u64> = members.iter().map(|member| member.id).collect();
         let link = self.link.clone();
         let reports = self.on_runtime(async move {
-            futures::future::join_all(ids.iter().map(|id| link.report_of(*id))).await
+            let asked = ids
+                .iter()
+                .map(|id| futures::future::join(link.report_of(*id), link.scrub_of(*id)));
+            futures::future::join_all(asked).await
         });
         let status = self.status();
         let reports = reports.unwrap_or_default().into_iter();
@@ -202,8 +205,12 @@ impl Node {
             protocol: self.link.agreed_protocol(),
             members: members
                 .into_iter()
-                .zip(reports.chain(std::iter::repeat(None)))
-                .map(|(member, report)| MemberState { member, report })
+                .zip(reports.chain(std::iter::repeat((None, None))))
+                .map(|(member, (report, scrub))| MemberState {
+                    member,
+                    report,
+                    scrub,
+                })
                 .collect(),
         }
     }

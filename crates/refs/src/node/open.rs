@@ -408,6 +408,7 @@ impl Opening {
             agreed,
             heard: Arc::default(),
             reads: Arc::default(),
+            scrubbed: Arc::default(),
             leader_within: tuning.unwrap_or_default().election_max,
         })
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +19,8 @@ use rocksdb::WriteBatch;
 use super::Node;
 use crate::cursor::Cursor;
 use crate::data::{Data, SCRUBBED};
-use crate::peer::{Lane, PeerAddress};
-use crate::raft::record;
+use crate::peer::Lane;
+use crate::raft::{peers_of, record};
 use crate::transfer::message::{Ask, Told};
 use crate::verify::chain_of;
 
@@ -84,6 +84,18 @@ pub(crate) struct Scrubbing {
     damaged: BTreeMap<Place, String>,
 }
 
+impl Scrubbing {
+    fn status(&self) -> ScrubStatus {
+        ScrubStatus {
+            objects: self.objects,
+            bytes: self.bytes,
+            passes: self.passes,
+            repaired: self.repaired,
+            damaged: self.damaged.values().cloned().collect(),
+        }
+    }
+}
+
 impl Node {
     /// Reads again what is stored, until that counts for so many bytes, and repairs what is damaged. Blocks.
     ///
@@ -123,6 +135,7 @@ impl Node {
             scrubbing.passes += 1;
             scrubbing.place = None;
         }
+        self.link.scrubbed.store(Arc::new(scrubbing.status()));
         self.data.set_scrubbed(scrubbing.place)?;
         Ok(step)
     }
@@ -130,14 +143,7 @@ impl Node {
     /// What has come of it.
     #[must_use]
     pub fn scrub_status(&self) -> ScrubStatus {
-        let scrubbing = lock(&self.scrubbing);
-        ScrubStatus {
-            objects: scrubbing.objects,
-            bytes: scrubbing.bytes,
-            passes: scrubbing.passes,
-            repaired: scrubbing.repaired,
-            damaged: scrubbing.damaged.values().cloned().collect(),
-        }
+        ScrubStatus::clone(&self.link.scrubbed.load())
     }
 
     /// The objects after a place, of one kind.
@@ -209,22 +215,11 @@ impl Node {
             .membership_config
             .membership()
             .clone();
-        let own = self.identity.node_id;
-        let peers: Vec<(u64, PeerAddress)> = membership
-            .nodes()
-            .filter(|(node, about)| **node != own && !about.addr.is_empty())
-            .map(|(node, about)| {
-                let peer = PeerAddress {
-                    node_id: Some(*node),
-                    address: about.addr.as_str().into(),
-                };
-                (*node, peer)
-            })
-            .collect();
+        let peers = peers_of(&membership, self.identity.node_id);
         if peers.is_empty() {
             return Err("there is no other node that could have it whole".to_owned());
         }
-        let receiving = std::sync::Arc::clone(&self.answerer.receiving);
+        let receiving = Arc::clone(&self.answerer.receiving);
         let asking = async move {
             let mut reasons = Vec::new();
             for (node, peer) in peers {

@@ -314,6 +314,7 @@ async fn open(
         agreed: Arc::new(PROTOCOL_MAX.into()),
         heard: Arc::default(),
         reads: Arc::default(),
+        scrubbed: Arc::default(),
         leader_within: tuning.election_max,
     };
     admit_by_token(&link);

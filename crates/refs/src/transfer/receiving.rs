@@ -369,18 +369,7 @@ impl Fetching {
 
     fn find_peers(&mut self, membership: &StoredMembership) -> io::Result<()> {
         let own = self.receiving.node_id;
-        let mut peers: Vec<(u64, PeerAddress)> = membership
-            .membership()
-            .nodes()
-            .filter(|(id, node)| **id != own && !node.addr.is_empty())
-            .map(|(id, node)| {
-                let peer = PeerAddress {
-                    node_id: Some(*id),
-                    address: node.addr.as_str().into(),
-                };
-                (*id, peer)
-            })
-            .collect();
+        let mut peers = raft::peers_of(membership.membership(), own);
         peers.sort_by_key(|(id, _)| (*id != self.from, *id));
         if peers.first().is_none_or(|(id, _)| *id != self.from) {
             return Err(io::Error::other(format!(

@@ -24,13 +24,17 @@ pub(crate) fn whole(status: &ClusterStatus, scrub: ScrubStatus) -> Cluster {
             .iter()
             .map(|member| self::member(member, status.leader))
             .collect(),
-        scrub: Scrub {
-            objects: scrub.objects,
-            bytes: scrub.bytes,
-            passes: scrub.passes,
-            repaired: scrub.repaired,
-            damaged: scrub.damaged,
-        },
+        scrub: self::scrub(&scrub),
+    }
+}
+
+fn scrub(scrub: &ScrubStatus) -> Scrub {
+    Scrub {
+        objects: scrub.objects,
+        bytes: scrub.bytes,
+        passes: scrub.passes,
+        repaired: scrub.repaired,
+        damaged: scrub.damaged.clone(),
     }
 }
 
@@ -55,6 +59,7 @@ fn member(state: &MemberState, leader: Option<u64>) -> Member {
         address: state.member.address.clone(),
         reachable: report.is_some(),
         report,
+        scrub: state.scrub.as_ref().map(scrub),
     }
 }
 
