@@ -257,6 +257,23 @@ impl Cluster {
         found.unwrap_or_default()
     }
 
+    /// Publishes a value by the administrator.
+    pub fn publish(&self, entry: &str, value: &str) {
+        self.admin
+            .does(&["set", entry, value, "--publish", "-m", "why"]);
+    }
+
+    /// Waits until an entry is read with a value at one server.
+    ///
+    /// # Panics
+    /// It is not in time.
+    pub fn wait_for_value(&self, name: &str, entry: &str, value: &str) {
+        let person = self.person_at(name);
+        eventually(&format!("{name} has {entry}"), || {
+            person.runs(&["get", entry]).text() == value
+        });
+    }
+
     /// Waits until a node serves: what the next restart waits for where one follows another.
     ///
     /// # Panics

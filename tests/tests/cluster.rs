@@ -24,10 +24,7 @@ fn one_node_grows_to_three_and_goes_on_without_the_one_that_led() {
     });
     on_c.does(&["set", "/teams:k", "one", "--publish", "-m", "why"]);
     for name in ["a", "b", "c"] {
-        let person = cluster.person_at(name);
-        eventually("it is read everywhere", || {
-            person.runs(&["get", "/teams:k"]).text() == "one"
-        });
+        cluster.wait_for_value(name, "/teams:k", "one");
     }
 
     let leader = cluster.leader();
@@ -41,10 +38,7 @@ fn one_node_grows_to_three_and_goes_on_without_the_one_that_led() {
     assert_eq!(cluster.admin.does(&["get", "/teams:k"]), "two");
 
     cluster.restart(&leader).unwrap();
-    let back = cluster.person_at(&leader);
-    eventually("who was killed has caught up", || {
-        back.runs(&["get", "/teams:k"]).text() == "two"
-    });
+    cluster.wait_for_value(&leader, "/teams:k", "two");
     let status = cluster.admin.does(&["cluster", "status"]);
     assert!(status.contains("leads, all nodes answer"), "{status}");
     for name in ["a", "b", "c"] {
@@ -148,13 +142,8 @@ fn what_would_cost_the_majority_is_refused_with_the_figures() {
 fn after_the_majority_is_lost_a_survivor_is_recovered_and_the_old_ones_are_refused() {
     let mut cluster = Cluster::of(&["b", "c"]);
     cluster.admin.does(&["ns", "create", "/teams"]);
-    cluster
-        .admin
-        .does(&["set", "/teams:k", "kept", "--publish", "-m", "why"]);
-    let on_b = cluster.person_at("b");
-    eventually("b has it", || {
-        on_b.runs(&["get", "/teams:k"]).text() == "kept"
-    });
+    cluster.publish("/teams:k", "kept");
+    cluster.wait_for_value("b", "/teams:k", "kept");
     for name in ["a", "b", "c"] {
         cluster.take(name).kill();
     }

@@ -126,10 +126,7 @@ fn a_rolling_restart_under_a_given_rate_fails_no_request() {
     for number in 0..NAMESPACES {
         let name = namespace(number);
         cluster.admin.does(&["ns", "create", &name]);
-        let entry = format!("{name}:k");
-        cluster
-            .admin
-            .does(&["set", &entry, "0", "--publish", "-m", "why"]);
+        cluster.publish(&format!("{name}:k"), "0");
     }
     let runtime = Runtime::new().unwrap();
     let stop = Arc::new(AtomicBool::new(false));

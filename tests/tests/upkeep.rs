@@ -52,13 +52,8 @@ fn damage(directory: &Path, ref_name: &str) {
 fn three_of_which_one_is_stopped() -> Cluster {
     let mut cluster = Cluster::of(&["b", "c"]);
     cluster.admin.does(&["ns", "create", "/teams"]);
-    cluster
-        .admin
-        .does(&["set", "/teams:k", "one", "--publish", "-m", "why"]);
-    let on_c = cluster.person_at("c");
-    eventually("c has it", || {
-        on_c.runs(&["get", "/teams:k"]).text() == "one"
-    });
+    cluster.publish("/teams:k", "one");
+    cluster.wait_for_value("c", "/teams:k", "one");
     assert!(cluster.take("c").stop().success());
     cluster
 }
@@ -125,13 +120,8 @@ fn a_directory_is_healed_by_the_other_members_over_their_certificates() {
     let fsck = cluster.admin.runs(&["fsck", "--data", &shown]);
     assert_eq!(fsck.code, 0, "{}", fsck.text());
     cluster.restart("c").unwrap();
-    let on_c = cluster.person_at("c");
-    cluster
-        .admin
-        .does(&["set", "/teams:k", "two", "--publish", "-m", "why"]);
-    eventually("it goes on", || {
-        on_c.runs(&["get", "/teams:k"]).text() == "two"
-    });
+    cluster.publish("/teams:k", "two");
+    cluster.wait_for_value("c", "/teams:k", "two");
     // A directory that a server runs on is left alone.
     let refused = cluster.admin.runs(&heal);
     assert_eq!(refused.code, 5, "{}", refused.stderr);

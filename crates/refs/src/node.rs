@@ -12,8 +12,6 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use confman_object_store::{ObjectId, ReadError, Store};
 use futures::future::BoxFuture;
-use openraft::async_runtime::WatchReceiver;
-use openraft::errors::ClientWriteError;
 use tokio::time::Instant;
 
 use crate::budget::Budget;
@@ -28,7 +26,7 @@ use crate::peer::{PeerIdentity, PeerOptions};
 use crate::proposal;
 use crate::raft::log::Log;
 use crate::raft::writer::Counters;
-use crate::raft::{Answer, Payload, Raft, Refusal, Reply};
+use crate::raft::{Answer, Payload, Raft, Reply};
 use crate::row::{IndexRow, RowRange, StoredRow};
 use crate::transaction::{self, Committed, RequestId, Target, TransactError, Transaction};
 use crate::verify::{self, OperationReport};
@@ -42,23 +40,28 @@ pub(crate) mod heal;
 pub(crate) mod link;
 pub(crate) mod members;
 mod open;
+mod open_error;
 mod past;
 mod purge;
 pub(crate) mod recover;
 pub(crate) mod scrub;
+mod status;
+mod submitted;
 mod tend;
 
 #[cfg(test)]
 pub(crate) use open::config;
 pub(crate) use open::{open_log, stop_log};
+pub use open_error::OpenError;
 pub(crate) use past::view_at as view_of;
+pub use status::{DatabaseStatus, LogCounters, Status};
+pub use submitted::Submitted;
+use submitted::{Waiting, refused};
 
 /// Most bytes of transactions that wait at one time.
 pub const WAITING_BYTES_MAX: usize = 64 << 20;
 /// How long a transaction waits for others to make room before it is told that the node is busy.
 pub(crate) const BUSY_AFTER: Duration = Duration::from_secs(2);
-/// How often who waits for an answer looks whether this node still leads.
-const LOOK_FOR_LEADER: Duration = Duration::from_millis(200);
 /// How long an answer is waited for before the outcome counts as unknown.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
@@ -73,151 +76,6 @@ pub struct NodeOptions {
     pub block_cache_bytes: usize,
     /// How it takes part in a cluster; `None` for a node that is alone.
     pub peers: Option<PeerOptions>,
-}
-
-/// Why a data directory cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error("data directory `{path}` is in use by process {owner}", path = .path.display())]
-    InUse {
-        /// Which.
-        path: PathBuf,
-        /// Process id as its lock file says, or `unknown`.
-        owner: String,
-    },
-    /// It was written by a newer version.
-    #[error("data directory `{path}` has format {found}; this version reads up to {supported}", path = .path.display())]
-    NewerFormat {
-        /// Which.
-        path: PathBuf,
-        /// What it says.
-        found: u32,
-        /// What is understood here.
-        supported: u32,
-    },
-    /// Its cluster has agreed on a version of the protocol that this software does not know.
-    #[error("data directory `{path}` is of a cluster that speaks version {found} of the protocol; this version speaks up to {supported}", path = .path.display())]
-    NewerProtocol {
-        /// Which.
-        path: PathBuf,
-        /// What was agreed on.
-        found: u16,
-        /// What is understood here.
-        supported: u16,
-    },
-    /// The node in it was removed from its cluster.
-    #[error("data directory `{path}` must not start again: {reason}; empty it to let this machine join as a new node", path = .path.display())]
-    Removed {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// What is in it is not what its cluster agreed on.
-    #[error("data directory `{path}` must not start: {reason}", path = .path.display())]
-    Differs {
-        /// Which.
-        path: PathBuf,
-        /// In what.
-        reason: String,
-    },
-    /// What was being made of it did not end.
-    #[error("data directory `{path}` is not whole: {reason}; empty it and begin again", path = .path.display())]
-    Unfinished {
-        /// Which.
-        path: PathBuf,
-        /// What did not end.
-        reason: String,
-    },
-    /// Something is in it already.
-    #[error("data directory `{path}` is not empty; a restore needs one that is, or that is not there yet", path = .path.display())]
-    NotEmpty {
-        /// Which.
-        path: PathBuf,
-    },
-    /// It is the only voter of its cluster.
-    #[error("the node in data directory `{path}` is the only voter already; there is nothing to recover", path = .path.display())]
-    Alone {
-        /// Which.
-        path: PathBuf,
-    },
-    /// It was to join a cluster, and did not.
-    #[error("data directory `{path}` has not joined: {reason}", path = .path.display())]
-    Joining {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// What is on disk contradicts itself.
-    #[error("data directory `{path}` is damaged: {reason}", path = .path.display())]
-    Damaged {
-        /// Which.
-        path: PathBuf,
-        /// What and where.
-        reason: String,
-    },
-    /// The disk or the database said no.
-    #[error("could not open data directory `{path}`: {action}", path = .path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// What was tried.
-        action: String,
-        /// What it said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-/// What a node says of itself.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// Identity of the cluster, from its first log entry.
-    pub cluster_id: [u8; 16],
-    /// This node.
-    pub node_id: u64,
-    /// The leader, if one is known.
-    pub leader: Option<u64>,
-    /// Raft term.
-    pub term: u64,
-    /// Last log index that is applied.
-    pub applied: u64,
-    /// Last log index that is written here.
-    pub logged: u64,
-    /// Newest operation.
-    pub operation: Option<ObjectId>,
-    /// The log takes no more writes: the disk failed. The process should end.
-    pub failed: Option<String>,
-}
-
-/// What the log has written since the node was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogCounters {
-    /// Writes that were synced; each may hold many entries.
-    pub synced_writes: u64,
-    /// Entries.
-    pub entries: u64,
-    /// Bytes.
-    pub bytes: u64,
-    /// Entries that are in the log now; the others are purged.
-    pub kept: u64,
-    /// About how many bytes these have.
-    pub kept_bytes: u64,
-}
-
-/// What the database of applied state takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DatabaseStatus {
-    /// Bytes of its tables.
-    pub table_bytes: u64,
-    /// Memory of its memtables.
-    pub memtable_bytes: u64,
-    /// Memory of its block cache.
-    pub block_cache_bytes: u64,
-    /// Bytes that it still has to compact.
-    pub compaction_pending_bytes: u64,
 }
 
 /// A node. Synchronous; its replication runs on a runtime and threads of its own.
@@ -611,62 +469,6 @@ impl Node {
         verify::operations(&self.data, &self.view())
     }
 
-    /// What this node says of itself.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let metrics = self.raft.metrics().borrow_watched().clone();
-        let view = self.view.load();
-        let stopped = || {
-            metrics
-                .running_state
-                .as_ref()
-                .err()
-                .map(ToString::to_string)
-        };
-        let failed = self.failure.get().map(str::to_owned);
-        Status {
-            cluster_id: self.identity.cluster_id,
-            node_id: self.identity.node_id,
-            leader: self.link.leader(&metrics),
-            term: metrics.current_term,
-            applied: view.index(),
-            logged: metrics.last_log_index.unwrap_or_default().max(view.index()),
-            operation: view.operation(),
-            failed: failed.or_else(|| {
-                if self.closing.load(Ordering::Acquire) {
-                    None
-                } else {
-                    stopped()
-                }
-            }),
-        }
-    }
-
-    /// What the log has written since the node was opened.
-    #[must_use]
-    pub fn log_counters(&self) -> LogCounters {
-        let Counters {
-            synced_writes,
-            entries,
-            bytes,
-            kept,
-            kept_bytes,
-        } = self.counters.as_ref();
-        LogCounters {
-            synced_writes: synced_writes.load(Ordering::Relaxed),
-            entries: entries.load(Ordering::Relaxed),
-            bytes: bytes.load(Ordering::Relaxed),
-            kept: kept.load(Ordering::Relaxed),
-            kept_bytes: kept_bytes.load(Ordering::Relaxed),
-        }
-    }
-
-    /// What the database of applied state takes.
-    #[must_use]
-    pub fn database_status(&self) -> DatabaseStatus {
-        self.data.status()
-    }
-
     /// Makes everything durable, compacts what a snapshot covers and stops. Called by `Drop` too.
     pub fn close(&self) {
         close::close(self);
@@ -679,128 +481,11 @@ impl Drop for Node {
     }
 }
 
-/// A transaction that was handed over.
-#[derive(Debug)]
-pub struct Submitted<'a> {
-    node: &'a Node,
-    waiting: Waiting,
-    /// Kept where it may have to go to another leader.
-    entry: Option<Bytes>,
-    until: Instant,
-    _taken: crate::budget::Taken,
-}
-
-/// Where the answer comes from.
-#[derive(Debug)]
-enum Waiting {
-    /// This node leads.
-    Here(mpsc::Receiver<openraft::raft::ClientWriteResult<crate::raft::Types>>),
-    /// Another one does.
-    There(mpsc::Receiver<Result<Answer, TransactError>>),
-}
-
-impl Submitted<'_> {
-    /// Waits until it is durable and applied here.
-    ///
-    /// # Errors
-    /// See [`TransactError`].
-    pub fn wait(self) -> Result<Committed, TransactError> {
-        match self.answer()? {
-            Answer::Committed(committed) => Ok(committed),
-            Answer::Refused(refusal) => Err(refused(refusal)),
-            Answer::Nothing | Answer::Staged => Err(TransactError::UnknownOutcome(
-                "the answer is that of another entry".to_owned(),
-            )),
-        }
-    }
-
-    fn answer(self) -> Result<Answer, TransactError> {
-        let stopped = || {
-            let reason = self.node.failure.get().unwrap_or("the node stopped");
-            TransactError::UnknownOutcome(reason.to_owned())
-        };
-        let answer = match &self.waiting {
-            // It ends by itself.
-            Waiting::There(answer) => return answer.recv().map_err(|_| stopped())?,
-            Waiting::Here(answer) => answer,
-        };
-        loop {
-            let left = self.until.saturating_duration_since(Instant::now());
-            let look = match self.entry {
-                Some(_) => left.min(LOOK_FOR_LEADER),
-                None => left,
-            };
-            match answer.recv_timeout(look) {
-                Ok(Ok(response)) => return Ok(response.data),
-                Ok(Err(ClientWriteError::ForwardToLeader(_))) => {
-                    return self.elsewhere(None, "this node is not the leader");
-                }
-                Ok(Err(error)) => {
-                    let reason = error.to_string();
-                    return self.elsewhere(Some(reason.clone()), &reason);
-                }
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(stopped()),
-                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => {
-                    let reason = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
-                    return Err(TransactError::UnknownOutcome(reason));
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    if self.entry.is_some() && self.node.link.leads_no_more() {
-                        let reason = "this node stopped leading meanwhile";
-                        return self.elsewhere(Some(reason.to_owned()), reason);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Sends it to whoever leads now. `doubt` says why it may have taken effect already.
-    fn elsewhere(&self, doubt: Option<String>, reason: &str) -> Result<Answer, TransactError> {
-        let Some(entry) = &self.entry else {
-            return Err(match doubt {
-                Some(doubt) => TransactError::UnknownOutcome(doubt),
-                None => TransactError::Unavailable(reason.to_owned()),
-            });
-        };
-        if let Some(doubt) = &doubt
-            && !proposal::is_repeatable(entry)
-        {
-            return Err(TransactError::UnknownOutcome(doubt.clone()));
-        }
-        let (link, entry, until) = (self.node.link.clone(), entry.clone(), self.until);
-        let sent = async move { link.propose(entry, until, doubt).await };
-        self.node
-            .on_runtime(sent)
-            .unwrap_or_else(|| Err(TransactError::UnknownOutcome("the node stopped".to_owned())))
-    }
-}
-
 fn behind(index: u64, timeout: Duration) -> TransactError {
     TransactError::Unavailable(format!(
         "this node did not reach index {index} within {} ms",
         timeout.as_millis()
     ))
-}
-
-fn refused(refusal: Refusal) -> TransactError {
-    match refusal {
-        Refusal::Stale {
-            name,
-            expected,
-            actual,
-        } => TransactError::Stale {
-            name,
-            expected,
-            actual,
-        },
-        Refusal::RequestReused(request) => TransactError::RequestReused(request),
-        Refusal::MissingObject(target) => TransactError::MissingObject(target),
-        Refusal::WrongObject { target, reason } => TransactError::WrongObject { target, reason },
-        Refusal::Malformed(reason) => TransactError::Malformed(reason),
-        Refusal::Session(reason) => {
-            TransactError::Unavailable(format!("a staged transaction was lost: {reason}"))
-        }
-    }
 }
 
 /// 16 random bytes.

@@ -18,7 +18,7 @@ use cluster::{Cluster, address, eventually, tuning};
 use confman_object_store::{Kind, ObjectId, ReadObjects};
 use confman_refs::peer::Lane;
 use confman_refs::{Expect, Node, RowRange, Tuning};
-use harness::{row, setting};
+use harness::{noise, row, setting};
 
 /// Snapshots after a few entries, and hardly any entry kept: who is behind needs a snapshot.
 fn forgetful() -> Tuning {
@@ -27,19 +27,6 @@ fn forgetful() -> Tuning {
         kept_entries: 1,
         ..tuning()
     }
-}
-
-/// Text that does not compress.
-fn noise(number: u64) -> String {
-    let mut bytes = vec![0; 3000];
-    blake3::Hasher::new()
-        .update(&number.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
-    bytes
-        .iter()
-        .map(|byte| char::from(byte % 64 + 48))
-        .collect()
 }
 
 fn objects(node: &Node) -> HashSet<(Kind, ObjectId)> {
@@ -74,7 +61,7 @@ fn write(cluster: &mut Cluster, numbers: std::ops::Range<u64>) -> u64 {
             10_000 + number,
             &format!("ref-{number:04}"),
             Expect::Absent,
-            &noise(number),
+            &noise(number, 3000),
         );
         transaction
             .rows
@@ -246,7 +233,7 @@ fn snapshot_in_the_middle_of_a_staged_transaction_brings_its_objects() {
     let leader = cluster.leader();
     let mut transaction = harness::empty(77);
     for number in 0..400_u64 {
-        let (object, target) = harness::blob(noise(1_000_000 + number).repeat(3));
+        let (object, target) = harness::blob(noise(1_000_000 + number, 3000).repeat(3));
         transaction.objects.push(object);
         transaction.edits.push(confman_refs::RefEdit {
             name: harness::name(&format!("staged-{number}")),

@@ -20,7 +20,7 @@ use confman_object_store::{Kind, ObjectId, ReadObjects};
 use confman_refs::cluster::{HealError, heal};
 use confman_refs::testing::{damage_object, lead_astray, lose_place, snapshot_and_purge};
 use confman_refs::{Node, OpenError, ScrubStep, Tuning};
-use harness::{open, set};
+use harness::{noise, open, set};
 
 /// Reads everything again from where it is to the end.
 fn scrub(node: &Node) -> ScrubStep {
@@ -37,17 +37,6 @@ fn scrub(node: &Node) -> ScrubStep {
 fn target(node: &Node, ref_name: &str) -> (Kind, ObjectId) {
     let target = node.view().get(ref_name).unwrap();
     (target.kind, target.id)
-}
-
-/// Text of a length that does not compress.
-fn noise(number: u64, length: usize) -> String {
-    let mut bytes = vec![0; length];
-    blake3::Hasher::new()
-        .update(&number.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
-    let letters = bytes.iter().map(|byte| char::from(byte % 64 + 48));
-    letters.collect()
 }
 
 #[test]
@@ -193,26 +182,15 @@ fn the_log_stays_small_in_bytes_on_every_member_and_nothing_is_lost() {
     );
 }
 
-/// A follower that has applied what was never agreed on, and has found out.
+/// A follower that has applied what was never agreed on, has found out, and was stopped.
 fn astray(cluster: &mut Cluster) -> u64 {
-    let mut last = 0;
     for number in 0..40 {
-        last = cluster
-            .set(&format!("ref-{number}"), &noise(number, 200))
-            .index;
+        cluster.set(&format!("ref-{number}"), &noise(number, 200));
     }
-    cluster.settle(last);
-    let astray = cluster.follower();
-    lead_astray(cluster.node(astray)).unwrap();
-    cluster.set("ref-3", "agreed");
-    cluster.set("new", "agreed");
-    let node = Arc::clone(cluster.node(astray));
-    eventually("it finds out", || node.status().failed.is_some());
-    drop(node);
+    let astray = cluster.lead_a_follower_astray();
     cluster.stop(astray);
-    let directory = cluster.directory(astray);
     assert!(matches!(
-        harness::try_open(directory),
+        harness::try_open(cluster.directory(astray)),
         Err(OpenError::Differs { .. })
     ));
     astray

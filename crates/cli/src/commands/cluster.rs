@@ -6,7 +6,7 @@ mod heal;
 use clap::Subcommand;
 use confman_api::cluster::{JoinTokenWrite, MemberWrite, ReplaceWrite, TransferWrite};
 
-use crate::commands::token::end;
+use crate::commands::token::{check_id, end, listed};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::render;
@@ -244,27 +244,12 @@ fn join_token(cx: &Context, command: JoinTokenCommand) -> Result<Report, CliErro
         }
         JoinTokenCommand::List => {
             let tokens = connection.wait(connection.client.join_tokens())?;
-            if cx.ui.json {
-                return Ok(Report::stream(
-                    tokens
-                        .into_iter()
-                        .map(|token| Ok(output(token, |_| Text::new()))),
-                ));
-            }
-            Ok(Report::one(tokens, |tokens| {
+            Ok(listed(cx, tokens, |tokens| {
                 render::cluster::join_tokens(tokens)
             }))
         }
         JoinTokenCommand::Revoke { id } => {
-            let is_id = id
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
-            if !is_id {
-                return Err(CliError::usage(
-                    "that is not the id of a join token, which has digits 0-9 and a-f",
-                )
-                .next("`confman cluster join-token list` shows the ids"));
-            }
+            check_id(&id, "join token", "confman cluster join-token list")?;
             connection.wait(connection.client.revoke_join_token(&id))?;
             cx.ui.note(&format!("revoked join token {id}"));
             Ok(Report::nothing())

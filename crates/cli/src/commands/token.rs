@@ -105,31 +105,46 @@ impl Args {
                     (None, false) => TokensOf::Mine,
                 };
                 let tokens = connection.wait(connection.client.tokens(&of))?;
-                if cx.ui.json {
-                    return Ok(Report::stream(
-                        tokens
-                            .into_iter()
-                            .map(|token| Ok(output(token, |_| Text::new()))),
-                    ));
-                }
-                Ok(Report::one(tokens, |tokens| render::identity::tokens(tokens)).paged())
+                Ok(listed(cx, tokens, |tokens| {
+                    render::identity::tokens(tokens)
+                }))
             }
             TokenCommand::Revoke { id } => {
-                let is_id = id
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
-                if !is_id {
-                    return Err(CliError::usage(
-                        "that is not the id of a token, which has digits 0-9 and a-f",
-                    )
-                    .next("`confman token list` shows the ids"));
-                }
+                check_id(&id, "token", "confman token list")?;
                 connection.wait(connection.client.revoke_token(&id))?;
                 cx.ui.note(&format!("revoked token {id}"));
                 Ok(Report::nothing())
             }
         }
     }
+}
+
+/// Fails where what was given as the id of a token cannot be one: the token itself, most likely, which must not be
+/// sent or shown.
+pub(super) fn check_id(id: &str, what: &str, list: &str) -> Result<(), CliError> {
+    let is_id = id
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+    match is_id {
+        true => Ok(()),
+        false => Err(CliError::usage(format!(
+            "that is not the id of a {what}, which has digits 0-9 and a-f"
+        ))
+        .next(format!("`{list}` shows the ids"))),
+    }
+}
+
+/// Tokens: one after the other as JSON, or all of them as text.
+pub(super) fn listed<T: serde::Serialize + 'static>(
+    cx: &Context,
+    tokens: Vec<T>,
+    render: fn(&Vec<T>) -> Text,
+) -> Report {
+    if cx.ui.json {
+        let tokens = tokens.into_iter();
+        return Report::stream(tokens.map(|token| Ok(output(token, |_| Text::new()))));
+    }
+    Report::one(tokens, render).paged()
 }
 
 fn role(text: &str) -> Result<RoleName, String> {

@@ -181,6 +181,18 @@ impl Cluster {
         committed.unwrap()
     }
 
+    /// A follower that has applied what was never agreed on, and has found out.
+    pub fn lead_a_follower_astray(&mut self) -> u64 {
+        self.assert_equal();
+        let astray = self.follower();
+        confman_refs::testing::lead_astray(self.node(astray)).unwrap();
+        self.set("ref-3", "agreed");
+        self.set("new", "agreed");
+        let node = Arc::clone(self.node(astray));
+        eventually("it finds out", || node.status().failed.is_some());
+        astray
+    }
+
     /// Waits until every node has applied this index.
     #[track_caller]
     pub fn settle(&self, index: u64) {

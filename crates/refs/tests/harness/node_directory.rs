@@ -72,6 +72,17 @@ pub fn setting(request: u64, ref_name: &str, expect: Expect, text: &str) -> (Tra
     (transaction, target)
 }
 
+/// Text of a length that does not compress.
+pub fn noise(number: u64, length: usize) -> String {
+    let mut bytes = vec![0; length];
+    blake3::Hasher::new()
+        .update(&number.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
+    let letters = bytes.iter().map(|byte| char::from(byte % 64 + 48));
+    letters.collect()
+}
+
 pub fn row(table: u8, prefix: &str, suffix: &str, value: &str) -> IndexRow {
     IndexRow {
         table,

@@ -220,10 +220,7 @@ fn reads(
     table: &mut Table,
 ) -> Result<(), Failure> {
     cluster.admin.does(&["ns", "create", "/read"]);
-    let entry = format!("/read:{KEY}");
-    cluster
-        .admin
-        .does(&["set", &entry, VALUE, "--publish", "-m", "as measured"]);
+    cluster.publish(&format!("/read:{KEY}"), VALUE);
     let leader = cluster.leader();
     // The leader first.
     let mut names = cluster.running();
