@@ -116,10 +116,31 @@ struct Decided {
     rests_on: Box<[(RefName, Option<Target>)]>,
     /// Number of the newest operation for which it was seen to stand.
     held_at: AtomicU64,
-    decided_ms: i64,
+    /// When it was decided last.
+    decided_ms: AtomicI64,
     /// When somebody began to decide again.
     again_ms: AtomicI64,
     slot: Arc<Slot>,
+}
+
+impl Decided {
+    /// Whether both say the same, for the same reasons.
+    fn is_as(&self, other: &Self) -> bool {
+        self.actor == other.actor
+            && self.rests_on == other.rests_on
+            && Arc::ptr_eq(&self.slot, &other.slot)
+    }
+
+    /// Takes over when the other was made.
+    fn made_again(&self, other: &Self) {
+        let (sequence, ms) = (&other.held_at, &other.decided_ms);
+        self.held_at
+            .fetch_max(sequence.load(Ordering::Acquire), Ordering::AcqRel);
+        // Not the later of both: a clock may have gone back.
+        self.decided_ms
+            .store(ms.load(Ordering::Acquire), Ordering::Release);
+        self.again_ms.store(i64::MIN, Ordering::Release);
+    }
 }
 
 /// The place of a namespace's document.
@@ -263,7 +284,7 @@ impl Reader {
         if ends_ms.is_some_and(|ends_ms| ends_ms <= now_ms) {
             return false;
         }
-        let age_ms = now_ms.saturating_sub(decided.decided_ms);
+        let age_ms = now_ms.saturating_sub(decided.decided_ms.load(Ordering::Acquire));
         if (0..DECISION_MS_MAX).contains(&age_ms) {
             return true;
         }
@@ -286,7 +307,10 @@ impl Session {
         &self,
         namespace: &Namespace,
     ) -> Result<(Reader, Arc<CompiledDocument>), Error> {
-        let reader = self.decide(namespace)?;
+        let reader = match self.reader(namespace) {
+            Some(reader) => reader,
+            None => self.decide(namespace)?,
+        };
         let slot = Arc::clone(&reader.decided.slot);
         if let Some(document) = slot.holding(&reader.view) {
             return Ok((reader, document));
@@ -354,17 +378,18 @@ impl Session {
         let seen = self.look()?;
         seen.permit(namespace, Permission::ConfigReadPublished)?;
         let view = Arc::clone(&seen.view);
-        let decided = Arc::new(Decided {
+        let decided = Decided {
             actor: self.actor.clone(),
             rests_on: seen.into_reads().into_iter().collect(),
             held_at: AtomicU64::new(view.sequence()),
-            decided_ms: self.repo.clock.now_ms(),
+            decided_ms: AtomicI64::new(self.repo.clock.now_ms()),
             again_ms: AtomicI64::new(i64::MIN),
             slot: reading.slot(namespace),
-        });
-        if let Some(credential) = self.credential {
-            reading.remember(credential.about(namespace), &decided);
-        }
+        };
+        let decided = match self.credential {
+            Some(credential) => reading.remember(credential.about(namespace), decided),
+            None => Arc::new(decided),
+        };
         Ok(Reader {
             repo: Arc::clone(&self.repo),
             decided,
@@ -413,7 +438,14 @@ impl Reading {
         slots.get(namespace).map_or(made, Arc::clone)
     }
 
-    fn remember(&self, key: DecisionKey, decided: &Arc<Decided>) {
+    /// Remembers a decision; where it is the one that is known, that it was made again.
+    fn remember(&self, key: DecisionKey, decided: Decided) -> Arc<Decided> {
+        let known = self.decisions.load().get(&key).map(Arc::clone);
+        if let Some(known) = known.filter(|known| known.is_as(&decided)) {
+            known.made_again(&decided);
+            return known;
+        }
+        let decided = Arc::new(decided);
         self.decisions.rcu(|decisions| {
             let full = decisions.len() >= DECISIONS_MAX;
             let kept = if full {
@@ -421,8 +453,9 @@ impl Reading {
             } else {
                 Decisions::clone(decisions)
             };
-            kept.update(key, Arc::clone(decided))
+            kept.update(key, Arc::clone(&decided))
         });
+        decided
     }
 
     /// Lets documents go that were not read lately, until all take less than the limit.
