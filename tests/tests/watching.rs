@@ -1,11 +1,11 @@
-//! Watches on real servers: across a kill and a start, with clients that are slow, silent or many.
+//! Watches on real servers: across a kill, a start and a stop.
 
 #![allow(
     clippy::unwrap_used,
     reason = "helpers of tests are not tests to the lint"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -14,8 +14,6 @@ use serde_json::Value;
 
 /// How long a test waits for an event that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Connections that say nothing.
-const SILENT: usize = 2_000;
 
 /// A stream of events.
 struct Events(BufReader<TcpStream>);
@@ -110,27 +108,4 @@ fn a_server_that_stops_says_so_to_its_watchers_and_does_not_wait_for_them() {
     assert!(server.stop().success());
     let (event, _, data) = events.next();
     assert_eq!((event.as_str(), &data["code"]), ("end", &"stopping".into()));
-}
-
-#[test]
-fn thousands_of_silent_connections_do_not_keep_others_from_reading() {
-    let server = Server::start();
-    let silent: Vec<TcpStream> = (0..SILENT).map(|_| connect(&server)).collect();
-    // Half of a head, which never becomes whole.
-    for mut stream in silent.iter().take(SILENT / 2) {
-        stream
-            .write_all(b"GET /v1/ns/-/config HTTP/1.1\r\nhost: x\r\n")
-            .unwrap();
-    }
-    let mut stream = connect(&server);
-    stream
-        .write_all(&request(
-            &server,
-            "/v1/ns/-/config",
-            "connection: close\r\n",
-        ))
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -39,6 +39,9 @@ pub const DRAIN_SECONDS_MAX: u64 = 15;
 pub const TAKE_SECONDS_MAX: u64 = 60;
 /// After how much silence of a connection the system asks whether the client is still there.
 const ALIVE_AFTER: Duration = Duration::from_secs(60);
+/// What HTTP/2 without TLS begins with (RFC 9113, section 3.4), and no method of HTTP/1.1 does. Whoever speaks it
+/// sends this in one piece.
+const HTTP2_BEGINS: &[u8] = b"PRI";
 /// Pause after the system refused a connection (no file descriptors left), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -56,19 +59,7 @@ pub(crate) fn peer<B>(request: &Request<B>) -> Option<String> {
 pub(crate) async fn run(listener: TcpListener, app: App, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(HEAD_SECONDS_MAX))
-        .max_buf_size(HEAD_BYTES_MAX)
-        .half_close(false);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(HEAD_SECONDS_MAX))
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
+    let speaking = Arc::new(Speaking::new());
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -78,19 +69,11 @@ pub(crate) async fn run(listener: TcpListener, app: App, stop: CancellationToken
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let answering = app.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
-            let answer = dispatch::handle(answering.clone(), request.map(Body::new));
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
         let counted = Counted::connection(app.metrics());
+        let (speaking, app, stop) = (Arc::clone(&speaking), app.clone(), stop.clone());
+        let watcher = graceful.watcher();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = speaking.speak(stream, peer, app, watcher, stop).await {
                 // Clients vanish all the time; it is not worth more than a trace.
                 tracing::debug!(%peer, "connection from {peer} ended: {error}");
             }
@@ -104,6 +87,78 @@ pub(crate) async fn run(listener: TcpListener, app: App, stop: CancellationToken
         .is_err()
     {
         tracing::warn!("requests were still running after {DRAIN_SECONDS_MAX} s and were cut off");
+    }
+}
+
+/// How the two versions of HTTP are spoken.
+struct Speaking {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Speaking {
+    fn new() -> Self {
+        let silence = Duration::from_secs(HEAD_SECONDS_MAX);
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(silence)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .half_close(false);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(silence)
+            .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
+        Self { http1, http2 }
+    }
+
+    /// Answers what comes on a connection until it ends.
+    async fn speak(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        app: App,
+        watcher: Watcher,
+        stop: CancellationToken,
+    ) -> Result<(), hyper::Error> {
+        let Some(is_http2) = is_http2(&stream, &stop).await else {
+            return Ok(());
+        };
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            let answer = dispatch::handle(app.clone(), request.map(Body::new));
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let stream = TokioIo::new(stream);
+        match is_http2 {
+            false => {
+                watcher
+                    .watch(self.http1.serve_connection(stream, service))
+                    .await
+            }
+            // On the heap, so that the many connections of HTTP/1.1 do not keep room for it.
+            true => Box::pin(watcher.watch(self.http2.serve_connection(stream, service))).await,
+        }
+    }
+}
+
+/// Whether a connection begins as HTTP/2 does; `None` where nothing comes in time or before the server stops. What came
+/// is left where it is: hyper then reads a whole head at once into one buffer, where a few bytes that were
+/// read before it would make it double the buffer that each connection keeps.
+async fn is_http2(stream: &TcpStream, stop: &CancellationToken) -> Option<bool> {
+    let mut begins = [0; HTTP2_BEGINS.len()];
+    let looked = tokio::time::timeout(
+        Duration::from_secs(HEAD_SECONDS_MAX),
+        stream.peek(&mut begins),
+    );
+    tokio::select! {
+        () = stop.cancelled() => None,
+        looked = looked => match looked {
+            Ok(Ok(1..)) => Some(begins == *HTTP2_BEGINS),
+            _ => None,
+        },
     }
 }
 
