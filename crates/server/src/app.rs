@@ -23,88 +23,79 @@ pub const TURN_SECONDS_MAX: u64 = 10;
 /// How long a request waits until the node has applied an index, or for a majority to agree.
 pub const FRESHNESS_SECONDS_MAX: u64 = 10;
 
-/// What all requests share. Cheap to clone.
+/// What all requests share. Cheap to clone: each request and each watcher has one.
 #[derive(Clone, Debug)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     repo: Arc<Repo>,
     calls: Arc<Semaphore>,
     transfers: Arc<Semaphore>,
     stopping: CancellationToken,
     watches: Arc<Watches>,
     metrics: Arc<Metrics>,
-    oidc: Arc<Oidc>,
-    resolving: Option<Arc<Resolving>>,
+    oidc: Oidc,
+    resolving: Option<Resolving>,
 }
 
 impl App {
     /// An app on an open store, whose waits end when `stopping` is cancelled. Begins to tell watchers
-    /// what happens.
+    /// what happens. `resolving` resolves references to secrets, where an operator has turned that on.
     pub(crate) fn new(
         repo: Arc<Repo>,
         watchers_per_principal_max: usize,
+        resolving: Option<Resolving>,
         stopping: CancellationToken,
     ) -> Self {
         let watches = Arc::new(Watches::new(Arc::clone(&repo), watchers_per_principal_max));
         tokio::spawn(watches::run(Arc::clone(&watches), stopping.clone()));
         let metrics = Metrics::new(Arc::clone(&repo), Arc::clone(&watches));
-        Self {
+        Self(Arc::new(Shared {
             watches,
             metrics: Arc::new(metrics),
             repo,
             calls: Arc::new(Semaphore::new(CALLS_MAX)),
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             stopping,
-            oidc: Arc::default(),
-            resolving: None,
-        }
-    }
-
-    /// An app that resolves references to secrets, where there is something that does.
-    pub(crate) fn resolving_by(self, resolving: Option<Resolving>) -> Self {
-        Self {
-            resolving: resolving.map(Arc::new),
-            ..self
-        }
+            oidc: Oidc::default(),
+            resolving,
+        }))
     }
 
     /// What resolves references to secrets, where an operator has turned that on.
     pub(crate) fn resolving(&self) -> Option<&Resolving> {
-        self.resolving.as_deref()
+        self.0.resolving.as_ref()
     }
 
     /// The store.
     pub(crate) fn repo(&self) -> &Arc<Repo> {
-        &self.repo
+        &self.0.repo
     }
 
     /// Everybody who watches.
     pub(crate) fn watches(&self) -> &Arc<Watches> {
-        &self.watches
+        &self.0.watches
     }
 
     /// Its figures.
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
-    }
-
-    /// Whether the server was told to stop.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.is_cancelled()
+        &self.0.metrics
     }
 
     /// The issuers of identities.
     pub(crate) fn oidc(&self) -> &Oidc {
-        &self.oidc
+        &self.0.oidc
     }
 
     /// Ends when the server is told to stop.
     pub(crate) async fn stopping(&self) {
-        self.stopping.cancelled().await;
+        self.0.stopping.cancelled().await;
     }
 
     /// The log index that an answer read from now on is not older than.
     pub(crate) fn index(&self) -> u64 {
-        self.repo.node().view().index()
+        self.0.repo.node().view().index()
     }
 
     /// Calls `repo` on a thread that may block.
@@ -113,7 +104,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Arc<Repo>) -> Result<T, ApiError> + Send + 'static,
     {
-        let turn = turn(&self.calls).await?;
+        let turn = turn(&self.0.calls).await?;
         self.on_thread(turn, call).await
     }
 
@@ -123,7 +114,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Arc<Repo>) -> Result<T, ApiError> + Send + 'static,
     {
-        let turn = turn(&self.transfers).await?;
+        let turn = turn(&self.0.transfers).await?;
         self.on_thread(turn, call).await
     }
 
@@ -132,7 +123,7 @@ impl App {
     where
         F: FnOnce() + Send + 'static,
     {
-        let turn = turn(&self.transfers).await?;
+        let turn = turn(&self.0.transfers).await?;
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
             span.in_scope(call);
@@ -146,7 +137,7 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Arc<Repo>) -> Result<T, ApiError> + Send + 'static,
     {
-        let repo = Arc::clone(&self.repo);
+        let repo = Arc::clone(&self.0.repo);
         let span = tracing::Span::current();
         // The permit goes with the call: a client that leaves does not make room for another while
         // its call still runs.
@@ -162,7 +153,7 @@ impl App {
 
     /// Whose token this is.
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Actor, ApiError> {
-        if let Some(actor) = self.repo.recognize(token) {
+        if let Some(actor) = self.0.repo.recognize(token) {
             return Ok(actor);
         }
         let token = token.to_owned();
@@ -175,7 +166,7 @@ impl App {
         if self.index() >= index {
             return Ok(());
         }
-        let mut applied = self.repo.node().applied();
+        let mut applied = self.0.repo.node().applied();
         let reached = tokio::select! {
             waited = applied.wait_for(|applied| *applied >= index) => waited.is_ok(),
             () = tokio::time::sleep(Duration::from_secs(FRESHNESS_SECONDS_MAX)) => false,
@@ -194,7 +185,7 @@ impl App {
     /// Waits until this node has applied everything that was acknowledged anywhere before.
     pub(crate) async fn linearize(&self) -> Result<(), ApiError> {
         let limit = Duration::from_secs(FRESHNESS_SECONDS_MAX);
-        let confirmed = self.repo.node().linearized(limit).await;
+        let confirmed = self.0.repo.node().linearized(limit).await;
         confirmed.map_err(|error| {
             later(ApiError::new(
                 Code::Unavailable,

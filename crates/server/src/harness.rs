@@ -51,6 +51,15 @@ pub(crate) struct Asking<'s> {
     authenticated: bool,
 }
 
+fn app(repo: &Arc<confman_repo::Repo>, resolving: Option<Resolving>) -> App {
+    App::new(
+        Arc::clone(repo),
+        WATCHERS_MAX,
+        resolving,
+        CancellationToken::new(),
+    )
+}
+
 impl TestServer {
     /// A server on a new store.
     pub(crate) async fn new() -> Self {
@@ -79,7 +88,7 @@ impl TestServer {
         let token = crate::admin_token::read(data.path())
             .unwrap()
             .unwrap_or_default();
-        let app = App::new(Arc::clone(&repo), WATCHERS_MAX, CancellationToken::new());
+        let app = app(&repo, None);
         Self {
             router: router(&app),
             app,
@@ -91,7 +100,7 @@ impl TestServer {
 
     /// Lets it resolve references to secrets.
     pub(crate) fn resolve_by(&mut self, resolving: Resolving) {
-        self.app = self.app.clone().resolving_by(Some(resolving));
+        self.app = app(&self.repo, Some(resolving));
         self.router = router(&self.app);
     }
 

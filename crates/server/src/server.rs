@@ -105,9 +105,9 @@ impl Server {
         let app = App::new(
             Arc::clone(&repo),
             options.watchers_per_principal,
+            resolving,
             stop.clone(),
-        )
-        .resolving_by(resolving);
+        );
         let upkeep = tokio::spawn(scrubber::run(app.clone(), options.scrub_bytes_per_second));
         let serving = tokio::spawn(serve(
             app,

@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::document::time;
+use crate::error::cause::later;
 use crate::error::{ApiError, Code, chain};
 
 /// Most watchers of one principal at once, where nothing else is said.
@@ -39,6 +40,8 @@ pub(crate) enum Event {
     Look,
     /// Nothing more comes: the log cannot be read.
     Failed,
+    /// Nothing more comes: the server stops.
+    Stopping,
 }
 
 /// A move of an effective document, rendered.
@@ -96,6 +99,8 @@ struct Topics {
     /// Log index that they are at.
     index: u64,
     topics: BTreeMap<Namespace, Topic>,
+    /// Whether the server stops, so that nobody begins to watch any more.
+    stopping: bool,
 }
 
 #[derive(Debug)]
@@ -185,6 +190,10 @@ impl Watches {
         // Whether it may is asked each time; that others watch it already says nothing.
         let mut following = session.follow(namespace)?;
         let mut topics = lock(&self.topics);
+        if topics.stopping {
+            let detail = "the server is stopping; come back, or ask another one";
+            return Err(later(ApiError::new(Code::Unavailable, detail)));
+        }
         if topics.topics.is_empty() {
             topics.sequence = following.sequence();
             topics.index = following.index();
@@ -219,15 +228,22 @@ impl Watches {
         let newest = self.repo.node().view().sequence();
         if let Err(error) = topics.advance(&self.repo, newest) {
             tracing::error!("watches end, as the log cannot be read: {}", error.detail);
-            for topic in topics.topics.values() {
-                let _ = topic.events.send(Event::Failed);
-            }
+            topics.tell_all(&Event::Failed);
             topics.topics.clear();
         }
     }
+
+    /// Ends all watches, and lets none begin.
+    fn stop(&self) {
+        let mut topics = lock(&self.topics);
+        topics.stopping = true;
+        topics.tell_all(&Event::Stopping);
+        topics.topics.clear();
+    }
 }
 
-/// Tells watchers what happens, until `stopping`.
+/// Tells watchers what happens, until `stopping`, which they are told of too: that each of them waited for it itself
+/// would cost each of them a place in the queue of one lock, again and again.
 pub(crate) async fn run(watches: Arc<Watches>, stopping: CancellationToken) {
     let mut applied = watches.repo.node().applied();
     loop {
@@ -236,7 +252,7 @@ pub(crate) async fn run(watches: Arc<Watches>, stopping: CancellationToken) {
             () = stopping.cancelled() => false,
         };
         if !moved {
-            return;
+            return watches.stop();
         }
         applied.borrow_and_update();
         let watches = Arc::clone(&watches);
@@ -280,7 +296,7 @@ impl Topics {
             } else if let Some(moved) = names::policy_of(name) {
                 self.tell_below(&moved, operation, &mut differences, true)?;
             } else if names::decides_rights(name) && edit.old.is_some() {
-                self.look();
+                self.tell_all(&Event::Look);
             }
         }
         Ok(())
@@ -314,9 +330,9 @@ impl Topics {
         Ok(())
     }
 
-    fn look(&self) {
+    fn tell_all(&self, event: &Event) {
         for topic in self.topics.values() {
-            let _ = topic.events.send(Event::Look);
+            let _ = topic.events.send(event.clone());
         }
     }
 }

@@ -418,7 +418,7 @@ impl Waiting {
             }
             Self::Watching(subscription, _) => match subscription.events.recv().await {
                 Ok(Event::Moved(_) | Event::Look) | Err(RecvError::Lagged(_)) => true,
-                Ok(Event::Failed) | Err(RecvError::Closed) => false,
+                Ok(Event::Failed | Event::Stopping) | Err(RecvError::Closed) => false,
             },
         }
     }

@@ -14,7 +14,7 @@ use confman_api::watch::{
     WatchState,
 };
 use confman_repo::model::Namespace;
-use confman_repo::{Following, Missed};
+use confman_repo::{Following, Missed, Reader};
 use data_encoding::HEXLOWER;
 use futures::stream;
 use tokio::sync::broadcast::error::RecvError;
@@ -31,6 +31,7 @@ use crate::watches::{Change, EVENTS_WAITING_MAX, Event, Place, Subscription, fra
 const EVENT_STREAM: &str = "text/event-stream";
 /// After how much silence a sign of life is sent, and rights are looked at again.
 pub const HEARTBEAT_SECONDS: u64 = 15;
+const HEARTBEAT_AFTER: Duration = Duration::from_secs(HEARTBEAT_SECONDS);
 /// A comment, which event sources skip.
 const HEARTBEAT: Bytes = Bytes::from_static(b": \n\n");
 /// Clients come back after this many milliseconds, and up to four times as many.
@@ -159,12 +160,14 @@ async fn stream_events(
         events: begun.subscription.events,
         app: call.app.clone(),
         token: Arc::clone(&call.token),
+        reader: None,
         namespace,
         filter,
         missed,
         frames,
         ended: false,
-        beat: Box::pin(tokio::time::sleep(Duration::from_secs(HEARTBEAT_SECONDS))),
+        sent: Instant::now(),
+        beat: Box::pin(tokio::time::sleep(HEARTBEAT_AFTER)),
         _place: place,
     });
     let frames = stream::unfold(watcher, |mut watcher| async move {
@@ -190,6 +193,8 @@ fn retry() -> Bytes {
 struct Watcher {
     app: App,
     token: Arc<str>,
+    /// The caller as it was allowed to read last.
+    reader: Option<Reader>,
     namespace: Namespace,
     filter: Filter,
     events: tokio::sync::broadcast::Receiver<Event>,
@@ -198,6 +203,10 @@ struct Watcher {
     missed: Option<Box<Following>>,
     frames: VecDeque<Bytes>,
     ended: bool,
+    /// When something was sent last.
+    sent: Instant,
+    /// Comes at the earliest when the next sign of life is due. It is not put off with each event, since all watchers
+    /// share the clock's lock.
     beat: Pin<Box<Sleep>>,
     _place: Place,
 }
@@ -217,20 +226,24 @@ impl Watcher {
                 Box::pin(self.catch_up(following)).await;
                 continue;
             }
-            let stopping = self.app.clone();
             tokio::select! {
-                event = self.events.recv() => self.take(event).await,
-                () = &mut self.beat => {
-                    if self.may_still().await {
-                        self.frames.push_back(HEARTBEAT);
+                event = self.events.recv() => {
+                    self.take(event).await;
+                    if !self.frames.is_empty() {
+                        self.sent = Instant::now();
                     }
                 }
-                () = stopping.stopping() => {
-                    self.end("stopping", "the server is stopping; come back and go on after the last event");
+                () = &mut self.beat => {
+                    let due = self.sent + HEARTBEAT_AFTER;
+                    if due <= Instant::now() {
+                        if self.may_still().await {
+                            self.frames.push_back(HEARTBEAT);
+                        }
+                        self.sent = Instant::now();
+                    }
+                    self.beat.as_mut().reset(self.sent + HEARTBEAT_AFTER);
                 }
             }
-            let next = Instant::now() + Duration::from_secs(HEARTBEAT_SECONDS);
-            self.beat.as_mut().reset(next);
         }
     }
 
@@ -264,6 +277,12 @@ impl Watcher {
             Ok(Event::Look) => {
                 self.may_still().await;
             }
+            Ok(Event::Stopping) => {
+                self.end(
+                    "stopping",
+                    "the server is stopping; come back and go on after the last event",
+                );
+            }
             Ok(Event::Failed) | Err(RecvError::Closed) => {
                 self.end("failed", "the server cannot read its log; come back later");
             }
@@ -287,12 +306,10 @@ impl Watcher {
 
     /// Whether the caller may still read the namespace; ends the stream where not.
     async fn may_still(&mut self) -> bool {
-        if self
-            .app
-            .repo()
-            .reader(&self.token, &self.namespace)
-            .is_some()
-        {
+        // What is known of the caller stands in most views, which is found out without hashing its token again.
+        let again = self.reader.as_ref().and_then(Reader::again);
+        self.reader = again.or_else(|| self.app.repo().reader(&self.token, &self.namespace));
+        if self.reader.is_some() {
             return true;
         }
         match Box::pin(self.decide()).await {
@@ -372,11 +389,10 @@ async fn changes(
         Some(Missed::Lost(reason)) => found.reset = Some(reason.to_owned()),
         None => {}
     }
-    while found.items.is_empty() && found.reset.is_none() && !call.app.is_stopping() {
+    while found.items.is_empty() && found.reset.is_none() {
         let event = tokio::select! {
             event = subscription.events.recv() => event,
             () = tokio::time::sleep_until(deadline) => break,
-            () = call.app.stopping() => break,
         };
         match event {
             Ok(Event::Moved(change)) => {
@@ -391,7 +407,7 @@ async fn changes(
                     .await?;
             }
             // The next request finds what was missed in the log.
-            Ok(Event::Failed) | Err(_) => break,
+            Ok(Event::Failed | Event::Stopping) | Err(_) => break,
         }
     }
     let index = found.index;
