@@ -27,13 +27,29 @@ impl Server {
     /// # Panics
     /// It does not start.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server on a new directory, with more arguments.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test cannot go on without it"
+    )]
+    pub fn start_with(more: &[String]) -> Self {
         let owned = TempDir::new().expect("a temporary directory");
-        let data = owned.path().join("data");
-        let mut server = Self::start_on(&data);
-        server._owned = Some(owned);
-        server
+        match Self::try_start_with(&owned.path().join("data"), "127.0.0.1:0", more) {
+            Ok(mut server) => {
+                server._owned = Some(owned);
+                server
+            }
+            Err(said) => panic!("the server did not start: {said}"),
+        }
     }
 
     /// Starts a server on a directory that the caller keeps.

@@ -17,9 +17,11 @@ mod member;
 mod peers;
 mod reading;
 mod schemas;
+mod speaking;
 mod table;
 mod transactions;
 mod tree;
+mod watching;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +45,8 @@ pub struct Scale {
     pub reading: Duration,
     /// Watchers of one namespace.
     pub watchers: usize,
+    /// Watchers of one namespace that share connections.
+    pub watchers_held: usize,
     /// Namespaces below a root that is published.
     pub namespaces: usize,
     /// Namespaces that share the keys of a large store.
@@ -59,6 +63,7 @@ const FULL: Scale = Scale {
     real_history: true,
     reading: Duration::from_secs(5),
     watchers: 10_000,
+    watchers_held: 50_000,
     namespaces: 10_000,
     stored_namespaces: 1_000,
     kills: 10,
@@ -73,6 +78,7 @@ const QUICK: Scale = Scale {
     real_history: false,
     reading: Duration::from_secs(1),
     watchers: 200,
+    watchers_held: 600,
     namespaces: 100,
     stored_namespaces: 20,
     kills: 2,
@@ -91,7 +97,10 @@ const BENCHMARKS: &[Benchmark] = &[
     ("import", import::run),
     ("clone", clone::run),
     ("command-line", command_line::run),
-    ("reading", reading::run),
+    ("reading", reading::quiet),
+    ("reading-under-publishes", reading::under_publishes),
+    ("start", reading::first),
+    ("watching", watching::run),
     ("schemas", schemas::run),
 ];
 

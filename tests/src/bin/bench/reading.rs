@@ -1,150 +1,47 @@
 //! Reading effective configuration: beside a bare handler of axum with the same bytes and headers,
-//! nginx with a file, and etcd's range over HTTP; watchers; and reading while the root is published.
+//! nginx with a file, and etcd's range over HTTP; the agent; and reading while the root is published.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use confman_tests::Server;
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::load::{self, Answered, Asked};
+use crate::speaking::{Speaking, body, header, one};
 use crate::table::{Row, Table};
-use crate::{Failure, Scale, peers};
+use crate::{Failure, Scale, confman, peers};
 
 /// How often each measurement is taken, in turn with its peers, of which the best counts.
 const ROUNDS: usize = 3;
-/// Publishes that watchers are told of.
-const PUBLISHES: usize = 20;
 
-/// Measures all of them.
-pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// Measures reading of what does not move.
+pub fn quiet(scale: Scale, table: &mut Table) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    runtime.block_on(documents(scale, table))?;
+    runtime.block_on(agent(scale, table))
+}
+
+/// Measures reading while what everybody inherits moves.
+pub fn under_publishes(scale: Scale, table: &mut Table) -> Result<(), Failure> {
+    runtime()?.block_on(root_publish(scale, table))
+}
+
+/// Measures the time until the first read.
+pub fn first(scale: Scale, table: &mut Table) -> Result<(), Failure> {
+    start(&runtime()?, scale, table)
+}
+
+/// One thread for all clients, and one that waits.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
-        .build()?;
-    runtime.block_on(documents(scale, table))?;
-    runtime.block_on(watchers(scale, table))?;
-    runtime.block_on(root_publish(scale, table))?;
-    start(&runtime, scale, table)
-}
-
-/// A server and how to speak with it.
-struct Speaking {
-    server: Server,
-    speaker: Speaker,
-}
-
-/// How to speak with a server.
-#[derive(Clone)]
-struct Speaker {
-    url: String,
-    client: reqwest::Client,
-    token: String,
-}
-
-impl std::ops::Deref for Speaking {
-    type Target = Speaker;
-
-    fn deref(&self) -> &Speaker {
-        &self.speaker
-    }
-}
-
-impl Speaking {
-    fn new() -> Self {
-        Self::with(Server::start())
-    }
-
-    fn with(server: Server) -> Self {
-        let speaker = Speaker {
-            url: server.url().to_owned(),
-            client: reqwest::Client::new(),
-            token: server.admin_token(),
-        };
-        Self { server, speaker }
-    }
-
-    /// Memory of the process, in bytes.
-    fn memory(&self) -> Result<u64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next());
-        Ok(kib.ok_or("no memory")?.parse::<u64>()? * 1024)
-    }
-}
-
-impl Speaker {
-    fn address(&self) -> Result<SocketAddr, Failure> {
-        Ok(self.url.trim_start_matches("http://").parse()?)
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let url = format!("{}{path}", self.url);
-        let asking = self.client.post(url).bearer_auth(&self.token).json(body);
-        let answer = asking.send().await?;
-        let status = answer.status();
-        let text = answer.text().await?;
-        if !status.is_success() {
-            return Err(format!("{path}: {status} {text}").into());
-        }
-        Ok(serde_json::from_str(&text)?)
-    }
-
-    async fn namespace(&self, path: &str) -> Result<(), Failure> {
-        self.post("/v1/namespaces", &json!({ "path": path }))
-            .await
-            .map(drop)
-    }
-
-    async fn publish(&self, namespace: &str, values: Value) -> Result<Value, Failure> {
-        let values = values.as_object().ok_or("no object")?;
-        let changes: serde_json::Map<String, Value> = values
-            .iter()
-            .map(|(key, value)| (key.clone(), json!({ "value": value })))
-            .collect();
-        let body = json!({ "changes": changes, "publish": true, "message": "as measured" });
-        let namespace = namespace.trim_end_matches('/');
-        self.post(&format!("/v1/ns{namespace}/-/drafts/setup/changes"), &body)
-            .await
-    }
-
-    /// A request as it goes over the network.
-    fn get(&self, path: &str, more: &str) -> Vec<u8> {
-        format!(
-            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n{more}\r\n",
-            self.token
-        )
-        .into_bytes()
-    }
-}
-
-/// One answer, with its head, as it came.
-async fn one(address: SocketAddr, request: &[u8]) -> Result<Vec<u8>, Failure> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request).await?;
-    let mut answer = Vec::new();
-    load::answer(&mut stream, &mut answer).await?;
-    Ok(answer)
-}
-
-fn header(answer: &[u8], name: &str) -> Result<String, Failure> {
-    let text = String::from_utf8_lossy(answer);
-    let value = text.lines().find_map(|line| {
-        let (found, value) = line.split_once(": ")?;
-        found.eq_ignore_ascii_case(name).then(|| value.to_owned())
-    });
-    value.ok_or_else(|| format!("no header {name}").into())
-}
-
-fn body(answer: &[u8]) -> &[u8] {
-    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    head.and_then(|head| answer.get(head + 4..))
-        .unwrap_or_default()
+        .build()
 }
 
 fn asked(address: SocketAddr, request: Vec<u8>, status: u16) -> Asked {
@@ -173,13 +70,7 @@ async fn documents(scale: Scale, table: &mut Table) -> Result<(), Failure> {
     let confman = Speaking::new();
     let address = confman.address()?;
     confman.namespace("/small").await?;
-    confman
-        .publish(
-            "/small",
-            json!({ "api/timeout-ms": 1500, "api/url": "https://payments.internal.company.com/v2",
-                    "feature/checkout": true, "limits": { "daily": 100000, "tiers": [1, 2, 3] }, "region": "eu-west-1" }),
-        )
-        .await?;
+    confman.publish("/small", small()).await?;
     let small = confman.get("/v1/ns/small/-/config", "");
     let answer = one(address, &small).await?;
     let (bytes, tag) = (body(&answer).len(), header(&answer, "etag")?);
@@ -243,6 +134,17 @@ async fn documents(scale: Scale, table: &mut Table) -> Result<(), Failure> {
     inherited(&confman, scale, table).await
 }
 
+/// What a small service reads.
+fn small() -> Value {
+    json!({
+        "api/timeout-ms": 1500,
+        "api/url": "https://payments.internal.company.com/v2",
+        "feature/checkout": true,
+        "limits": { "daily": 100000, "tiers": [1, 2, 3] },
+        "region": "eu-west-1",
+    })
+}
+
 /// 100 keys over four levels.
 async fn inherited(confman: &Speaking, scale: Scale, table: &mut Table) -> Result<(), Failure> {
     for (level, namespace) in ["/a", "/a/b", "/a/b/c"].iter().enumerate() {
@@ -283,6 +185,87 @@ async fn inherited(confman: &Speaking, scale: Scale, table: &mut Table) -> Resul
     Ok(())
 }
 
+/// The agent beside a bare handler, each asked on this machine.
+async fn agent(scale: Scale, table: &mut Table) -> Result<(), Failure> {
+    let confman = Speaking::new();
+    confman.namespace("/small").await?;
+    confman.publish("/small", small()).await?;
+    let home = tempfile::tempdir()?;
+    let arguments = ["agent", "--listen", "127.0.0.1:0", "--namespace", "/small"];
+    let agent = Agent::start(&mut confman::command(
+        &confman.server,
+        home.path(),
+        &arguments,
+    ))?;
+    let request = confman.get("/v1/ns/small/-/config", "");
+    let answer = agent.current(&request).await?;
+    let bare = peers::bare(&answer)?;
+    let parties = [
+        asked(agent.address, request.clone(), 200),
+        asked(bare.address, request, 200),
+    ];
+    let found = in_turn(scale, &parties).await?;
+    let ours = *found.first().ok_or("nothing measured")?;
+    rows(
+        table,
+        "GET the same of the agent, 64 connections",
+        ours,
+        &[("bare axum, same bytes and headers", "≥ 0.8 ×", found.get(1))],
+    );
+    Ok(())
+}
+
+/// An agent process that ends with this value.
+struct Agent {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Agent {
+    fn start(command: &mut Command) -> Result<Self, Failure> {
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let says = child.stderr.take().ok_or("it says nothing")?;
+        let mut agent = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let mut lines = BufReader::new(says).lines();
+        let said = lines.find_map(|line| {
+            let line = line.ok()?;
+            Some(line.split_once("answers at http://")?.1.to_owned())
+        });
+        agent.address = said.ok_or("the agent did not start")?.trim().parse()?;
+        // The rest is read too, so that the pipe never fills.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(agent)
+    }
+
+    /// Its answer, once it has what the server has.
+    async fn current(&self, request: &[u8]) -> Result<Vec<u8>, Failure> {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let answer = one(self.address, request).await?;
+            if answer.starts_with(b"HTTP/1.1 200") && header(&answer, "warning").is_err() {
+                return Ok(answer);
+            }
+            if Instant::now() > until {
+                return Err(String::from_utf8_lossy(&answer).into_owned().into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
 fn rows(table: &mut Table, what: &str, ours: Answered, peers: &[(&str, &str, Option<&Answered>)]) {
     for (peer, bar, theirs) in peers {
         let Some(theirs) = theirs else { continue };
@@ -314,108 +297,6 @@ pub async fn range(address: SocketAddr, value: &[u8]) -> Result<Vec<u8>, Failure
         "POST /v3/kv/range HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     )
     .into_bytes())
-}
-
-/// What watchers have seen: how many of them have seen the newest index.
-#[derive(Debug, Default)]
-struct Seen {
-    index: AtomicUsize,
-    count: AtomicUsize,
-    moved: tokio::sync::Notify,
-}
-
-async fn watchers(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    let confman = Speaking::new();
-    confman.namespace("/watched").await?;
-    confman.publish("/watched", json!({ "k": 0 })).await?;
-    let address = confman.address()?;
-    let before = confman.memory()?;
-    let seen = Arc::new(Seen::default());
-    let request = Arc::new(confman.get("/v1/ns/watched/-/watch", ""));
-    let mut watching = Vec::with_capacity(scale.watchers);
-    for _ in 0..scale.watchers {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(&request).await?;
-        // The first event shows that it watches.
-        let mut buffer = vec![0; 4096];
-        let mut text = String::new();
-        while !text.contains("event: ready") {
-            let count = stream.read(&mut buffer).await?;
-            text += std::str::from_utf8(buffer.get(..count).unwrap_or_default())?;
-            if count == 0 {
-                return Err(format!("a watch ended: {text}").into());
-            }
-        }
-        watching.push(tokio::spawn(watcher(stream, Arc::clone(&seen))));
-    }
-    let memory = confman.memory()?.saturating_sub(before) / scale.watchers as u64;
-    let mut times = Histogram::<u64>::new(3)?;
-    for number in 1..=PUBLISHES {
-        seen.count.store(0, Ordering::Release);
-        let begun = Instant::now();
-        let published = confman.publish("/watched", json!({ "k": number })).await?;
-        let index = published
-            .get("index")
-            .and_then(Value::as_u64)
-            .ok_or("no index")?;
-        seen.index.store(usize::try_from(index)?, Ordering::Release);
-        while seen.count.load(Ordering::Acquire) < scale.watchers {
-            seen.moved.notified().await;
-        }
-        times.record(u64::try_from(begun.elapsed().as_micros())?)?;
-    }
-    for task in watching {
-        task.abort();
-    }
-    let ms = |quantile: f64| times.value_at_quantile(quantile) as f64 / 1000.0;
-    table.add(Row {
-        what: format!(
-            "publish until the last of {} watchers has seen it",
-            scale.watchers
-        ),
-        confman: format!(
-            "p50 {:.0} ms, p99 {:.0} ms of {PUBLISHES}",
-            ms(0.5),
-            ms(0.99)
-        ),
-        peer: "–".to_owned(),
-        ratio: format!("{:.2} of 100 ms", ms(0.99) / 100.0),
-        bar: "p99 ≤ 100 ms".to_owned(),
-    });
-    table.add(Row {
-        what: format!(
-            "memory of the server for each of {} watchers",
-            scale.watchers
-        ),
-        confman: format!("{:.1} KiB", memory as f64 / 1024.0),
-        peer: "–".to_owned(),
-        ratio: format!("{:.2} of 20 KiB", memory as f64 / 20_480.0),
-        bar: "≤ 20 KiB".to_owned(),
-    });
-    Ok(())
-}
-
-/// Counts changes that arrive.
-async fn watcher(mut stream: TcpStream, seen: Arc<Seen>) {
-    let mut buffer = vec![0; 1024];
-    let mut text = Vec::new();
-    while let Ok(count) = stream.read(&mut buffer).await {
-        if count == 0 {
-            return;
-        }
-        text.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        if text.ends_with(b"\n\n\r\n") || text.ends_with(b"\n\n") {
-            let changes = text
-                .windows(13)
-                .filter(|part| part == b"event: change")
-                .count();
-            text.clear();
-            if changes > 0 {
-                seen.count.fetch_add(changes, Ordering::AcqRel);
-                seen.moved.notify_one();
-            }
-        }
-    }
 }
 
 async fn root_publish(scale: Scale, table: &mut Table) -> Result<(), Failure> {
