@@ -27,7 +27,8 @@ pub fn describe() -> Result<String, Failure> {
     let directory = tempfile::tempdir()?;
     let sync = sync_latency(directory.path())?;
     Ok(format!(
-        "{cores} cores of {model}, {} GiB, fdatasync of 512 bytes {:.2} ms; git {}",
+        "Measured on {}: {cores} cores of {model}, {} GiB, fdatasync of 512 bytes {:.2} ms; git {}.",
+        jiff::Timestamp::now().strftime("%Y-%m-%d"),
         total_kib.div_ceil(1 << 20),
         sync.as_secs_f64() * 1000.0,
         crate::git::version()?

@@ -1,7 +1,7 @@
 //! The benchmarks, each beside its peer in the same run on the same disk.
 //!
-//! `bench [NAME …] [--quick] [--out FILE]`. Prints one line a measurement as it goes, and writes a
-//! table with ratios. Figures speak of the machine they were measured on: the ratio is what counts.
+//! `bench [NAME …] [--quick] [--out FILE]`. Prints one line a measurement as it goes, and puts tables with ratios
+//! into the places that a document has for them. Figures speak of the machine they were measured on: the ratio is what counts.
 
 mod clone;
 mod cluster;
@@ -139,16 +139,19 @@ fn main() -> Result<(), Failure> {
             }
         }
     }
-    let mut table = Table::new(machine::describe()?);
+    let machine = machine::describe()?;
+    println!("{machine}");
     for (name, run) in BENCHMARKS {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             println!("# {name}");
+            let mut table = Table::new(name);
             run(scale, &mut table)?;
+            // Each when it is measured, so that one that cannot be run loses nothing of the others.
+            if let Some(path) = &out {
+                let document = std::fs::read_to_string(path)?;
+                std::fs::write(path, table.put_into(&document, &machine)?)?;
+            }
         }
-    }
-    match out {
-        Some(path) => table.write(&path)?,
-        None => println!("\n{}", table.markdown()),
     }
     Ok(())
 }

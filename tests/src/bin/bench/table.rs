@@ -1,29 +1,8 @@
-//! The table of results.
+//! Tables of results.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crate::Failure;
-
-/// What has to be known to read the figures.
-const NOTES: &str = "\
-What is compared with etcd's `put`, which stores one key and its value, is the durable transaction of one ref
-and one object: a synced log entry, the object hashed and stored, the ref moved, an operation chained to the
-one before. A publish over HTTP does more for each key and is shown beside it: token and rights are checked, the
-value is read as its type, two or three pages of the namespace's tree are edited, hashed and written against
-their predecessors, a commit and the rows of the key's history are made, and all of it is verified again where
-it is applied. It takes several times the processor time of a `put`, most of it spread thin: context
-switches between the threads of HTTP, log and state, allocation, the memtables of RocksDB, zstd and BLAKE3.
-Keys that change together are one publish, and one synced entry.
-
-Three nodes are three processes over loopback and on one disk, Confman's over mutual TLS, etcd's without; both have their
-own defaults. Transactions of three nodes are submitted in the process of the leader, as those of one node are. Linearizable
-reads are asked for twice: by the same few lines over HTTP/1.1 of both, and by one library, which speaks gRPC with etcd. After a
-kill, Confman's client is its library; that of etcd gives each node 0.1 s. The bytes of a node that was away are those
-of messages, before TLS.
-
-The load clients run on the same processors as the servers, ours and the peer's.
-";
 
 /// One measurement beside its peer.
 #[derive(Debug)]
@@ -40,18 +19,21 @@ pub struct Row {
     pub bar: String,
 }
 
-/// Everything measured in one run.
+/// Ends the part of a document that is a benchmark's.
+const END: &str = "<!-- bench end -->";
+
+/// Everything that one benchmark measured.
 #[derive(Debug)]
 pub struct Table {
-    machine: String,
+    name: &'static str,
     rows: Vec<Row>,
 }
 
 impl Table {
-    /// An empty table about this machine.
-    pub fn new(machine: String) -> Self {
+    /// An empty table of this benchmark.
+    pub fn new(name: &'static str) -> Self {
         Self {
-            machine,
+            name,
             rows: Vec::new(),
         }
     }
@@ -70,7 +52,7 @@ impl Table {
     }
 
     /// The table as Markdown.
-    pub fn markdown(&self) -> String {
+    fn markdown(&self) -> String {
         let mut text =
             String::from("| what | Confman | peer | ratio | bar |\n|---|---|---|---|---|\n");
         for row in &self.rows {
@@ -83,15 +65,44 @@ impl Table {
         text
     }
 
-    /// Writes the table with its explanation.
-    pub fn write(&self, path: &Path) -> Result<(), Failure> {
-        let text = format!(
-            "# Benchmarks\n\nWritten by `make bench`. Every row is measured beside its peer in one run on one machine;\n\
-             the ratio is what counts.\n\nMachine: {}\n\n{}\n{NOTES}",
-            self.machine,
+    /// A document with this table in the place that it has for it, between `<!-- bench NAME -->` and
+    /// `<!-- bench end -->`. The rest stays as it is.
+    pub fn put_into(&self, document: &str, machine: &str) -> Result<String, Failure> {
+        let begin = format!("<!-- bench {} -->", self.name);
+        let place = document.split_once(&begin);
+        let place = place.and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+        let Some((before, after)) = place else {
+            return Err(format!("the document has no place `{begin}` … `{END}`").into());
+        };
+        Ok(format!(
+            "{before}{begin}\n{}\n{machine}\n{END}{after}",
             self.markdown()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_takes_the_place_of_the_one_before_and_nothing_else() {
+        let mut table = Table::new("tree");
+        table.add(Row {
+            what: "all".to_owned(),
+            confman: "1".to_owned(),
+            peer: "2".to_owned(),
+            ratio: "0.5".to_owned(),
+            bar: "≤ 1".to_owned(),
+        });
+        let document = "# B\n\n<!-- bench tree -->\nold\n<!-- bench end -->\n\ntext\n";
+        let written = table.put_into(document, "Measured here.").unwrap();
+        assert_eq!(
+            written,
+            "# B\n\n<!-- bench tree -->\n| what | Confman | peer | ratio | bar |\n|---|---|---|---|---|\n\
+             | all | 1 | 2 | 0.5 | ≤ 1 |\n\nMeasured here.\n<!-- bench end -->\n\ntext\n"
         );
-        std::fs::write(path, text)?;
-        Ok(())
+        assert_eq!(table.put_into(&written, "Measured here.").unwrap(), written);
+        assert!(table.put_into("# B\n", "").is_err());
     }
 }

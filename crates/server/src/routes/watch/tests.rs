@@ -188,6 +188,32 @@ async fn named_keys_are_told_and_others_are_not() {
 }
 
 #[tokio::test]
+async fn who_wants_none_of_many_events_is_sent_signs_of_life_all_the_same() {
+    let server = server().await;
+    let mut events = Events::of(&server, "?keys=z", &[]).await;
+    assert_eq!(events.next().await.unwrap().event, "ready");
+    let alive = async {
+        loop {
+            let piece = events.body.next().await.unwrap().unwrap();
+            if piece == ": \n\n" {
+                return;
+            }
+        }
+    };
+    let busy = async {
+        for value in 0.. {
+            server.publish("/a", json!({ "x": value })).await;
+        }
+    };
+    let patience = tokio::time::sleep(PATIENCE);
+    tokio::select! {
+        () = alive => {}
+        () = busy => unreachable!(),
+        () = patience => panic!("no sign of life"),
+    }
+}
+
+#[tokio::test]
 async fn a_watch_from_the_future_begins_again() {
     let server = server().await;
     let mut events = Events::of(&server, "?after=999999", &[]).await;
