@@ -28,6 +28,10 @@ use std::time::Duration;
 
 use table::Table;
 
+/// As the program has it, so that what is measured in this process is what it is there.
+#[global_allocator]
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How large the inputs are.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
