@@ -13,6 +13,7 @@ use bytes::Bytes;
 use confman_object_store::{ObjectId, ReadError, Store};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::budget::Budget;
 use crate::data::Data;
@@ -227,10 +228,12 @@ impl Node {
         } else {
             let (sender, answer) = mpsc::sync_channel(1);
             let link = self.link.clone();
-            self.runtime.spawn(async move {
+            let proposing = async move {
                 // The caller may have given up; the outcome is then in the log all the same.
                 let _ = sender.try_send(link.propose(entry, until, None).await);
-            });
+            };
+            let span = tracing::debug_span!("forward", otel.kind = "client");
+            self.runtime.spawn(proposing.instrument(span));
             Waiting::There(answer)
         };
         self.snapshot_when_due();

@@ -156,7 +156,8 @@ impl Intent<'_> {
                 .iter()
                 .filter(|edit| names::is_published(edit.name.as_str()));
             let heads = heads.count() as u64;
-            match repo.node.transact(transaction) {
+            let span = tracing::debug_span!("transact", action = self.action);
+            match span.in_scope(|| repo.node.transact(transaction)) {
                 Ok(committed) => {
                     repo.published(heads);
                     return Ok((outcome, committed));

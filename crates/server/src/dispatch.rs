@@ -11,7 +11,7 @@ use axum::response::Response;
 use confman_api::{HEADER_INDEX, HEADER_MIN_INDEX, HEADER_REQUEST_ID};
 use confman_repo::{Actor, Origin};
 use futures::FutureExt;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::app::App;
 use crate::call::{CONSISTENCY, Call};
@@ -25,6 +25,7 @@ use crate::routes::{
     backup, cluster, commits, config, drafts, entries, explain, history, identity, namespaces,
     ofrep, operations, publish, requests, schemas, search, spring, sync, system, tags, watch,
 };
+use crate::traces;
 use crate::url::{self, Part, PathError, Resource};
 
 /// The query that asks for nothing but what is newest.
@@ -37,16 +38,21 @@ pub(crate) async fn handle(app: App, request: Request) -> Response {
     let method = request.method().clone();
     let resource = url::parse(request.uri().path());
     let route = resource.as_ref().map_or("-", Resource::template);
+    let traced = traces::request(&method, &resource, request.headers(), &request_id);
     if let Ok(resource) = &resource
         && request.uri().query().is_none()
         && let Some(reply) = at_hand(&app, resource, &method, request.headers())
     {
         let response = finished(reply.into_response(), &method, request_id);
         note(&app, &method, route, &response, begun, Waits::No);
+        if let Some(span) = traced {
+            traces::answered(&span, response.status());
+        }
         return response;
     }
+    let span = traced.unwrap_or_else(|| tracing::info_span!("request", id = %request_id));
     // On the heap, so that connections that wait or watch do not keep room for every route.
-    Box::pin(general(app, request, resource, request_id, begun)).await
+    Box::pin(general(app, request, resource, request_id, begun, span)).await
 }
 
 /// Answers what is not at hand.
@@ -56,6 +62,7 @@ async fn general(
     resource: Result<Resource, PathError>,
     request_id: RequestId,
     begun: Instant,
+    span: Span,
 ) -> Response {
     let method = request.method().clone();
     let route = resource.as_ref().map_or("-", Resource::template);
@@ -65,7 +72,6 @@ async fn general(
         true => Waits::Asked,
         false => Waits::No,
     };
-    let span = tracing::info_span!("request", id = %request_id);
     let origin = Origin {
         request_id: request_id.as_str().to_owned(),
         client: listener::peer(&request),
@@ -91,6 +97,7 @@ async fn general(
         .or_insert_with(|| HeaderValue::from(index));
     let response = finished(response, &method, request_id);
     span.in_scope(|| note(&app, &method, route, &response, begun, waits));
+    traces::answered(&span, response.status());
     response
 }
 

@@ -46,6 +46,7 @@ mod routes;
 mod scheduler;
 mod scrubber;
 mod server;
+mod traces;
 mod transfer;
 mod url;
 mod watches;
@@ -73,4 +74,5 @@ pub use resolving::{
 pub use restored::{Completed, complete_restored, hold};
 pub use scrubber::SCRUB_PASS_EVERY;
 pub use server::Server;
+pub use traces::FLUSH_SECONDS_MAX;
 pub use watches::WATCHERS_PER_PRINCIPAL_DEFAULT;

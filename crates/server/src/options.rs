@@ -152,6 +152,9 @@ pub enum ServeError {
     /// It is to resolve references to secrets and is not set up for that.
     #[error("cannot resolve secrets: {0}")]
     Secrets(String),
+    /// The variables for traces say something that cannot be done.
+    #[error("cannot send traces: {0}")]
+    Traces(String),
     /// The store did not accept the administrator's token.
     #[error("cannot make the first administrator: {0}")]
     Bootstrap(String),

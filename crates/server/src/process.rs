@@ -6,6 +6,7 @@ use crate::app::{CALLS_MAX, TRANSFERS_MAX};
 use crate::logging;
 use crate::options::{Ready, ServeError, ServeOptions};
 use crate::server::Server;
+use crate::traces::{TraceSettings, Traces};
 
 /// Threads for opening, closing and the system's own blocking calls.
 const OTHER_THREADS: usize = 8;
@@ -17,8 +18,8 @@ const OTHER_THREADS: usize = 8;
 /// # Errors
 /// See [`ServeError`].
 pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<(), ServeError> {
-    logging::begin(options.log_format);
-    more_files();
+    let variable = |name: &str| std::env::var(name).ok();
+    let traces = TraceSettings::from_environment(&variable).map_err(ServeError::Traces)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("confman-http")
         .max_blocking_threads(CALLS_MAX + TRANSFERS_MAX + OTHER_THREADS)
@@ -28,6 +29,12 @@ pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<()
             action: "start threads",
             source,
         })?;
+    let traces = traces
+        .map(|settings| Traces::begin(settings, runtime.handle().clone()))
+        .transpose()
+        .map_err(ServeError::Traces)?;
+    logging::begin(options.log_format, traces.as_ref());
+    more_files();
     let outcome = runtime.block_on(async {
         let mut terminate = listen_for(SignalKind::terminate())?;
         let mut interrupt = listen_for(SignalKind::interrupt())?;
@@ -51,6 +58,9 @@ pub fn serve(options: &ServeOptions, on_ready: impl FnOnce(&Ready)) -> Result<()
         stop.cancel();
         ended.await
     });
+    if let Some(traces) = traces {
+        traces.end();
+    }
     // What is still being opened is of no use any more; nothing in it is acknowledged.
     runtime.shutdown_background();
     outcome

@@ -42,7 +42,8 @@ const MIB: u64 = 1024 * 1024;
 /// acknowledged is lost, even by a kill -9.
 ///
 /// Logs go to stderr: CONFMAN_LOG says what (`warn`, `confman_server=debug`).
-/// Prometheus finds figures at /metrics.
+/// Prometheus finds figures at /metrics. Traces go to a collector that
+/// OTEL_EXPORTER_OTLP_ENDPOINT names, by OTLP over HTTP.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -362,7 +363,9 @@ pub(super) fn error(error: ServeError) -> CliError {
             _ => Exit::Failure,
         },
         ServeError::Certificates(_) => Exit::Invalid,
-        ServeError::JoinWithoutPeers | ServeError::Secrets(_) => Exit::Usage,
+        ServeError::JoinWithoutPeers | ServeError::Secrets(_) | ServeError::Traces(_) => {
+            Exit::Usage
+        }
         ServeError::Bootstrap(_) | ServeError::Failed(_) => Exit::Failure,
     };
     let why = std::error::Error::source(&error).map(chain);
