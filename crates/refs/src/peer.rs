@@ -295,7 +295,7 @@ pub struct PeerOptions {
 pub const HEARTBEAT: Duration = Duration::from_millis(250);
 /// Shortest time after which a node stands for election, once its last leader has been silent for [`ELECTION_MAX`]:
 /// so long it votes for nobody else.
-pub const ELECTION_MIN: Duration = Duration::from_millis(1000);
+pub const ELECTION_MIN: Duration = Duration::from_millis(800);
 /// Longest time after which it does: a leader that dies is replaced within twice as long.
 pub const ELECTION_MAX: Duration = Duration::from_millis(2000);
 /// Entries after which a snapshot is made. It costs a sync.
