@@ -1,6 +1,7 @@
 //! Connections that are many, silent, slow, half open or too large, and both versions of HTTP.
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "helpers of tests are not tests to the lint"
 )]
