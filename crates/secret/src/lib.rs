@@ -38,7 +38,7 @@ use zeroize::Zeroizing;
 pub use env::EnvResolver;
 pub use keyvault::{Identity, KeyVaultResolver};
 pub use program::HelperResolver;
-pub use reference::SecretReference;
+pub use reference::{SecretReference, is_plain};
 pub use vault::VaultResolver;
 
 /// How long one reference may take.

@@ -66,8 +66,10 @@ impl SecretReference {
     }
 }
 
-/// Whether a part of a path can go into a URL as it is.
-pub(super) fn is_plain(part: &str) -> bool {
+/// Whether a part of a path stands for itself, and can go into a URL as it is: it is neither empty nor `.` or `..`, and
+/// has nothing in it that a URL would escape.
+#[must_use]
+pub fn is_plain(part: &str) -> bool {
     !part.is_empty()
         && part != "."
         && part != ".."

@@ -7,9 +7,8 @@ use reqwest::header::HeaderValue;
 use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
-use super::reference::is_plain;
 use super::{
-    Http, RESOLVE_TIMEOUT, ResolveError, Secret, SecretReference, SecretResolver, answer,
+    Http, RESOLVE_TIMEOUT, ResolveError, Secret, SecretReference, SecretResolver, answer, is_plain,
     not_as_agreed,
 };
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use confman_repo::model::Namespace;
-use confman_secret::SecretReference;
+use confman_secret::{SecretReference, is_plain};
 
 /// Most characters of the name of a scheme.
 const SCHEME_CHARS_MAX: usize = 63;
@@ -116,14 +116,6 @@ impl fmt::Display for ResolveRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}://{}", self.namespace, self.scheme, self.place)
     }
-}
-
-/// Whether a part of a path stands for itself.
-fn is_plain(part: &str) -> bool {
-    !matches!(part, "" | "." | "..")
-        && part
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
 }
 
 #[cfg(test)]

@@ -38,10 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Measures all of them.
 pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let runtime = load::runtime()?;
     let place = tempfile::tempdir()?;
     let mut etcd = runtime.block_on(Etcd::start(place.path(), NODES))?;
     transactions_and_catch_up(&runtime, scale, etcd.as_ref(), table)?;

@@ -49,6 +49,14 @@ impl Answered {
     }
 }
 
+/// One thread for all clients, and one that waits.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+}
+
 /// Asks on [`CONNECTIONS`] connections for a while.
 pub async fn ask(asked: &Asked, duration: Duration) -> Result<Answered, Failure> {
     ask_all(std::slice::from_ref(asked), duration).await

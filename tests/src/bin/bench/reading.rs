@@ -21,27 +21,19 @@ const ROUNDS: usize = 3;
 
 /// Measures reading of what does not move.
 pub fn quiet(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    let runtime = runtime()?;
+    let runtime = load::runtime()?;
     runtime.block_on(documents(scale, table))?;
     runtime.block_on(agent(scale, table))
 }
 
 /// Measures reading while what everybody inherits moves.
 pub fn under_publishes(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    runtime()?.block_on(root_publish(scale, table))
+    load::runtime()?.block_on(root_publish(scale, table))
 }
 
 /// Measures the time until the first read.
 pub fn first(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    start(&runtime()?, scale, table)
-}
-
-/// One thread for all clients, and one that waits.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
+    start(&load::runtime()?, scale, table)
 }
 
 fn asked(address: SocketAddr, request: Vec<u8>, status: u16) -> Asked {

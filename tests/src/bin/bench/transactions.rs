@@ -19,7 +19,7 @@ use hdrhistogram::Histogram;
 
 use crate::etcd::Etcd;
 use crate::table::{Row, Table};
-use crate::{Failure, Scale, confman, etcd, git, machine};
+use crate::{Failure, Scale, confman, etcd, git, load, machine};
 
 /// Clients at once.
 pub const CLIENTS: usize = 64;
@@ -36,10 +36,7 @@ pub struct Rate {
 /// Measures all of them.
 pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
     let refs = refs_rate(scale.transactions)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let runtime = load::runtime()?;
     let ours = runtime.block_on(confman_rate(scale.transactions))?;
     let place = tempfile::tempdir()?;
     let sync = machine::sync_latency(place.path())?;

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::speaking::{Speaker, Speaking};
 use crate::table::{Row, Table};
-use crate::{Failure, Scale, reading};
+use crate::{Failure, Scale, load};
 
 /// Publishes that watchers are told of.
 const PUBLISHES: usize = 100;
@@ -27,7 +27,7 @@ const WATCHED: &str = "/v1/ns/watched/-/watch";
 
 /// Measures them.
 pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
-    let runtime = reading::runtime()?;
+    let runtime = load::runtime()?;
     runtime.block_on(told(scale, table))?;
     runtime.block_on(told_on_shared(scale, table))
 }
