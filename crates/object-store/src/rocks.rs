@@ -6,9 +6,13 @@
 //! `born u64 LE | encoding header | payload`; `docs/FORMAT-objects.md` has both.
 //!
 //! Objects are written once and read by exact key, so compaction is universal (there is next to no garbage
-//! to collect level by level) and every file has a filter over whole keys. Blocks are compressed with LZ4
-//! and, at the bottom, with zstd and a dictionary: payloads of pages and blobs are compressed already and
-//! RocksDB stores such blocks as they are, but small objects are left raw for this (`encoding.rs`).
+//! to collect level by level) and every file has a filter. Keys are hashes, so what is not flushed yet is in
+//! a hash table: in a skip list each insert walks through memory that no cache holds. Each listing of ids
+//! begins by sorting that table.
+//!
+//! Blocks are compressed with LZ4 and, at the bottom, with zstd and a dictionary: payloads of pages and
+//! blobs are compressed already and RocksDB stores such blocks as they are, but small objects are left raw
+//! for this (`encoding.rs`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +20,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rocksdb::{
     BlockBasedOptions, Cache, ChecksumType, ColumnFamily, ColumnFamilyDescriptor, DB,
-    DBCompactionStyle, DBCompressionType, DataBlockIndexType, Direction, IteratorMode, Options,
-    ReadOptions, UniversalCompactOptions, WriteBatch,
+    DBCompactionStyle, DBCompressionType, DataBlockIndexType, Direction, IteratorMode,
+    MemtableFactory, Options, ReadOptions, SliceTransform, UniversalCompactOptions, WriteBatch,
 };
 
 use crate::backend::{BackendError, ObjectBackend, Stored};
@@ -50,6 +54,11 @@ const FILTER_BITS: f64 = 10.0;
 const FILTER_BLOOM_BEFORE_LEVEL: i32 = 1;
 
 const KEY_BYTES: usize = 1 + ID_BYTES;
+/// Bytes of a key by which it is hashed, in memory and in filters: the kind, and enough of the id that among the
+/// objects of a file hardly two are alike in it.
+const HASHED_BYTES: usize = 6;
+/// Lists of the hash table of objects that are not flushed; a memtable of small objects has about as many.
+const BUCKETS: usize = 65_536;
 const BORN_BYTES: usize = 8;
 
 /// Keeps objects in column families of a database that others use too.
@@ -74,7 +83,13 @@ impl RocksBackend {
             .into()
     }
 
-    /// Uses a database opened with [`Self::column_families`].
+    /// Sets what the database as a whole needs for them.
+    pub fn configure(options: &mut Options) {
+        // A hash table takes one writer at a time.
+        options.set_allow_concurrent_memtable_write(false);
+    }
+
+    /// Uses a database opened with [`Self::column_families`] and [`Self::configure`].
     #[must_use]
     pub fn new(db: Arc<DB>) -> Self {
         Self { db }
@@ -172,7 +187,7 @@ impl ObjectBackend for RocksBackend {
         limit: usize,
     ) -> Result<Vec<ObjectId>, BackendError> {
         let mut options = ReadOptions::default();
-        // A point filter says nothing about a range.
+        // Otherwise only what hashes as the first key does would be found.
         options.set_total_order_seek(true);
         let from = key(kind, first);
         let mode = IteratorMode::From(&from, Direction::Forward);
@@ -240,7 +255,7 @@ fn options(name: &str, block_cache: &Cache) -> Options {
     table.set_format_version(6);
     table.set_checksum_type(ChecksumType::XXH3);
     table.set_hybrid_ribbon_filter(FILTER_BITS, FILTER_BLOOM_BEFORE_LEVEL);
-    table.set_whole_key_filtering(true);
+    table.set_whole_key_filtering(false);
     table.set_optimize_filters_for_memory(true);
     table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     table.set_cache_index_and_filter_blocks(true);
@@ -255,8 +270,10 @@ fn options(name: &str, block_cache: &Cache) -> Options {
     options.set_universal_compaction_options(&universal);
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
     options.set_target_file_size_base(FILE_BYTES);
-    options.set_memtable_whole_key_filtering(true);
-    options.set_memtable_prefix_bloom_ratio(0.02);
+    options.set_prefix_extractor(SliceTransform::create_fixed_prefix(HASHED_BYTES));
+    options.set_memtable_factory(MemtableFactory::HashLinkList {
+        bucket_count: BUCKETS,
+    });
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_bottommost_compression_type(DBCompressionType::Zstd);
     options.set_bottommost_compression_options(
@@ -297,6 +314,7 @@ mod tests {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
+        RocksBackend::configure(&mut options);
         let families = RocksBackend::column_families(&Cache::new_lru_cache(8 << 20));
         RocksBackend::new(Arc::new(
             DB::open_cf_descriptors(&options, dir, families).unwrap(),
@@ -331,6 +349,41 @@ mod tests {
     #[test]
     fn rocksdb_conforms() {
         crate::testing::conformance(fresh);
+    }
+
+    /// What lies in a table for a long time was written with the options of then.
+    #[test]
+    fn objects_written_with_other_options_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let object = |n: u32| Object::new(Kind::Blob, n.to_le_bytes().to_vec());
+        let encoded = |from, to| {
+            (from..to)
+                .map(|n| Encoded::new(&object(n)))
+                .collect::<Vec<_>>()
+        };
+        {
+            let mut options = Options::default();
+            options.create_if_missing(true);
+            options.create_missing_column_families(true);
+            let families = [PAGES, BLOBS, NODES]
+                .map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
+            let db = Arc::new(DB::open_cf_descriptors(&options, dir.path(), families).unwrap());
+            let before = RocksBackend::new(Arc::clone(&db));
+            before.put(&encoded(0, 500), 1).unwrap();
+            db.flush_cf(db.cf_handle(BLOBS).unwrap()).unwrap();
+            // Left in the write-ahead log.
+            before.put(&encoded(500, 600), 2).unwrap();
+        }
+        let backend = open(dir.path());
+        backend.put(&encoded(600, 700), 3).unwrap();
+        for n in 0..700 {
+            let id = object(n).id();
+            assert!(backend.get(Kind::Blob, &id).unwrap().is_some(), "{n}");
+        }
+        let first = ObjectId::from_bytes([0; ID_BYTES]);
+        let ids = backend.ids(Kind::Blob, &first, 1000).unwrap();
+        assert_eq!(ids.len(), 700);
+        assert!(ids.is_sorted());
     }
 
     #[test]

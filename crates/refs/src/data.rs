@@ -323,7 +323,10 @@ fn database_options() -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
+    RocksBackend::configure(&mut options);
     options.set_max_total_wal_size(WAL_BYTES_MAX);
+    #[cfg(test)]
+    crate::simulation::host::keep_small(&mut options);
     options.set_max_background_jobs(2);
     options.set_keep_log_file_num(2);
     options.set_max_manifest_file_size(8 << 20);

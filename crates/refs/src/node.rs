@@ -25,9 +25,10 @@ use crate::operation::Operation;
 use crate::peer::answer::{self, Answerer};
 use crate::peer::{PeerIdentity, PeerOptions};
 use crate::proposal;
+use crate::raft::intake::Intake;
 use crate::raft::log::Log;
 use crate::raft::writer::Counters;
-use crate::raft::{Answer, Payload, Raft, Reply};
+use crate::raft::{Answer, Raft};
 use crate::row::{IndexRow, RowRange, StoredRow};
 use crate::transaction::{self, Committed, RequestId, Target, TransactError, Transaction};
 use crate::verify::{self, OperationReport};
@@ -91,6 +92,7 @@ pub struct Node {
     budget: Arc<Budget>,
     failure: Arc<Failure>,
     pub(crate) raft: Raft,
+    intake: Arc<Intake>,
     snapshot_due: purge::SnapshotBytes,
     snapshot_bytes: u64,
     closing: AtomicBool,
@@ -167,7 +169,7 @@ impl Node {
 
     /// Hands a transaction over to be replicated, without waiting for it. Transactions that one thread
     /// submits take effect in that order. One that is too large for a log entry has been staged, and
-    /// waited for, all but the end.
+    /// waited for, all but the end. One whose [`Submitted`] is dropped may never take effect.
     ///
     /// # Errors
     /// See [`TransactError`].
@@ -218,13 +220,7 @@ impl Node {
         let until = Instant::now() + ANSWER_WITHIN;
         let kept = self.link.has_peers().then(|| entry.clone());
         let waiting = if kept.is_none() || self.link.leads() {
-            let (sender, answer) = mpsc::sync_channel(1);
-            futures::executor::block_on(
-                self.raft
-                    .client_write_ff(Payload(entry), Some(Reply(sender))),
-            )
-            .map_err(|error| TransactError::Unavailable(error.to_string()))?;
-            Waiting::Here(answer)
+            Waiting::Here(self.intake.put(entry))
         } else {
             let (sender, answer) = mpsc::sync_channel(1);
             let link = self.link.clone();

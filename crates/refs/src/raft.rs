@@ -5,6 +5,7 @@
 //! [`transact`](crate::Node::transact) returns.
 
 pub(crate) mod extent;
+pub(crate) mod intake;
 pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod peers;
@@ -152,14 +153,17 @@ pub(crate) enum Refusal {
 }
 
 /// Brings an answer to the thread that waits for it.
-pub(crate) struct Reply<T>(pub(crate) std::sync::mpsc::SyncSender<T>);
+pub(crate) struct Reply<T> {
+    pub(crate) answer: std::sync::mpsc::SyncSender<T>,
+    pub(crate) _on_its_way: intake::OnItsWay,
+}
 
 impl<T: openraft::OptionalSend + 'static> openraft::raft::responder::Responder<Types, T>
     for Reply<T>
 {
     fn on_complete(self, result: T) {
         // The waiting thread may have given up; the outcome is then in the log all the same.
-        let _ = self.0.try_send(result);
+        let _ = self.answer.try_send(result);
     }
 }
 

@@ -24,6 +24,7 @@ use crate::gate::Gate;
 use crate::peer::answer::Answerer;
 use crate::peer::{Begin, PROTOCOL_MAX, PROTOCOL_MIN, PeerIdentity, PeerOptions, Tuning};
 use crate::proposal;
+use crate::raft::intake::Intake;
 use crate::raft::log::{Log, LogError};
 use crate::raft::machine::Machine;
 use crate::raft::peers::Peers;
@@ -320,6 +321,8 @@ impl Opening {
             snapshot_due.clone(),
             bytes,
         ));
+        let intake = Arc::<Intake>::default();
+        runtime.spawn(Arc::clone(&intake).hand_over(raft.clone()));
         let answerer = Answerer {
             raft: raft.clone(),
             failure: Arc::clone(&self.failure),
@@ -340,6 +343,7 @@ impl Opening {
             budget: Arc::new(Budget::new(WAITING_BYTES_MAX)),
             link,
             failure: self.failure,
+            intake,
             raft,
             snapshot_due,
             snapshot_bytes: tuning.snapshot_bytes,

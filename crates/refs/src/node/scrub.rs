@@ -4,7 +4,7 @@
 //! A step goes on where the last one ended, across restarts too. What does not hash to its id any more is fetched
 //! from the other members and put in place again; a node that is alone can only say so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,8 +26,8 @@ use crate::verify::chain_of;
 
 /// What reading an object counts for at least, so that many small ones are not read without a pause.
 const OBJECT_BYTES_MIN: u64 = 4096;
-/// Ids that are listed at once.
-const IDS_AT_ONCE: usize = 256;
+/// Ids that are listed at once. Each listing costs a sorting of what is not flushed.
+const IDS_AT_ONCE: usize = 4096;
 /// Most damaged objects that are named.
 pub const DAMAGED_MAX: usize = 1000;
 /// How long the other members may take to give an object.
@@ -75,6 +75,8 @@ pub struct DamagedObject {
 #[derive(Debug, Default)]
 pub(crate) struct Scrubbing {
     place: Option<Place>,
+    /// Objects after it that were listed already.
+    ahead: VecDeque<Place>,
     /// Whether the place was read from the disk.
     loaded: bool,
     objects: u64,
@@ -109,26 +111,26 @@ impl Node {
         }
         let mut step = ScrubStep::default();
         while step.bytes < bytes_max && !step.ended {
-            let ids = match self.next_objects(scrubbing.place) {
-                Ok(ids) => ids,
-                Err((kind, error)) => {
-                    step.found.push(DamagedObject {
-                        damage: format!("the list of {kind}s cannot be read: {error}"),
-                        repaired: Err("it is no object of its own".to_owned()),
-                    });
-                    scrubbing.place = Some((kind, ObjectId::from_bytes([0xff; 32])));
-                    continue;
+            if scrubbing.ahead.is_empty() {
+                match self.next_objects(scrubbing.place) {
+                    Ok(listed) => scrubbing.ahead = listed,
+                    Err((kind, error)) => {
+                        step.found.push(DamagedObject {
+                            damage: format!("the list of {kind}s cannot be read: {error}"),
+                            repaired: Err("it is no object of its own".to_owned()),
+                        });
+                        scrubbing.place = Some((kind, ObjectId::from_bytes([0xff; 32])));
+                        continue;
+                    }
                 }
-            };
-            if ids.is_empty() {
-                step.ended = true;
+                step.ended = scrubbing.ahead.is_empty();
             }
-            for place in ids {
+            while step.bytes < bytes_max
+                && let Some(place) = scrubbing.ahead.front().copied()
+            {
                 self.scrub_object(place, &mut scrubbing, &mut step)?;
                 scrubbing.place = Some(place);
-                if step.bytes >= bytes_max {
-                    break;
-                }
+                scrubbing.ahead.pop_front();
             }
         }
         if step.ended {
@@ -147,7 +149,7 @@ impl Node {
     }
 
     /// The objects after a place, of one kind.
-    fn next_objects(&self, after: Option<Place>) -> Result<Vec<Place>, (Kind, BackendError)> {
+    fn next_objects(&self, after: Option<Place>) -> Result<VecDeque<Place>, (Kind, BackendError)> {
         for kind in Kind::ALL {
             let first = match after {
                 Some((at, _)) if kind < at => continue,
@@ -166,7 +168,7 @@ impl Node {
                 return Ok(ids.into_iter().map(|id| (kind, id)).collect());
             }
         }
-        Ok(Vec::new())
+        Ok(VecDeque::new())
     }
 
     fn scrub_object(

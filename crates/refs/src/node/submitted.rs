@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{ANSWER_WITHIN, Node};
 use crate::proposal;
+use crate::raft::intake::Awaited;
 use crate::raft::{Answer, Refusal};
 use crate::transaction::{Committed, TransactError};
 
@@ -17,6 +18,7 @@ const LOOK_FOR_LEADER: Duration = Duration::from_millis(200);
 
 /// A transaction that was handed over.
 #[derive(Debug)]
+#[must_use = "dropped, it may never take effect"]
 pub struct Submitted<'a> {
     pub(super) node: &'a Node,
     pub(super) waiting: Waiting,
@@ -30,7 +32,7 @@ pub struct Submitted<'a> {
 #[derive(Debug)]
 pub(super) enum Waiting {
     /// This node leads.
-    Here(mpsc::Receiver<openraft::raft::ClientWriteResult<crate::raft::Types>>),
+    Here(Awaited),
     /// Another one does.
     There(mpsc::Receiver<Result<Answer, TransactError>>),
 }
@@ -58,7 +60,7 @@ impl Submitted<'_> {
         let answer = match &self.waiting {
             // It ends by itself.
             Waiting::There(answer) => return answer.recv().map_err(|_| stopped())?,
-            Waiting::Here(answer) => answer,
+            Waiting::Here(awaited) => &awaited.answer,
         };
         loop {
             let left = self.until.saturating_duration_since(Instant::now());

@@ -383,6 +383,8 @@ fn database_options() -> Options {
     options.set_recycle_log_file_num(0);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_max_total_wal_size(WAL_BYTES_MAX);
+    #[cfg(test)]
+    crate::simulation::host::keep_small(&mut options);
     options.set_keep_log_file_num(2);
     options.set_max_manifest_file_size(4 << 20);
     options

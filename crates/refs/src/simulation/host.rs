@@ -63,6 +63,17 @@ thread_local! {
     static SYNCED: RefCell<HashMap<PathBuf, (PathBuf, u64)>> = RefCell::new(HashMap::new());
 }
 
+/// Most bytes of a simulated node's write-ahead logs. A file is laid out at its full length when it is opened, in memory
+/// here, and that would be most of what a simulation does.
+const WAL_BYTES_MAX: u64 = 2 << 20;
+
+/// Sets what a database needs to be opened quickly and often.
+pub(crate) fn keep_small(options: &mut rocksdb::Options) {
+    if simulated() {
+        options.set_max_total_wal_size(WAL_BYTES_MAX);
+    }
+}
+
 /// Told by the data database when everything it wrote is durable.
 pub(crate) fn data_synced(directory: &Path) {
     if simulated()
