@@ -57,7 +57,7 @@ ROUNDS ?= 10
 rolling: build ## ROUNDS=10 rolling restarts under 500 reads and 50 publishes a second (make test does one)
 	CONFMAN_ROLLING_ROUNDS=$(ROUNDS) cargo test --workspace --test rolling_restart --locked -- --nocapture
 
-simulate: build ## A simulated cluster under SEEDS=1000 seeds of faults (make test tries 24); SEED=n replays one aloud
+simulate: build ## A simulated cluster under SEEDS=1000 seeds of faults (make test tries 200); SEED=n replays one aloud
 	CONFMAN_SIMULATE_SEEDS=$(SEEDS) CONFMAN_SIMULATE_SEED=$(SEED) cargo test --workspace --lib --locked -- simulation::tests::cluster_keeps --nocapture
 
 fuzz: setup ## Fuzz every decoder, five minutes each (needs cargo-fuzz)

@@ -8,7 +8,7 @@ use super::run::{Outcome, Plan, SLOW, run};
 use super::world::Bug;
 
 /// Seeds that are tried where `CONFMAN_SIMULATE_SEEDS` says nothing.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 200;
 /// Seeds in which a mistake that was put in must be found.
 const FOUND_WITHIN: u64 = 200;
 
