@@ -832,8 +832,11 @@ const ROUNDS_MAX: usize = 5;
 
 #[test]
 fn random_commands_by_random_people_do_what_the_reference_does() {
-    let places = prop::collection::vec(place(), 1..=2);
-    let steps = prop::collection::vec(step(), 1..=STEPS_MAX);
+    let sequences = (
+        prop::collection::vec(place(), 1..=2),
+        any::<bool>(),
+        prop::collection::vec(step(), 1..=STEPS_MAX),
+    );
     let tally = std::cell::RefCell::new(BTreeMap::<(&str, bool), u64>::new());
     let rarest = || {
         let tally = tally.borrow();
@@ -853,15 +856,12 @@ fn random_commands_by_random_people_do_what_the_reference_does() {
             ..ProptestConfig::default()
         });
         runner
-            .run(
-                &(places.clone(), any::<bool>(), steps.clone()),
-                |(places, gradual, steps)| {
-                    for outcome in run(places, gradual, &steps)? {
-                        *tally.borrow_mut().entry(outcome).or_default() += 1;
-                    }
-                    Ok(())
-                },
-            )
+            .run(&sequences, |(places, gradual, steps)| {
+                for outcome in run(places, gradual, &steps)? {
+                    *tally.borrow_mut().entry(outcome).or_default() += 1;
+                }
+                Ok(())
+            })
             .unwrap();
         if rarest().is_some_and(|(count, _)| count > OFTEN) {
             return;

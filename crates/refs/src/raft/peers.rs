@@ -272,8 +272,16 @@ impl RaftNetworkV2<Types> for Peer {
                 return Err(self.unreachable("it answered something else").into());
             };
             match Told::decode(&told) {
-                Ok(Told::Offer(Taken::Installed(vote) | Taken::Outvoted(vote))) => {
-                    return Ok(SnapshotResponse::new(vote));
+                Ok(Told::Offer(Taken::Installed(installed))) => {
+                    return Ok(SnapshotResponse::new(installed));
+                }
+                // openraft takes an answer for installed that has no higher vote than its own.
+                Ok(Told::Offer(Taken::Outvoted(higher))) if higher > vote => {
+                    return Ok(SnapshotResponse::new(higher));
+                }
+                Ok(Told::Offer(Taken::Outvoted(other))) => {
+                    let reason = format!("it follows {other} and did not take the state");
+                    return Err(self.unreachable(&reason).into());
                 }
                 Ok(Told::Offer(Taken::Fetching(now))) if progress != Some(now) => {
                     progress = Some(now);

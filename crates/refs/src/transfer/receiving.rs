@@ -31,7 +31,7 @@ use crate::data::{Data, MEMBERSHIP};
 use crate::name::RefName;
 use crate::peer::message::{Reply, Request};
 use crate::peer::{Lane, PeerAddress, Transport};
-use crate::raft::{self, Raft, SnapshotMeta, StoredMembership, record};
+use crate::raft::{self, Raft, SnapshotMeta, StoredMembership, Vote, record};
 use crate::transaction::Target;
 
 /// How long one answer of a peer may take, which has about 4 MiB at most. One that was lost is asked for again after
@@ -65,9 +65,17 @@ pub(crate) struct Receiving {
 #[derive(Clone)]
 pub(crate) struct UnderWay {
     transfer: TransferId,
+    /// Of the leader that offers it. What it is installed with, so that a later leader's offer is another one.
+    vote: Vote,
     progress: Arc<AtomicU64>,
     ended: watch::Receiver<Option<Taken>>,
     task: AbortHandle,
+}
+
+impl UnderWay {
+    fn is_of(&self, transfer: TransferId, vote: Vote) -> bool {
+        self.transfer == transfer && self.vote == vote
+    }
 }
 
 impl Receiving {
@@ -94,40 +102,40 @@ impl Receiving {
         let progress = under_way.progress.load(Ordering::Relaxed);
         if matches!(taken, Some(Taken::Failed(_))) {
             // The next offer is an attempt of its own.
-            self.forget(&under_way.transfer);
+            self.forget(&under_way);
         }
         taken.unwrap_or(Taken::Fetching(progress))
     }
 
-    fn forget(&self, transfer: &TransferId) {
+    fn forget(&self, ended: &UnderWay) {
         let mut place = self
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if place
             .as_ref()
-            .is_some_and(|known| known.transfer == *transfer)
+            .is_some_and(|known| known.is_of(ended.transfer, ended.vote))
         {
             *place = None;
         }
     }
 
     /// The transfer of this offer, begun where it is not under way. Another one is given up: its leader leads
-    /// no more, or has a newer state.
+    /// no more, leads in a later term, or has a newer state. What has come of it is there.
     fn take_up(self: &Arc<Self>, from: u64, offer: Offer) -> UnderWay {
         let mut place = self
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = place.as_ref() {
-            if known.transfer == offer.transfer {
+            if known.is_of(offer.transfer, offer.vote) {
                 return known.clone();
             }
             known.task.abort();
         }
         let (sender, ended) = watch::channel(None);
         let progress = Arc::new(AtomicU64::new(0));
-        let transfer = offer.transfer;
+        let (transfer, vote) = (offer.transfer, offer.vote);
         let fetching = Fetching {
             receiving: Arc::clone(self),
             from,
@@ -152,6 +160,7 @@ impl Receiving {
         raft::spawn(task.map(drop));
         let begun = UnderWay {
             transfer,
+            vote,
             progress,
             ended,
             task: abort,
@@ -315,7 +324,11 @@ impl Fetching {
             .install_full_snapshot(offer.vote, snapshot)
             .await
             .map_err(io::Error::other)?;
-        Ok(Taken::Installed(installed.vote))
+        // raft refuses what is of a leader that leads no more, and says only whom it follows now.
+        Ok(match installed.vote == offer.vote {
+            true => Taken::Installed(installed.vote),
+            false => Taken::Outvoted(installed.vote),
+        })
     }
 
     /// Fetches a state, of which operations up to a number are here, and makes it durable.
@@ -740,5 +753,56 @@ impl Receiving {
             }
         }
         self.write(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arc_swap::ArcSwap;
+
+    use super::*;
+    use crate::failure::Failure;
+    use crate::view::View;
+
+    fn receiving(directory: &std::path::Path) -> Arc<Receiving> {
+        let data = Data::open(directory, 1 << 20, 1 << 20, Arc::new(Failure::default())).unwrap();
+        let data = Arc::new(data);
+        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let applier = Applier::load(Arc::clone(&data), view).unwrap();
+        Arc::new(Receiving {
+            node_id: 1,
+            data,
+            applier: Arc::new(Mutex::new(applier)),
+            raft: None,
+            transport: None,
+            under_way: Mutex::default(),
+        })
+    }
+
+    fn offer(transfer: u8, term: u64) -> Offer {
+        Offer {
+            transfer: [transfer; 16],
+            vote: Vote::new_committed(term, 3),
+            applied: Bytes::new(),
+            membership: Bytes::new(),
+        }
+    }
+
+    /// Otherwise the state is installed with the vote of before, which raft refuses, and the leader takes it for
+    /// installed: it sends what comes after it, for ever (seed 12,193 of the simulation).
+    #[tokio::test]
+    async fn state_that_a_later_term_offers_again_is_taken_up_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let receiving = receiving(directory.path());
+        let first = receiving.take_up(3, offer(1, 4));
+        let same = receiving.take_up(3, offer(1, 4));
+        assert!(!first.task.is_aborted());
+        assert!(same.ended.same_channel(&first.ended));
+        let later = receiving.take_up(3, offer(1, 7));
+        assert!(first.task.is_aborted());
+        assert!(!later.ended.same_channel(&first.ended));
+        let newer = receiving.take_up(3, offer(2, 7));
+        assert!(later.task.is_aborted());
+        assert!(!newer.task.is_aborted());
     }
 }
