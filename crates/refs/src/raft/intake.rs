@@ -165,12 +165,21 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    /// What was handed over, when so many came while so many were on their way.
+    /// How long anything may take that is waited for.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// How many are due now, and are handed over.
     fn handed_over(gathering: &mut Gathering) -> usize {
-        let due = gathering.take_due();
-        due.len()
+        gathering.take_due().len()
+    }
+
+    async fn told(intake: &Intake) {
+        let told = tokio::time::timeout(PATIENCE, intake.due.notified());
+        assert!(told.await.is_ok(), "nobody said that something is due");
     }
 
     fn put(intake: &Intake, count: usize) -> Vec<Awaited> {
@@ -202,18 +211,15 @@ mod tests {
     async fn one_that_waits_is_due_when_those_before_it_are_answered() {
         let intake = Arc::new(Intake::default());
         let mut awaited = put(&intake, 20);
-        let on_their_way: Vec<_> = intake.lock().take_due();
-        let mut on_their_way: Vec<_> = on_their_way
-            .iter()
-            .map(|_| OnItsWay(Arc::clone(&intake)))
-            .collect();
+        let due = handed_over(&mut intake.lock());
+        let mut on_their_way: Vec<_> = (0..due).map(|_| OnItsWay(Arc::clone(&intake))).collect();
         awaited.extend(put(&intake, 5));
-        // Told of the first twenty.
-        intake.due.notified().await;
+        // Of the first twenty.
+        told(&intake).await;
         on_their_way.truncate(6);
         assert_eq!(handed_over(&mut intake.lock()), 0);
         on_their_way.truncate(5);
-        intake.due.notified().await;
+        told(&intake).await;
         assert_eq!(handed_over(&mut intake.lock()), 5);
     }
 
@@ -240,7 +246,8 @@ mod tests {
         drop(Open(Arc::clone(&intake)));
         let late = intake.put(Bytes::new());
         for awaited in [waits, late] {
-            assert!(awaited.answer.recv().is_err());
+            let answer = awaited.answer.recv_timeout(PATIENCE);
+            assert_eq!(answer.unwrap_err(), mpsc::RecvTimeoutError::Disconnected);
         }
     }
 }
