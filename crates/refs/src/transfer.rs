@@ -5,10 +5,14 @@
 //! complete; until then it is looked into again, and not fetched again.
 //! INVARIANT: nothing is installed before everything it refers to is on disk.
 
+mod fetching;
+mod holdings;
 pub(crate) mod message;
 pub(crate) mod receiving;
 pub(crate) mod sending;
 pub(crate) mod table;
+
+pub(crate) use fetching::Fetched;
 
 use confman_object_store::pack::links;
 use confman_object_store::{DecodeError, Kind, ObjectId};
@@ -18,6 +22,9 @@ use crate::transaction::Target;
 
 /// Names a transfer: the same for as long as the same state is offered by the same node.
 pub(crate) type TransferId = [u8; 16];
+
+/// An object that is to be there.
+type Wanted = (Kind, ObjectId);
 
 /// What the birth of an object has where it came with a transfer; the rest of it is the transfer's.
 const TRANSFERRED: u64 = 1 << 63;

@@ -31,8 +31,9 @@ use crate::operation::Operation;
 use crate::peer::{Lane, PROTOCOL_MAX, PeerAddress, PeerIdentity, Transport};
 use crate::raft::log::Log;
 use crate::raft::{Membership, StoredMembership, peers_of};
+use crate::transfer::Fetched;
 use crate::transfer::message::{Ask, Offer, Told};
-use crate::transfer::receiving::{Fetched, Receiving};
+use crate::transfer::receiving::Receiving;
 use crate::verify;
 use crate::view::View;
 

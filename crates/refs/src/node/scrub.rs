@@ -10,11 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use confman_object_store::{
-    BackendError, Encoded, Kind, Object, ObjectBackend, ObjectId, ReadError,
-};
+use confman_object_store::{BackendError, Kind, Object, ObjectBackend, ObjectId, ReadError};
 use openraft::async_runtime::WatchReceiver;
-use rocksdb::WriteBatch;
 
 use super::Node;
 use crate::cursor::Cursor;
@@ -311,19 +308,5 @@ impl Data {
         self.db
             .put_cf(families.meta, SCRUBBED, record)
             .map_err(io::Error::other)
-    }
-}
-
-impl crate::transfer::receiving::Receiving {
-    /// Puts an object that could not be read in place again.
-    fn put_again(&self, object: &Object) -> io::Result<()> {
-        let applier = self.applier.lock().unwrap_or_else(PoisonError::into_inner);
-        let born = applier.applied.last.map_or(0, |last| last.index);
-        let mut batch = WriteBatch::default();
-        self.data
-            .backend
-            .put_into(&mut batch, &[Encoded::new(object)], born)
-            .map_err(io::Error::other)?;
-        self.data.db.write(batch).map_err(io::Error::other)
     }
 }
