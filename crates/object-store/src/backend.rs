@@ -1,6 +1,7 @@
 //! Where encoded objects are kept.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -60,14 +61,14 @@ pub trait ObjectBackend: Send + Sync + std::fmt::Debug {
     /// The disk fails, or an object is encoded against one that is neither kept nor before it.
     fn put(&self, objects: &[Encoded], born: u64) -> Result<(), BackendError>;
 
-    /// Up to `limit` ids of this kind, ascending, from `first` on.
+    /// Up to `limit` ids of this kind that lie in the range, ascending.
     ///
     /// # Errors
     /// The disk fails.
     fn ids(
         &self,
         kind: Kind,
-        first: &ObjectId,
+        range: &RangeInclusive<ObjectId>,
         limit: usize,
     ) -> Result<Vec<ObjectId>, BackendError>;
 }
@@ -122,13 +123,11 @@ impl ObjectBackend for MemoryBackend {
     fn ids(
         &self,
         kind: Kind,
-        first: &ObjectId,
+        range: &RangeInclusive<ObjectId>,
         limit: usize,
     ) -> Result<Vec<ObjectId>, BackendError> {
         let objects = self.objects.read().map_err(Self::lock_failed)?;
-        let of_kind = objects
-            .range((kind, *first)..)
-            .take_while(|((k, _), _)| *k == kind);
+        let of_kind = objects.range((kind, *range.start())..=(kind, *range.end()));
         Ok(of_kind.map(|((_, id), _)| *id).take(limit).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! Names of objects.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
@@ -25,6 +26,11 @@ static CONTEXT_KEYS: LazyLock<Vec<(Kind, ContextKey)>> = LazyLock::new(|| {
 });
 
 impl ObjectId {
+    /// The first in order.
+    pub const MIN: Self = Self([0; ID_BYTES]);
+    /// The last in order.
+    pub const MAX: Self = Self([0xff; ID_BYTES]);
+
     /// Hashes the bytes of an object of this kind.
     #[must_use]
     pub fn of(kind: Kind, bytes: &[u8]) -> Self {
@@ -114,12 +120,16 @@ impl IdPrefix {
         id.to_string().starts_with(&self.digits)
     }
 
-    /// The smallest id that has this prefix; where a scan begins.
+    /// The ids that have this prefix.
     #[must_use]
-    pub fn first(&self) -> ObjectId {
+    pub fn range(&self) -> RangeInclusive<ObjectId> {
+        self.padded('0')..=self.padded('f')
+    }
+
+    fn padded(&self, digit: char) -> ObjectId {
         let mut padded = self.digits.clone();
         while padded.len() < ID_BYTES * 2 {
-            padded.push('0');
+            padded.push(digit);
         }
         let mut bytes = [0; ID_BYTES];
         if let Ok(decoded) = data_encoding::HEXLOWER.decode(padded.as_bytes()) {
@@ -131,7 +141,7 @@ impl IdPrefix {
     /// The id, if all 64 digits are given.
     #[must_use]
     pub fn whole(&self) -> Option<ObjectId> {
-        (self.digits.len() == ID_BYTES * 2).then(|| self.first())
+        (self.digits.len() == ID_BYTES * 2).then(|| self.padded('0'))
     }
 }
 

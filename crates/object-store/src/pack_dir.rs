@@ -14,6 +14,7 @@ mod index;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -213,13 +214,13 @@ impl ObjectBackend for PackDir {
     fn ids(
         &self,
         kind: Kind,
-        first: &ObjectId,
+        range: &RangeInclusive<ObjectId>,
         limit: usize,
     ) -> Result<Vec<ObjectId>, BackendError> {
         let packs = self.packs.read().map_err(lock_failed)?;
         let mut ids = BTreeSet::new();
         for pack in packs.iter() {
-            ids.extend(pack.index.ids(kind, first).take(limit));
+            ids.extend(pack.index.ids(kind, range).take(limit));
         }
         Ok(ids.into_iter().take(limit).collect())
     }

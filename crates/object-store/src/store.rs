@@ -183,9 +183,7 @@ impl Store {
         prefix: &IdPrefix,
         limit: usize,
     ) -> Result<Vec<ObjectId>, BackendError> {
-        let mut ids = self.backend.ids(kind, &prefix.first(), limit)?;
-        ids.retain(|id| prefix.matches(id));
-        Ok(ids)
+        self.backend.ids(kind, &prefix.range(), limit)
     }
 
     /// Reads past the caches, for `fsck`: what the backend has now, verified.

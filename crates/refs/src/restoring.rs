@@ -296,12 +296,12 @@ impl Restoring {
     /// Removes what the state does not refer to.
     fn remove_others(&self, reached: &HashSet<(Kind, ObjectId)>) -> io::Result<()> {
         for kind in Kind::ALL {
-            let mut first = Some(ObjectId::from_bytes([0; 32]));
+            let mut first = Some(ObjectId::MIN);
             while let Some(from) = first {
                 let ids = self
                     .data
                     .backend
-                    .ids(kind, &from, IDS_AT_ONCE)
+                    .ids(kind, &(from..=ObjectId::MAX), IDS_AT_ONCE)
                     .map_err(io::Error::other)?;
                 first = match ids.last() {
                     Some(last) if ids.len() == IDS_AT_ONCE => last.next(),

@@ -30,15 +30,11 @@ fn forgetful() -> Tuning {
 }
 
 fn objects(node: &Node) -> HashSet<(Kind, ObjectId)> {
-    let first = ObjectId::from_bytes([0; 32]);
+    let all = ObjectId::MIN..=ObjectId::MAX;
     Kind::ALL
         .into_iter()
         .flat_map(|kind| {
-            let ids = node
-                .store()
-                .backend()
-                .ids(kind, &first, usize::MAX)
-                .unwrap();
+            let ids = node.store().backend().ids(kind, &all, usize::MAX).unwrap();
             ids.into_iter().map(move |id| (kind, id))
         })
         .collect()

@@ -176,16 +176,13 @@ impl Check<'_> {
     /// Reads everything else that is stored.
     fn stored(&mut self, reached: &HashSet<(Kind, ObjectId)>) {
         for kind in Kind::ALL {
-            let mut first = ObjectId::from_bytes([0; 32]);
+            let mut first = ObjectId::MIN;
             loop {
-                let ids = match self
-                    .seen
-                    .repo
-                    .node
-                    .store()
-                    .backend()
-                    .ids(kind, &first, IDS_AT_ONCE)
-                {
+                let ids = match self.seen.repo.node.store().backend().ids(
+                    kind,
+                    &(first..=ObjectId::MAX),
+                    IDS_AT_ONCE,
+                ) {
                     Ok(ids) => ids,
                     Err(error) => {
                         self.problem(format!(

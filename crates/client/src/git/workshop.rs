@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -129,14 +130,14 @@ impl ObjectBackend for Spill {
     fn ids(
         &self,
         kind: Kind,
-        first: &ObjectId,
+        range: &RangeInclusive<ObjectId>,
         limit: usize,
     ) -> Result<Vec<ObjectId>, BackendError> {
         let mut ids: Vec<ObjectId> = self
             .slots()
             .by_id
             .keys()
-            .filter(|(of, id)| *of == kind && id >= first)
+            .filter(|(of, id)| *of == kind && range.contains(id))
             .map(|(_, id)| *id)
             .collect();
         ids.sort();

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
@@ -108,17 +109,21 @@ impl Index {
             .map(|place| Place(*place))
     }
 
-    /// Ids of this kind, ascending, from `first` on.
-    pub(super) fn ids(&self, kind: Kind, first: &ObjectId) -> impl Iterator<Item = ObjectId> {
-        let key = key(kind, first);
+    /// Ids of this kind that lie in the range, ascending.
+    pub(super) fn ids(
+        &self,
+        kind: Kind,
+        range: &RangeInclusive<ObjectId>,
+    ) -> impl Iterator<Item = ObjectId> {
+        let (first, last) = (key(kind, range.start()), key(kind, range.end()));
         let places = self.places();
         let at =
-            places.partition_point(|place| place.first_chunk().is_some_and(|have| *have < key));
+            places.partition_point(|place| place.first_chunk().is_some_and(|have| *have < first));
         places
             .iter()
             .skip(at)
             .filter_map(|place| place.first_chunk::<KEY_BYTES>())
-            .take_while(move |[number, ..]| *number == u8::from(kind))
+            .take_while(move |place| **place <= last)
             .map(|[_, id @ ..]| ObjectId::from_bytes(*id))
     }
 
@@ -175,7 +180,7 @@ pub(crate) fn fuzz_index(bytes: &[u8]) {
         return;
     };
     for kind in Kind::ALL {
-        for id in index.ids(kind, &ObjectId::from_bytes([0; ID_BYTES])) {
+        for id in index.ids(kind, &(ObjectId::MIN..=ObjectId::MAX)) {
             // Places that are not sorted are not found, whatever a damaged disk makes of an index.
             if let Some(place) = index.find(kind, &id) {
                 assert!(

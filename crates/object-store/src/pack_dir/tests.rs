@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use super::*;
 use crate::object::Object;
 
@@ -26,10 +28,10 @@ impl ObjectBackend for TestDir {
     fn ids(
         &self,
         kind: Kind,
-        first: &ObjectId,
+        range: &RangeInclusive<ObjectId>,
         limit: usize,
     ) -> Result<Vec<ObjectId>, BackendError> {
-        self.packs.ids(kind, first, limit)
+        self.packs.ids(kind, range, limit)
     }
 }
 

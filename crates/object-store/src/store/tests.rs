@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -59,10 +61,10 @@ impl ObjectBackend for Flipped {
     fn ids(
         &self,
         kind: Kind,
-        first: &ObjectId,
+        range: &RangeInclusive<ObjectId>,
         limit: usize,
     ) -> Result<Vec<ObjectId>, BackendError> {
-        self.inner.ids(kind, first, limit)
+        self.inner.ids(kind, range, limit)
     }
 }
 

@@ -9,7 +9,7 @@
 
 use crate::backend::{BackendError, ObjectBackend, Stored};
 use crate::encoding::{DELTA_DEPTH_MAX, Encoded, Encoding};
-use crate::id::ObjectId;
+use crate::id::{IdPrefix, ObjectId};
 use crate::object::{Kind, Object};
 
 /// Runs every check on a fresh backend each time.
@@ -90,7 +90,7 @@ fn nothing_is_there_before(backend: &dyn ObjectBackend) {
     assert_eq!(get(backend, &blob("a")), None);
     assert_eq!(
         backend
-            .ids(Kind::Blob, &ObjectId::from_bytes([0; 32]), 10)
+            .ids(Kind::Blob, &(ObjectId::MIN..=ObjectId::MAX), 10)
             .expect("the backend lists"),
         []
     );
@@ -132,7 +132,7 @@ fn kinds_are_kept_apart(backend: &dyn ObjectBackend) {
             Some(u64::from(u8::from(kind)))
         );
         let ids = backend
-            .ids(kind, &ObjectId::from_bytes([0; 32]), 10)
+            .ids(kind, &(ObjectId::MIN..=ObjectId::MAX), 10)
             .expect("the backend lists");
         assert_eq!(ids, [object.id()], "only objects of kind {kind} are listed");
         for other in Kind::ALL.into_iter().filter(|other| *other != kind) {
@@ -181,7 +181,7 @@ fn every_size_is_kept(backend: &dyn ObjectBackend) {
         assert_eq!(open(backend, &large.id()), large);
         assert_eq!(get(backend, &large).map(|stored| stored.born), Some(born));
         let ids = backend
-            .ids(Kind::Blob, &large.id(), 1)
+            .ids(Kind::Blob, &(large.id()..=ObjectId::MAX), 1)
             .expect("the backend lists");
         assert_eq!(ids, [large.id()], "an object is listed once");
     }
@@ -216,23 +216,29 @@ fn ids_are_listed_in_order(backend: &dyn ObjectBackend) {
     }
     objects.sort_by_key(Object::id);
     let want: Vec<ObjectId> = objects.iter().map(Object::id).collect();
-    let list = |first: &ObjectId, limit| {
+    let list = |kind, first, last, limit| {
         backend
-            .ids(Kind::Blob, first, limit)
+            .ids(kind, &(first..=last), limit)
             .expect("the backend lists")
     };
-    let zero = ObjectId::from_bytes([0; 32]);
-    assert_eq!(list(&zero, 1000), want);
-    assert_eq!(list(&zero, 3), want[..3]);
-    assert_eq!(list(&want[10], 5), want[10..15], "the first is included");
-    assert_eq!(list(&ObjectId::from_bytes([0xff; 32]), 5), []);
-    assert_eq!(list(&zero, 0), []);
-    assert_eq!(
-        backend
-            .ids(Kind::Page, &zero, 5)
-            .expect("the backend lists"),
-        []
-    );
+    let from = |first, limit| list(Kind::Blob, first, ObjectId::MAX, limit);
+    assert_eq!(from(ObjectId::MIN, 1000), want);
+    assert_eq!(from(ObjectId::MIN, 3), want[..3]);
+    assert_eq!(from(want[10], 5), want[10..15], "the first is included");
+    assert_eq!(from(ObjectId::MAX, 5), []);
+    assert_eq!(from(ObjectId::MIN, 0), []);
+    let among = list(Kind::Blob, want[10], want[14], 1000);
+    assert_eq!(among, want[10..15], "the last is included");
+    assert_eq!(list(Kind::Page, ObjectId::MIN, ObjectId::MAX, 5), []);
+    for id in &want {
+        for digits in [8, 12, 64] {
+            let prefix: IdPrefix = id.to_string()[..digits].parse().expect("a prefix");
+            let range = prefix.range();
+            let found = list(Kind::Blob, *range.start(), *range.end(), 10);
+            assert_eq!(found, [*id], "{digits} digits");
+            assert_eq!(list(Kind::Page, *range.start(), *range.end(), 10), []);
+        }
+    }
 }
 
 fn one_bad_object_keeps_all_out(backend: &dyn ObjectBackend) {

@@ -154,12 +154,12 @@ impl Node {
                     Some(next) => next,
                     None => continue,
                 },
-                _ => ObjectId::from_bytes([0; 32]),
+                _ => ObjectId::MIN,
             };
             let ids = self
                 .data
                 .backend
-                .ids(kind, &first, IDS_AT_ONCE)
+                .ids(kind, &(first..=ObjectId::MAX), IDS_AT_ONCE)
                 .map_err(|error| (kind, error))?;
             if !ids.is_empty() {
                 return Ok(ids.into_iter().map(|id| (kind, id)).collect());

@@ -191,10 +191,10 @@ fn catch_up(
 }
 
 fn objects(node: &Node) -> Result<HashSet<(Kind, ObjectId)>, Failure> {
-    let first = ObjectId::from_bytes([0; 32]);
+    let all = ObjectId::MIN..=ObjectId::MAX;
     let mut objects = HashSet::new();
     for kind in Kind::ALL {
-        let ids = node.store().backend().ids(kind, &first, usize::MAX)?;
+        let ids = node.store().backend().ids(kind, &all, usize::MAX)?;
         objects.extend(ids.into_iter().map(|id| (kind, id)));
     }
     Ok(objects)
