@@ -25,7 +25,6 @@ use crate::operation::Operation;
 use crate::peer::answer::{self, Answerer};
 use crate::peer::{PeerIdentity, PeerOptions};
 use crate::proposal;
-use crate::raft::intake::Intake;
 use crate::raft::log::Log;
 use crate::raft::writer::Counters;
 use crate::raft::{Answer, Raft};
@@ -92,7 +91,6 @@ pub struct Node {
     budget: Arc<Budget>,
     failure: Arc<Failure>,
     pub(crate) raft: Raft,
-    intake: Arc<Intake>,
     snapshot_due: purge::SnapshotBytes,
     snapshot_bytes: u64,
     closing: AtomicBool,
@@ -168,7 +166,7 @@ impl Node {
     }
 
     /// Hands a transaction over to be replicated, without waiting for it. Transactions that one thread
-    /// submits take effect in that order. One that is too large for a log entry has been staged, and
+    /// submits take effect in that order where this node leads all the time. One that is too large for a log entry has been staged, and
     /// waited for, all but the end. One whose [`Submitted`] is dropped may never take effect.
     ///
     /// # Errors
@@ -220,7 +218,7 @@ impl Node {
         let until = Instant::now() + ANSWER_WITHIN;
         let kept = self.link.has_peers().then(|| entry.clone());
         let waiting = if kept.is_none() || self.link.leads() {
-            Waiting::Here(self.intake.put(entry))
+            Waiting::Here(self.link.intake.put(entry))
         } else {
             let (sender, answer) = mpsc::sync_channel(1);
             let link = self.link.clone();

@@ -152,9 +152,9 @@ pub(crate) enum Refusal {
     Session(String),
 }
 
-/// Brings an answer to the thread that waits for it.
+/// Answers an entry of the intake.
 pub(crate) struct Reply<T> {
-    pub(crate) answer: std::sync::mpsc::SyncSender<T>,
+    pub(crate) answer: intake::Answering<T>,
     pub(crate) _on_its_way: intake::OnItsWay,
 }
 
@@ -162,8 +162,7 @@ impl<T: openraft::OptionalSend + 'static> openraft::raft::responder::Responder<T
     for Reply<T>
 {
     fn on_complete(self, result: T) {
-        // The waiting thread may have given up; the outcome is then in the log all the same.
-        let _ = self.answer.try_send(result);
+        self.answer.tell(result);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::gate::Gate;
 use crate::peer::message::{Reply, Request};
 use crate::peer::{CallError, Lane, PeerAddress, Transport};
 use crate::proposal;
+use crate::raft::intake::Intake;
 use crate::raft::{Payload, Raft, Types};
 
 mod answering;
@@ -62,6 +63,8 @@ pub(crate) struct Link {
     pub(crate) cluster_id: [u8; 16],
     pub(crate) incarnation: u64,
     pub(crate) raft: Raft,
+    /// Where what this node replicates as the leader is put.
+    pub(crate) intake: Arc<Intake>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) failure: Arc<Failure>,
@@ -300,11 +303,16 @@ fn attempted(told: Result<Told, CallError>) -> Attempt<Told> {
     }
 }
 
+/// What openraft's failure to write means.
+fn failed_write(error: RaftError<Types, ClientWriteError<Types>>) -> Told {
+    match error {
+        RaftError::APIError(error) => refused_write(error),
+        RaftError::Fatal(_) => Told::Unknown(error.to_string()),
+    }
+}
+
 /// What openraft's refusal of a write means.
-fn refused_write(error: RaftError<Types, ClientWriteError<Types>>) -> Told {
-    let RaftError::APIError(error) = error else {
-        return Told::Unknown(error.to_string());
-    };
+fn refused_write(error: ClientWriteError<Types>) -> Told {
     match error {
         // It was never appended.
         ClientWriteError::ForwardToLeader(forward) => Told::NotLeader(forward.leader_id),

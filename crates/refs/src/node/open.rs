@@ -24,7 +24,6 @@ use crate::gate::Gate;
 use crate::peer::answer::Answerer;
 use crate::peer::{Begin, PROTOCOL_MAX, PROTOCOL_MIN, PeerIdentity, PeerOptions, Tuning};
 use crate::proposal;
-use crate::raft::intake::Intake;
 use crate::raft::log::{Log, LogError};
 use crate::raft::machine::Machine;
 use crate::raft::peers::Peers;
@@ -321,8 +320,7 @@ impl Opening {
             snapshot_due.clone(),
             bytes,
         ));
-        let intake = Arc::<Intake>::default();
-        runtime.spawn(Arc::clone(&intake).hand_over(raft.clone()));
+        runtime.spawn(Arc::clone(&link.intake).hand_over(raft.clone()));
         let answerer = Answerer {
             raft: raft.clone(),
             failure: Arc::clone(&self.failure),
@@ -343,7 +341,6 @@ impl Opening {
             budget: Arc::new(Budget::new(WAITING_BYTES_MAX)),
             link,
             failure: self.failure,
-            intake,
             raft,
             snapshot_due,
             snapshot_bytes: tuning.snapshot_bytes,
@@ -399,6 +396,7 @@ impl Opening {
             cluster_id,
             incarnation: identity.incarnation,
             raft: raft.clone(),
+            intake: Arc::default(),
             gate: Arc::clone(gate),
             budget: Arc::new(Budget::new(WAITING_BYTES_MAX)),
             failure: Arc::clone(&self.failure),

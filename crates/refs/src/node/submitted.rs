@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{ANSWER_WITHIN, Node};
 use crate::proposal;
-use crate::raft::intake::Awaited;
+use crate::raft::intake::ThreadAwaits;
 use crate::raft::{Answer, Refusal};
 use crate::transaction::{Committed, TransactError};
 
@@ -32,7 +32,7 @@ pub struct Submitted<'a> {
 #[derive(Debug)]
 pub(super) enum Waiting {
     /// This node leads.
-    Here(Awaited),
+    Here(ThreadAwaits),
     /// Another one does.
     There(mpsc::Receiver<Result<Answer, TransactError>>),
 }

@@ -13,9 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 
 use bytes::Bytes;
 use openraft::raft::ClientWriteResult;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::{Payload, Raft, Reply, Types};
+
+/// What has become of an entry.
+type Written = ClientWriteResult<Types>;
 
 /// From how many transactions at once on any of them waits: fewer gain nothing by it.
 const GATHERED_FROM: usize = 8;
@@ -40,17 +43,38 @@ struct Gathering {
 
 struct Waiting {
     entry: Bytes,
-    answer: mpsc::SyncSender<ClientWriteResult<Types>>,
+    answer: Answering<Written>,
     /// Gone with the [`Awaited`].
     awaited: Weak<()>,
 }
 
+/// Brings an answer to the thread or the task that waits for it.
+pub(crate) enum Answering<T> {
+    Thread(mpsc::SyncSender<T>),
+    Task(oneshot::Sender<T>),
+}
+
+impl<T> Answering<T> {
+    /// Who waits may have given up; the outcome is then in the log all the same.
+    pub(crate) fn tell(self, answer: T) {
+        match self {
+            Self::Thread(thread) => drop(thread.try_send(answer)),
+            Self::Task(task) => drop(task.send(answer)),
+        }
+    }
+}
+
 /// An answer that is waited for. Dropped before the entry was handed over, the entry is forgotten.
 #[derive(Debug)]
-pub(crate) struct Awaited {
-    pub(crate) answer: mpsc::Receiver<ClientWriteResult<Types>>,
+pub(crate) struct Awaited<R> {
+    pub(crate) answer: R,
     _awaited: Arc<()>,
 }
+
+/// What a thread waits for.
+pub(crate) type ThreadAwaits = Awaited<mpsc::Receiver<Written>>;
+/// What a task waits for.
+pub(crate) type TaskAwaits = Awaited<oneshot::Receiver<Written>>;
 
 /// One that is handed over. Dropped, it is answered, or never will be.
 pub(crate) struct OnItsWay(Arc<Intake>);
@@ -119,12 +143,22 @@ impl Intake {
 
     /// Puts an entry behind those before it. The answer comes once it is applied here; the channel is closed without
     /// one where the node stops before.
-    pub(crate) fn put(&self, entry: Bytes) -> Awaited {
+    pub(crate) fn put(&self, entry: Bytes) -> ThreadAwaits {
         let (sender, answer) = mpsc::sync_channel(1);
+        self.put_for(entry, Answering::Thread(sender), answer)
+    }
+
+    /// As [`Self::put`], for a task.
+    pub(crate) fn put_by_task(&self, entry: Bytes) -> TaskAwaits {
+        let (sender, answer) = oneshot::channel();
+        self.put_for(entry, Answering::Task(sender), answer)
+    }
+
+    fn put_for<R>(&self, entry: Bytes, answering: Answering<Written>, answer: R) -> Awaited<R> {
         let awaited = Arc::default();
         let waiting = Waiting {
             entry,
-            answer: sender,
+            answer: answering,
             awaited: Arc::downgrade(&awaited),
         };
         let mut gathering = self.lock();
@@ -182,7 +216,7 @@ mod tests {
         assert!(told.await.is_ok(), "nobody said that something is due");
     }
 
-    fn put(intake: &Intake, count: usize) -> Vec<Awaited> {
+    fn put(intake: &Intake, count: usize) -> Vec<ThreadAwaits> {
         (0..count).map(|_| intake.put(Bytes::new())).collect()
     }
 

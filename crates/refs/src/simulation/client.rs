@@ -280,12 +280,13 @@ impl Client {
                         Err(_) => Attempt::Elsewhere(None),
                     };
                 }
-                match node.raft.client_write(entry).await {
-                    Ok(written) => Attempt::Answered(written.data),
-                    Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                let awaited = node.answerer.link.intake.put_by_task(entry.0);
+                match awaited.answer.await {
+                    Ok(Ok(written)) => Attempt::Answered(written.data),
+                    Ok(Err(ClientWriteError::ForwardToLeader(to))) => {
                         Attempt::Elsewhere(to.leader_id)
                     }
-                    Err(_) => Attempt::Unknown,
+                    Ok(Err(_)) | Err(_) => Attempt::Unknown,
                 }
             })
             .await;

@@ -28,7 +28,7 @@ use crate::peer::{PROTOCOL_MAX, PROTOCOL_MIN, Transport, Tuning};
 use crate::proposal;
 use crate::raft::machine::Machine;
 use crate::raft::peers::Peers;
-use crate::raft::{Answer, Raft};
+use crate::raft::{self, Answer, Raft};
 use crate::row::IndexRow;
 use crate::transaction::{RequestId, Transaction};
 use crate::transfer::receiving::Receiving;
@@ -312,6 +312,7 @@ async fn open(
         cluster_id: CLUSTER,
         incarnation: 1,
         raft: raft.clone(),
+        intake: Arc::default(),
         gate,
         budget: Arc::new(Budget::new(node::WAITING_BYTES_MAX)),
         failure: Arc::clone(&failure),
@@ -328,6 +329,7 @@ async fn open(
         scrubbed: Arc::default(),
         leader_within: tuning.election_max,
     };
+    raft::spawn(Arc::clone(&link.intake).hand_over(raft.clone()));
     admit_by_token(&link);
     let receiving = Receiving {
         node_id: node,

@@ -174,14 +174,15 @@ pub fn grpc() -> Result<reqwest::Client, Failure> {
     Ok(reqwest::Client::builder().http2_prior_knowledge().build()?)
 }
 
-/// `put` of so many keys, by many clients at once.
-pub async fn put_rate(url: &str, transactions: usize) -> Result<Rate, Failure> {
-    let (http, url) = (grpc()?, url.to_owned());
+/// `put` of so many keys, by many clients at once, each at one of these nodes.
+pub async fn put_rate(urls: &[String], transactions: usize) -> Result<Rate, Failure> {
+    let (http, urls) = (grpc()?, urls.to_vec());
     measure(transactions, move |client, number| {
         let key = format!("/client-{client}/{}", git::key(number));
         let value = git::value(number, 0);
-        let (http, url) = (http.clone(), url.clone());
-        async move { put(&http, &url, &key, &value).await }
+        let url = urls.get(client % urls.len().max(1)).cloned();
+        let http = http.clone();
+        async move { put(&http, &url.ok_or("no node")?, &key, &value).await }
     })
     .await
 }

@@ -1,15 +1,17 @@
 //! A member of a cluster without a server: the replicated refs over mutual TLS, in a process of its own.
 
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use confman_refs::peer::{Lane, PROTOCOL_MAX};
 use confman_refs::{Begin, Node, PeerOptions, Tuning};
 use confman_server::{PeerServeOptions, Peers};
 
-use crate::transactions::options;
+use crate::transactions::{options, transact};
 use crate::{Failure, peers};
 
 /// The argument by which this program becomes a member.
@@ -147,6 +149,34 @@ impl OtherMember {
         })
     }
 
+    /// Begins transactions of these clients there.
+    pub fn begin_transacting(
+        &mut self,
+        numbers: &Range<usize>,
+        clients: &Range<usize>,
+    ) -> Result<(), Failure> {
+        let running = self.running.as_mut().ok_or("it does not run")?;
+        let [first, end] = [numbers.start, numbers.end];
+        writeln!(
+            running.input,
+            "{first} {end} {} {}",
+            clients.start, clients.end
+        )?;
+        Ok(())
+    }
+
+    /// How long each transaction took that was begun, once all are done.
+    pub fn end_transacting(&mut self) -> Result<Vec<Duration>, Failure> {
+        let running = self.running.as_mut().ok_or("it does not run")?;
+        let mut line = String::new();
+        running.output.read_line(&mut line)?;
+        let times = line.split_whitespace().map(|word| {
+            let micros = word.parse()?;
+            Ok(Duration::from_micros(micros))
+        });
+        times.collect()
+    }
+
     /// Ends it as a power cut of its process would.
     pub fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
@@ -162,8 +192,8 @@ impl Drop for OtherMember {
     }
 }
 
-/// What this program does when it is called with [`MEMBER`]: says how it is whenever it is asked, until nobody
-/// can ask any more.
+/// What this program does when it is called with [`MEMBER`]: says how it is whenever it is asked, and transacts when
+/// it is told the numbers and clients, until nobody can ask any more.
 pub fn run(given: &[String]) -> Result<(), Failure> {
     let [directory, certificates, listen, cluster, id] = given else {
         return Err("a member is told its directory, certificates, address, cluster and id".into());
@@ -179,9 +209,19 @@ pub fn run(given: &[String]) -> Result<(), Failure> {
     let member = Member::open(directory.as_ref(), certificates.as_ref(), listen, begin)?;
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lines() {
-        line?;
+        let line = line?;
         let node = member.node();
-        writeln!(out, "{} {}", node.view().index(), node.carried(Lane::Bulk))?;
+        let told: Vec<&str> = line.split_whitespace().collect();
+        if let [first, end, first_client, end_client] = told[..] {
+            let numbers = first.parse()?..end.parse()?;
+            let clients = first_client.parse()?..end_client.parse()?;
+            for time in transact(node, numbers, clients)? {
+                write!(out, "{} ", time.as_micros())?;
+            }
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{} {}", node.view().index(), node.carried(Lane::Bulk))?;
+        }
         out.flush()?;
     }
     Ok(())

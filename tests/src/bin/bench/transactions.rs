@@ -68,7 +68,8 @@ pub fn run(scale: Scale, table: &mut Table) -> Result<(), Failure> {
 }
 
 impl Rate {
-    fn of(
+    /// Of so many, that took so long each, and all together.
+    pub fn of(
         transactions: usize,
         elapsed: Duration,
         times: impl Iterator<Item = Duration>,
@@ -111,14 +112,24 @@ pub fn options(directory: &Path, peers: Option<PeerOptions>) -> NodeOptions {
     }
 }
 
-/// Threads that each move a ref of their own to a new object, again and again. No number may be given twice to
-/// the same cluster.
+/// How fast all clients are at one node.
 pub fn transact_rate(node: &Node, numbers: Range<usize>) -> Result<Rate, Failure> {
     let transactions = numbers.len();
-    let next = AtomicUsize::new(numbers.start);
     let begun = Instant::now();
+    let times = transact(node, numbers, 0..CLIENTS)?;
+    Rate::of(transactions, begun.elapsed(), times.into_iter())
+}
+
+/// How long each transaction of these clients took, threads that each move a ref of their own to a new object, again
+/// and again. No number may be given twice to the same cluster.
+pub fn transact(
+    node: &Node,
+    numbers: Range<usize>,
+    clients: Range<usize>,
+) -> Result<Vec<Duration>, Failure> {
+    let next = AtomicUsize::new(numbers.start);
     let times = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
+        let clients: Vec<_> = clients
             .map(|client| {
                 let next = &next;
                 scope.spawn(move || move_ref(node, next, client, numbers.end))
@@ -133,7 +144,7 @@ pub fn transact_rate(node: &Node, numbers: Range<usize>) -> Result<Rate, Failure
             })
             .collect::<Result<Vec<_>, Failure>>()
     })?;
-    Rate::of(transactions, begun.elapsed(), times.into_iter().flatten())
+    Ok(times.into_iter().flatten().collect())
 }
 
 fn move_ref(
@@ -223,8 +234,7 @@ async fn etcd_rate(transactions: usize) -> Result<Option<Rate>, Failure> {
     let Some(etcd) = Etcd::start(directory.path(), 1).await? else {
         return Ok(None);
     };
-    let url = etcd.urls().into_iter().next().unwrap_or_default();
-    let rate = etcd::put_rate(&url, transactions).await?;
+    let rate = etcd::put_rate(&etcd.urls(), transactions).await?;
     drop(etcd);
     Ok(Some(rate))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use openraft::impls::BasicNode;
 use tokio::time::Instant;
 
-use super::{AGAIN_AFTER, Attempt, CHANGE_WITHIN, Link, ROUND_WITHIN, attempted, refused_write};
+use super::{AGAIN_AFTER, Attempt, CHANGE_WITHIN, Link, ROUND_WITHIN, attempted, failed_write};
 use crate::cluster::message::{Ask, Told};
 use crate::cluster::{JoinRequest, NotAdmitted};
 use crate::node::scrub::ScrubStatus;
@@ -118,7 +118,7 @@ impl Link {
             .add_learner(node, BasicNode { addr: address }, false);
         match tokio::time::timeout(CHANGE_WITHIN, adding).await {
             Ok(Ok(_)) => Told::Done,
-            Ok(Err(error)) => match refused_write(error) {
+            Ok(Err(error)) => match failed_write(error) {
                 Told::Unchanged(error) => Told::Unavailable(error.to_string()),
                 told => told,
             },

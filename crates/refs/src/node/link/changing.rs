@@ -8,7 +8,7 @@ use openraft::raft::Precondition;
 use tokio::time::Instant;
 
 use super::{
-    AGAIN_AFTER, Attempt, CHANGE_WITHIN, Link, Metrics, ROUND_WITHIN, attempted, refused_write,
+    AGAIN_AFTER, Attempt, CHANGE_WITHIN, Link, Metrics, ROUND_WITHIN, attempted, failed_write,
 };
 use crate::cluster::message::{Ask, Told};
 use crate::cluster::{
@@ -133,7 +133,7 @@ impl Link {
             let changing = self.raft.change_membership_if(members, false, [unchanged]);
             match tokio::time::timeout(CHANGE_WITHIN, changing).await {
                 Ok(Ok(_)) => at = *self.metrics().membership_config.log_id(),
-                Ok(Err(error)) => return refused_write(error),
+                Ok(Err(error)) => return failed_write(error),
                 Err(_) => {
                     let reason = format!("no answer within {} s", CHANGE_WITHIN.as_secs());
                     return Told::Unknown(reason);

@@ -11,7 +11,7 @@ use super::{AGAIN_AFTER, Attempt, Link, attempted, refused_write};
 use crate::cluster::message::{Ask, Told};
 use crate::node::BUSY_AFTER;
 use crate::proposal;
-use crate::raft::{Answer, Payload, Refusal};
+use crate::raft::{Answer, Refusal};
 use crate::transaction::TransactError;
 
 /// So many times as long as a leader may be missing, a leader that is known may refuse.
@@ -119,12 +119,14 @@ impl Link {
 
     /// Replicates an entry as the leader.
     pub(super) async fn propose_here(&self, entry: Bytes, within: Duration) -> Told {
-        match tokio::time::timeout(within, self.raft.client_write(Payload(entry))).await {
-            Ok(Ok(response)) => Told::Applied {
+        let awaited = self.intake.put_by_task(entry);
+        match tokio::time::timeout(within, awaited.answer).await {
+            Ok(Ok(Ok(response))) => Told::Applied {
                 index: response.log_id.index,
                 answer: response.data,
             },
-            Ok(Err(error)) => refused_write(error),
+            Ok(Ok(Err(error))) => refused_write(error),
+            Ok(Err(_)) => Told::Unknown("the node stopped".to_owned()),
             Err(_) => Told::Unknown(format!("no answer within {} ms", within.as_millis())),
         }
     }
