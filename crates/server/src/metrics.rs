@@ -44,7 +44,7 @@ struct Route {
     route: &'static str,
 }
 
-/// What tells ends of watches apart.
+/// What tells ends apart: of watches, and of resolving references.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct End {
     code: &'static str,
@@ -56,6 +56,7 @@ pub(crate) struct Metrics {
     answers: Family<Answer, Counter>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
     ends: Family<End, Counter>,
+    resolutions: Family<End, Counter>,
     connections: Gauge,
 }
 
@@ -72,6 +73,7 @@ impl Metrics {
         let seconds =
             Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
         let ends = Family::default();
+        let resolutions = Family::default();
         let connections = Gauge::default();
         let mut registry = Registry::with_prefix("confman");
         registry.register(
@@ -90,6 +92,11 @@ impl Metrics {
             Family::clone(&ends),
         );
         registry.register(
+            "secret_resolutions",
+            "Requests that asked for the secrets behind references, by how they ended",
+            Family::clone(&resolutions),
+        );
+        registry.register(
             "http_connections",
             "Connections that are open",
             connections.clone(),
@@ -100,6 +107,7 @@ impl Metrics {
             answers,
             seconds,
             ends,
+            resolutions,
             connections,
         }
     }
@@ -127,6 +135,11 @@ impl Metrics {
     /// Takes note of a watch that the server ended.
     pub(crate) fn watch_ended(&self, code: &'static str) {
         self.ends.get_or_create(&End { code }).inc();
+    }
+
+    /// Takes note of a request for the secrets behind references: `resolved`, or the code of its problem.
+    pub(crate) fn resolution_ended(&self, code: &'static str) {
+        self.resolutions.get_or_create(&End { code }).inc();
     }
 
     /// Counts connections that are open.

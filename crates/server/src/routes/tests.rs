@@ -798,12 +798,12 @@ async fn the_system_tells_what_it_is_and_that_all_is_well() {
 #[tokio::test]
 async fn figures_tell_of_routes_and_of_the_store_and_name_nobody() {
     let server = TestServer::new().await;
-    server.namespace("/secret-project").await;
+    server.namespace("/hidden-project").await;
     server
-        .publish("/secret-project", json!({ "secret-key": 1 }))
+        .publish("/hidden-project", json!({ "hidden-key": 1 }))
         .await;
     for _ in 0..2 {
-        let answer = server.get("/v1/ns/secret-project/-/config").send().await;
+        let answer = server.get("/v1/ns/hidden-project/-/config").send().await;
         assert_eq!(answer.status, StatusCode::OK);
     }
     server.get("/v1/ns/nowhere/-/config").send().await;
@@ -836,7 +836,7 @@ async fn figures_tell_of_routes_and_of_the_store_and_name_nobody() {
             "{line} is not in\n{text}"
         );
     }
-    assert!(!text.contains("secret"), "{text}");
+    assert!(!text.contains("hidden"), "{text}");
 }
 
 /// The dashboard, the rules and the list of figures speak of figures that there are.

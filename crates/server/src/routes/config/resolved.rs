@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, header};
 use bytes::Bytes;
-use confman_repo::model::{Format, Key, Namespace};
+use confman_repo::model::{Format, Key, Namespace, Value};
 use confman_repo::{CompiledDocument, CompiledEntry, Error, What};
 
 use super::raw_value;
@@ -89,7 +89,7 @@ async fn found(call: &Call, namespace: &Namespace) -> Result<Found, ApiError> {
     .await
 }
 
-/// Entries with secrets in place of references, which are recorded first.
+/// Entries with secrets in place of references.
 async fn resolved(
     call: &Call,
     resolving: &Resolving,
@@ -104,15 +104,12 @@ async fn resolved(
     if references.is_empty() {
         return Ok(entries);
     }
-    resolving.check(namespace, &references)?;
-    let recorded: Vec<(Key, String)> = references
-        .iter()
-        .filter_map(|(key, value)| Some((key.clone(), resolving::reference(value)?.to_owned())))
-        .collect();
-    let about = namespace.clone();
-    call.run(move |session| Ok(session.record_resolution(&about, &recorded)?))
-        .await?;
-    let mut values = resolving.values(&references).await?.into_iter();
+    let values = values(call, resolving, namespace, &references).await;
+    let ended = values.as_ref().err().map(|error| error.code.as_str());
+    call.app
+        .metrics()
+        .resolution_ended(ended.unwrap_or("resolved"));
+    let mut values = values?.into_iter();
     for entry in &mut entries {
         if resolving::reference(&entry.value).is_some() {
             let value = values.next();
@@ -120,6 +117,24 @@ async fn resolved(
         }
     }
     Ok(entries)
+}
+
+/// The secrets behind references, which are checked and recorded first.
+async fn values(
+    call: &Call,
+    resolving: &Resolving,
+    namespace: &Namespace,
+    references: &References,
+) -> Result<Vec<Value>, ApiError> {
+    resolving.check(namespace, references)?;
+    let recorded: Vec<(Key, String)> = references
+        .iter()
+        .filter_map(|(key, value)| Some((key.clone(), resolving::reference(value)?.to_owned())))
+        .collect();
+    let about = namespace.clone();
+    call.run(move |session| Ok(session.record_resolution(&about, &recorded)?))
+        .await?;
+    resolving.values(references).await
 }
 
 fn kept_by_nobody(reply: Reply, found: &Found) -> Reply {

@@ -305,6 +305,17 @@ async fn everything_that_fails_is_named_and_nothing_is_given() {
     // Single keys that are fine are given all the same.
     let fine = get(&server, &format!("{CONFIG}/fine?resolve=true")).await;
     assert_eq!(fine.status, StatusCode::OK);
+    let figures = get(&server, "/metrics").await.text();
+    let mut counted: Vec<&str> = figures
+        .lines()
+        .filter(|line| line.starts_with("confman_secret_resolutions_total"))
+        .collect();
+    counted.sort_unstable();
+    insta::assert_snapshot!(counted.join("\n"), @r#"
+    confman_secret_resolutions_total{code="resolved"} 1
+    confman_secret_resolutions_total{code="unresolvable"} 1
+    confman_secret_resolutions_total{code="unresolved"} 2
+    "#);
 }
 
 #[tokio::test]
