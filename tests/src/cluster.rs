@@ -176,7 +176,7 @@ impl Cluster {
             more.push("--learner".to_owned());
         }
         self.nodes.insert(name.to_owned(), Node::new());
-        self.launch(name, more)
+        self.launch(name, more, &[])
     }
 
     /// Starts a node again that was stopped or killed, at the addresses that it had.
@@ -184,16 +184,31 @@ impl Cluster {
     /// # Errors
     /// What it said.
     pub fn restart(&mut self, name: &str) -> Result<(), String> {
-        self.launch(name, Vec::new())
+        self.restart_with(name, &[])
+    }
+
+    /// Starts a node again with more variables in its environment.
+    ///
+    /// # Errors
+    /// What it said.
+    pub fn restart_with(&mut self, name: &str, variables: &[(&str, &str)]) -> Result<(), String> {
+        self.launch(name, Vec::new(), variables)
     }
 
     #[expect(clippy::expect_used, reason = "a test cannot go on without it")]
-    fn launch(&mut self, name: &str, mut more: Vec<String>) -> Result<(), String> {
+    fn launch(
+        &mut self,
+        name: &str,
+        mut more: Vec<String>,
+        variables: &[(&str, &str)],
+    ) -> Result<(), String> {
         let data = self.data(name);
         let place = self.place.path().to_owned();
         let node = self.nodes.get_mut(name).expect("the node is there");
         more.extend(peer_arguments(&place, name, &node.peer));
-        node.server = Some(Server::try_start_with(&data, &node.listen, &more)?);
+        let mut command = Command::new(crate::confman_bin());
+        command.envs(variables.iter().copied());
+        node.server = Some(Server::try_start_at(command, &data, &node.listen, &more)?);
         Ok(())
     }
 

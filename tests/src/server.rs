@@ -114,7 +114,7 @@ impl Server {
         clippy::panic,
         reason = "a test cannot go on without it"
     )]
-    fn try_start_at(
+    pub(crate) fn try_start_at(
         mut command: Command,
         data: &Path,
         listen: &str,

@@ -17,7 +17,7 @@ use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use confman_tests::{Person, Server, confman_bin};
+use confman_tests::{Cluster, Person, Server, confman_bin};
 
 /// How long something that must happen may take.
 const HAPPENS: Duration = Duration::from_secs(30);
@@ -197,6 +197,17 @@ fn serving(data: &Path, set: &[(&str, &str)]) -> Result<Server, String> {
 
 /// Asks as a caller that traces, and gives the status.
 fn ask(server: &Server, method: reqwest::Method, path: &str, span: &str, body: &str) -> u16 {
+    ask_with(&server.admin_token(), server, method, path, span, body)
+}
+
+fn ask_with(
+    token: &str,
+    server: &Server,
+    method: reqwest::Method,
+    path: &str,
+    span: &str,
+    body: &str,
+) -> u16 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -205,7 +216,7 @@ fn ask(server: &Server, method: reqwest::Method, path: &str, span: &str, body: &
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let asking = http
             .request(method, format!("{}/v1/ns{path}", server.url()))
-            .bearer_auth(server.admin_token())
+            .bearer_auth(token)
             .header("traceparent", span)
             .header("content-type", "application/json")
             .body(body.to_owned());
@@ -309,6 +320,37 @@ fn a_request_is_a_span_of_its_caller_s_trace_with_what_it_did_below_it() {
         };
         assert!(!taken.bodies.iter().any(has), "a span has {secret}");
     }
+}
+
+#[test]
+fn that_the_leader_was_asked_is_a_span_below_the_transaction() {
+    let collector = Collector::start();
+    let mut cluster = Cluster::of(&["b", "c"]);
+    cluster.admin.does(&["ns", "create", "/app"]);
+    let leader = cluster.leader();
+    let follower = ["b", "c"].into_iter().find(|name| *name != leader).unwrap();
+    assert!(cluster.take(follower).stop().success());
+    let tracing = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    cluster.restart_with(follower, &tracing).unwrap();
+    cluster.wait_until_ready(follower);
+    let token = cluster.server("a").admin_token();
+    let server = cluster.server(follower);
+    let parent = format!("00-{TRACE}-{SPAN}-01");
+    let put = reqwest::Method::PUT;
+    let entry = "/app/-/entries/key?publish=true";
+    let body = r#"{"value": 1}"#;
+    assert_eq!(ask_with(&token, server, put, entry, &parent, body), 200);
+
+    let named = |name: &'static str| move |span: &Span| span.trace == TRACE && span.name == name;
+    let request = collector.sees("write", named("PUT /v1/ns/{namespace}/-/entries/{key}"));
+    let transact = collector.sees("transaction", named("transact"));
+    let forward = collector.sees("question to the leader", named("forward"));
+    assert_eq!((request.parent.as_str(), request.kind), (SPAN, 2));
+    assert_eq!((transact.parent, transact.kind), (request.id, 1));
+    assert_eq!((forward.parent, forward.kind), (transact.id, 3));
 }
 
 #[test]
