@@ -845,6 +845,7 @@ async fn what_operators_are_given_names_figures_that_there_are() {
     let server = TestServer::new().await;
     server.namespace("/a").await;
     server.app.metrics().watch_ended("slow");
+    server.app.metrics().resolution_ended("resolved");
     let figures = server.get("/metrics").send().await.text();
     let known: std::collections::BTreeSet<&str> = figures
         .lines()
