@@ -101,8 +101,13 @@ impl Link {
         self.raft.metrics().borrow_watched().clone()
     }
 
+    /// Who leads, as openraft believes.
+    pub(crate) fn current_leader(&self) -> Option<u64> {
+        self.raft.server_metrics().borrow_watched().current_leader
+    }
+
     pub(crate) fn leads(&self) -> bool {
-        self.metrics().current_leader == Some(self.node_id)
+        self.current_leader() == Some(self.node_id)
     }
 
     /// A leader speaks to this node.
@@ -135,8 +140,8 @@ impl Link {
 
     /// Whether another node leads, as far as this one knows.
     pub(crate) fn leads_no_more(&self) -> bool {
-        let leader = self.metrics().current_leader;
-        leader.is_some_and(|leader| leader != self.node_id)
+        self.current_leader()
+            .is_some_and(|leader| leader != self.node_id)
     }
 
     /// The version of the protocol that all members are known to understand.
@@ -184,7 +189,8 @@ impl Link {
 
     /// Waits until the leader is somebody other than `former`, and says who.
     async fn next_leader(&self, former: Option<u64>) -> Option<u64> {
-        let mut metrics = self.raft.metrics();
+        // Those of all that raft does change with each entry.
+        let mut metrics = self.raft.server_metrics();
         loop {
             let leader = metrics.borrow_watched().current_leader;
             if leader.is_some() && leader != former {
@@ -211,11 +217,14 @@ impl Link {
         let Some(transport) = &self.transport else {
             return Err(CallError::Unreachable("this node has no peers".to_owned()));
         };
-        let address = self
-            .metrics()
-            .membership_config
-            .get_node(&node)
-            .map(|member| member.addr.clone());
+        let members = Arc::clone(
+            &self
+                .raft
+                .server_metrics()
+                .borrow_watched()
+                .membership_config,
+        );
+        let address = members.get_node(&node).map(|member| member.addr.clone());
         let Some(address) = address else {
             return Err(CallError::Unreachable(format!("node {node} is no member")));
         };

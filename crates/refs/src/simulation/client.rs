@@ -372,6 +372,8 @@ impl Client {
             (_, Some(anyone)) => anyone,
             _ => return Attempt::Elsewhere(None),
         };
+        self.world
+            .note(|| format!("{} asks node {node}", self.name));
         let patience = chance(|chance| chance.millis(500, self.patience_ms));
         match self.world.travel(OUTSIDE, node) {
             Travel::Arrives(delay) => tokio::time::sleep(delay).await,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use openraft::async_runtime::WatchReceiver;
 use openraft::impls::BasicNode;
 use tokio::time::Instant;
 
@@ -19,7 +20,8 @@ impl Link {
         if matches!(ask, Ask::Join(_) | Ask::Standing { .. }) {
             return true;
         }
-        let metrics = self.metrics();
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
         metrics.membership_config.get_node(&node).is_some()
             || metrics
                 .committed_membership_config
@@ -33,7 +35,7 @@ impl Link {
         match ask {
             Ask::Propose { wait_ms, entry } => {
                 if !self.leads() {
-                    return Told::NotLeader(self.metrics().current_leader);
+                    return Told::NotLeader(self.current_leader());
                 }
                 if let Err(reason) = self.may_be_written(&entry) {
                     return Told::Unavailable(reason);
@@ -45,7 +47,7 @@ impl Link {
             }
             Ask::ReadIndex { wait_ms } => {
                 if !self.leads() {
-                    return Told::NotLeader(self.metrics().current_leader);
+                    return Told::NotLeader(self.current_leader());
                 }
                 self.read_index_here(within(wait_ms)).await
             }
@@ -129,7 +131,7 @@ impl Link {
     /// Whether a node is a member, as the leader knows for certain.
     async fn standing_of(&self, node: u64) -> Told {
         if !self.leads() {
-            return Told::NotLeader(self.metrics().current_leader);
+            return Told::NotLeader(self.current_leader());
         }
         // A leader of the past could say of a new member that it is none.
         let index = match self.read_index_here(ROUND_WITHIN).await {
